@@ -1,0 +1,14 @@
+"""Tiled Diffusion: overlapping tiles of a latent, denoised one by one and fused at every step."""
+
+from .errors import OutOfMemoryError, SettingsError, TiledError
+from .fuse import Batching, fuse
+from .geometry import Box, Extent
+from .methods import METHODS, Method
+from .plan import Job, ModelSize, Plan, Planner
+from .settings import Region, Settings, settings_from_dict, settings_from_json
+
+__version__ = "0.1.0"
+__all__ = [
+    "METHODS", "Batching", "Box", "Extent", "Job", "Method", "ModelSize", "OutOfMemoryError", "Plan", "Planner", "Region",
+    "Settings", "SettingsError", "TiledError", "__version__", "fuse", "settings_from_dict", "settings_from_json",
+]

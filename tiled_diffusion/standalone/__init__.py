@@ -1,0 +1,1 @@
+"""The standalone program: Tiled Diffusion on the diffusers library."""

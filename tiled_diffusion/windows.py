@@ -1,0 +1,84 @@
+"""Weight of each pixel along one axis of a tile, before and after normalisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Weights = npt.NDArray[np.float64]
+
+GAUSSIAN_WIDTH = 0.1
+"""Standard deviation of the gaussian window in tile lengths: variance 0.01 in Mixture of Diffusers, section 3."""
+
+
+@dataclass(frozen=True)
+class AxisTiles:
+    """The tiles of one axis.
+
+    Attributes:
+        starts: first pixel of each tile; on a ring a tile may reach past the end.
+        tile: length of every tile.
+        weights: [n, tile], normalised: at every pixel of the axis the weights of the tiles that cover it sum to 1.
+    """
+
+    starts: tuple[int, ...]
+    tile: int
+    weights: Weights
+
+
+def uniform(tile: int) -> Weights:
+    """1 everywhere (MultiDiffusion, arXiv 2302.08113, eq. 5 with W = 1)."""
+    return np.ones(tile)
+
+
+def gaussian(tile: int) -> Weights:
+    """exp(-((i - m) / tile)^2 / (2 * 0.01)), m = (tile - 1) / 2 (Mixture of Diffusers, arXiv 2302.02412).
+
+    Symmetric, and each axis by its own length. Ends are exp(-12.5) = 3.7e-6 of the middle, so that corners stay far
+    above what float32 can hold.
+    """
+    offset = (np.arange(tile) - (tile - 1) / 2) / tile
+    return np.asarray(np.exp(-(offset**2) / (2 * GAUSSIAN_WIDTH**2)), dtype=np.float64)
+
+
+def ramp(position: npt.NDArray[np.floating], width: float) -> Weights:
+    """Half a cosine from 0 to 1 over `width` pixels around position 0; a step where width is 0."""
+    if width <= 0:
+        return (position >= 0).astype(np.float64)
+    t = np.clip(position / width + 0.5, 0.0, 1.0)
+    return np.asarray(0.5 - 0.5 * np.cos(math.pi * t), dtype=np.float64)
+
+
+def cell(tile: int, begin: float | None, end: float | None, feather: float) -> Weights:
+    """1 between `begin` and `end` (pixel edges within the tile), soft over `feather` pixels around both.
+
+    None: the weight reaches to that end of the tile without a soft edge.
+    """
+    centre: Weights = np.arange(tile, dtype=np.float64) + 0.5
+    w = np.ones(tile)
+    if begin is not None:
+        w = w * ramp(centre - begin, feather)
+    if end is not None:
+        w = w * ramp(end - centre, feather)
+    return w
+
+
+def normalised(length: int, starts: Sequence[int], windows: Sequence[Weights]) -> Weights:
+    """Divides by the sum over all tiles at each pixel of the (ring) axis, in float64.
+
+    Where one tile alone has a weight the result is exactly 1.
+
+    Raises:
+        ValueError: a pixel that no tile gives a weight to: the method's layout is wrong.
+    """
+    total = np.zeros(length)
+    places = [(np.arange(len(w)) + s) % length for s, w in zip(starts, windows, strict=True)]
+    for place, w in zip(places, windows, strict=True):
+        np.add.at(total, place, w)
+    if not (total > 0).all():
+        raise ValueError(f"pixel {int(np.argmin(total))} of the axis has no tile")
+    return np.stack([w / total[place] for place, w in zip(places, windows, strict=True)])
