@@ -26,10 +26,12 @@ class Batching:
     Attributes:
         size: tiles per call.
         on_batch: called after every call with the number of tiles done so far; may raise to stop.
+        shrunk: whether memory ran out before.
     """
 
     size: int
     on_batch: Callable[[int], None] = lambda done: None  # noqa: ARG005
+    shrunk: bool = False
 
     def halve(self, tile: Extent, error: BaseException) -> None:
         """Half as many tiles from now on; says so the first time.
@@ -42,7 +44,9 @@ class Batching:
                 f"out of memory with a single tile of {tile.w} x {tile.h} latent pixels: make the tile smaller ({error})"
             ) from error
         self.size //= 2
-        log.warning("Out of memory: going on with %d tile(s) at a time", self.size)
+        if not self.shrunk:
+            log.warning("Out of memory: going on with %d tile(s) at a time, fewer if need be", self.size)
+        self.shrunk = True
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -70,13 +74,13 @@ def fuse(x: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching) -> Tenso
         result = evaluate(x, plan.jobs)
         batching.on_batch(1)
         return result
-    return _fused(_ring_padded(x, plan), x.dtype, plan, evaluate, batching, x.shape[0])
+    return _fused(_ring_padded(x, plan), x.shape[0], plan, evaluate, batching)
 
 
-def _fused(padded: Tensor, dtype: torch.dtype, plan: Plan, evaluate: Evaluate, batching: Batching, images: int) -> Tensor:
+def _fused(padded: Tensor, images: int, plan: Plan, evaluate: Evaluate, batching: Batching) -> Tensor:
     total: Tensor | None = None
     done = 0
-    pending = [b for b in plan.batches(batching.size)][::-1]
+    pending = list(plan.batches(batching.size))[::-1]
     while pending:
         jobs = pending.pop()
         if len(jobs) > batching.size:
@@ -95,7 +99,7 @@ def _fused(padded: Tensor, dtype: torch.dtype, plan: Plan, evaluate: Evaluate, b
         done += len(jobs)
         batching.on_batch(done)
     assert total is not None  # a plan has at least one job
-    return _ring_folded(total, plan).to(dtype)
+    return _ring_folded(total, plan).to(padded.dtype)
 
 
 def _try(evaluate: Evaluate, padded: Tensor, jobs: Sequence[Job]) -> Tensor | Exception:
@@ -122,7 +126,7 @@ def _reach(plan: Plan) -> Extent:
 
 
 def _ring_padded(x: Tensor, plan: Plan) -> Tensor:
-    """x with its beginning repeated after its end, as far as jobs reach, so that every crop is a plain slice."""
+    """The canvas with its beginning repeated after its end, as far as jobs reach: every crop is a plain slice."""
     past = _reach(plan)
     if past.h:
         x = torch.cat([x, x[..., : past.h, :]], dim=-2)

@@ -78,6 +78,7 @@ def ring_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
     ring, without a common prediction.
     """
     check_axis(length, tile, overlap)
-    step = max(1, min(tile, length) - overlap)
+    tile = min(tile, length)
+    step = max(1, tile - min(overlap, length // 2 if tile == length else overlap))
     n = max(2, -(-length // step)) if length > 1 else 1
     return tuple(i * length // n for i in range(n))

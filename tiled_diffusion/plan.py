@@ -14,7 +14,7 @@ from .errors import TiledError
 from .geometry import Box, Extent, check_axis
 from .methods import METHODS, Method
 from .noise import uniform_draw
-from .regions import region_box, shares
+from .regions import region_area, shares
 from .settings import Settings
 from .windows import AxisTiles
 
@@ -168,26 +168,10 @@ def _plan(planner: Planner, step: int) -> Plan:
     whole = Box(0, 0, *canvas)
     if not regions:
         return Plan(canvas, tuple(_grid_jobs(planner, whole, step, 0, None)))
-    share = shares(regions, canvas)
+    rings = (planner.settings.wrap_y, planner.settings.wrap_x)
+    share = shares(regions, canvas, rings)
     jobs = list(_grid_jobs(planner, whole, step, 0, share[0]))
     for k, region in enumerate(regions, start=1):
-        box = region_box(region, canvas, planner.model.multiple, planner.tile_size())
-        # on the side of a neighbour the soft edge reaches past the region's own box
-        area = _grown(box, share[k], canvas, planner.model.multiple)
+        area = region_area(region, canvas, rings, planner.model.multiple, planner.tile_size())
         jobs += _grid_jobs(planner, area, step, k, share[k])
     return Plan(canvas, tuple(jobs))
-
-
-def _grown(box: Box, share: np.ndarray, canvas: Extent, multiple: int) -> Box:
-    rows, cols = np.flatnonzero(share.any(axis=1)), np.flatnonzero(share.any(axis=0))
-    y, h = _span(box.y, box.h, rows, canvas.h, multiple)
-    x, w = _span(box.x, box.w, cols, canvas.w, multiple)
-    return Box(y, x, h, w)
-
-
-def _span(start: int, size: int, used: np.ndarray, length: int, multiple: int) -> tuple[int, int]:
-    if not len(used):
-        return start, size
-    low = min(start, int(used[0]) // multiple * multiple)
-    high = min(length, max(start + size, -(-(int(used[-1]) + 1) // multiple) * multiple))
-    return low, high - low

@@ -1,4 +1,4 @@
-"""Regions on the canvas: their boxes in latent pixels and the share that each has at every pixel."""
+"""Regions on the canvas: where each is evaluated, and the share that it has at every pixel."""
 
 from __future__ import annotations
 
@@ -11,51 +11,71 @@ from .geometry import Box, Extent
 from .settings import Region
 from .windows import Weights, cell
 
+Rings = tuple[bool, bool]
+"""Whether the canvas is a ring vertically, horizontally."""
 
-def region_box(region: Region, canvas: Extent, multiple: int, at_least: Extent) -> Box:
-    """The box that is evaluated for a region, in lp, within the canvas.
 
-    Snapped outwards to the model's multiple and grown around its middle to `at_least`, so that a thin region is seen
-    with the context that the model needs; it is weighted inside its own box only.
+def _edges(region: Region, canvas: Extent) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(begin, end) in lp along y and along x."""
+    y, x = region.y * canvas.h, region.x * canvas.w
+    return (y, y + region.h * canvas.h), (x, x + region.w * canvas.w)
+
+
+def _feather(region: Region, canvas: Extent) -> float:
+    return region.feather * min(region.h * canvas.h, region.w * canvas.w)
+
+
+def region_area(region: Region, canvas: Extent, rings: Rings, multiple: int, at_least: Extent) -> Box:
+    """The area that is evaluated for a region, in lp: its box and its soft edge.
+
+    Snapped outwards to the model's multiple and grown around its middle to `at_least`, so that a small or thin region
+    is seen with the context that the model needs; it counts where its share is above 0 only.
     """
-    y, h = _axis_box(region.y, region.h, canvas.h, multiple, at_least.h)
-    x, w = _axis_box(region.x, region.w, canvas.w, multiple, at_least.w)
+    reach = _feather(region, canvas) / 2
+    spans = [
+        _span(begin - reach, end + reach, length, ring, multiple, least)
+        for (begin, end), length, ring, least in zip(_edges(region, canvas), canvas, rings, at_least, strict=True)
+    ]
+    (y, h), (x, w) = spans
     return Box(y, x, h, w)
 
 
-def _axis_box(begin: float, size: float, length: int, multiple: int, at_least: int) -> tuple[int, int]:
-    low = math.floor(begin * length / multiple + 1e-6) * multiple
-    high = math.ceil((begin + size) * length / multiple - 1e-6) * multiple
-    grow = max(0, min(at_least, length) - (high - low))
-    low -= grow // 2
-    high += grow - grow // 2
-    width = min(high - low, length)
-    low = max(0, min(low, length - width))
-    return low, width
+def _span(begin: float, end: float, length: int, ring: bool, multiple: int, at_least: int) -> tuple[int, int]:
+    if not ring:
+        begin, end = max(0.0, begin), min(float(length), end)
+    low = math.floor(begin / multiple + 1e-6) * multiple
+    high = math.ceil(end / multiple - 1e-6) * multiple
+    width = max(high - low, at_least)
+    low -= (width - (high - low)) // 2 // multiple * multiple
+    if width >= length:
+        return 0, length
+    return (low % length if ring else max(0, min(low, length - width))), width
 
 
-def region_mask(region: Region, canvas: Extent) -> Weights:
-    """[H, W] in 0..1: 1 inside, soft at the edges that lie within the canvas, 0 outside."""
-    top, left = region.y * canvas.h, region.x * canvas.w
-    height, width = region.h * canvas.h, region.w * canvas.w
-    feather = region.feather * min(height, width)
-    rows = _axis_mask(canvas.h, top, top + height, feather)
-    cols = _axis_mask(canvas.w, left, left + width, feather)
+def region_mask(region: Region, canvas: Extent, rings: Rings = (False, False)) -> Weights:
+    """[H, W] in 0..1: 1 inside, soft at the edges, 0 outside. Edges at the border of a flat canvas are not soft."""
+    feather = _feather(region, canvas)
+    rows, cols = (
+        _axis_mask(length, begin, end, feather, ring)
+        for (begin, end), length, ring in zip(_edges(region, canvas), canvas, rings, strict=True)
+    )
     return np.asarray(np.outer(rows, cols), dtype=np.float64)
 
 
-def _axis_mask(length: int, begin: float, end: float, feather: float) -> Weights:
-    inner_begin = begin if begin > 0.5 else None
-    inner_end = end if end < length - 0.5 else None
-    return cell(length, inner_begin, inner_end, feather)
+def _axis_mask(length: int, begin: float, end: float, feather: float, ring: bool) -> Weights:
+    at_begin, at_end = begin < 0.5, end > length - 0.5
+    if not ring or (at_begin and at_end):
+        return cell(length, None if at_begin else begin, None if at_end else end, feather)
+    turns = cell(3 * length, begin + length, end + length, feather)
+    return np.asarray(np.minimum(turns.reshape(3, length).sum(axis=0), 1.0), dtype=np.float64)
 
 
-def shares(regions: Sequence[Region], canvas: Extent) -> Weights:
+def shares(regions: Sequence[Region], canvas: Extent, rings: Rings = (False, False)) -> Weights:
     """[1 + len(regions), H, W]: the share of the main prompt (first) and of each region; they sum to 1 everywhere.
 
     The main prompt has what the regions leave: 1 - sum(masks), never below 0.
     """
-    masks = [region_mask(r, canvas) for r in regions]
+    masks = [region_mask(r, canvas, rings) for r in regions]
     covered = np.minimum(np.sum(masks, axis=0), 1.0) if masks else np.zeros(canvas)
     rest = 1.0 - covered
     rest[rest < 1e-9] = 0.0

@@ -47,7 +47,7 @@ def gaussian(tile: int) -> Weights:
 
 def ramp(position: npt.NDArray[np.floating], width: float) -> Weights:
     """Half a cosine from 0 to 1 over `width` pixels around position 0; a step where width is 0."""
-    if width <= 0:
+    if width < 1e-6:
         return (position >= 0).astype(np.float64)
     t = np.clip(position / width + 0.5, 0.0, 1.0)
     return np.asarray(0.5 - 0.5 * np.cos(math.pi * t), dtype=np.float64)

@@ -7,6 +7,7 @@ same place. On a ring the whole grid turns freely.
 
 from __future__ import annotations
 
+from tiled_diffusion.errors import TiledError
 from tiled_diffusion.geometry import check_axis
 from tiled_diffusion.windows import AxisTiles, normalised, uniform
 
@@ -20,6 +21,8 @@ def axis(length: int, tile: int, overlap: int, ring: bool, draw: float) -> AxisT
     All inner cells are as long as a tile allows (tile - overlap); the first cell's length follows the draw.
     """
     check_axis(length, tile, overlap)
+    if tile < length and overlap > tile // 2:
+        raise TiledError(f"jittered: the overlap may be at most half the tile, got {overlap} for a tile of {tile}")
     if ring:
         return _ring_axis(length, min(tile, length), overlap, draw)
     if tile >= length:

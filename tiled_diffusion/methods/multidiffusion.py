@@ -10,8 +10,8 @@ from .method import Method
 
 def axis(length: int, tile: int, overlap: int, ring: bool, draw: float) -> AxisTiles:  # noqa: ARG001 the grid stands still
     """Evenly spread tiles of equal weight."""
+    starts = (ring_starts if ring else flat_starts)(length, tile, overlap)
     tile = min(tile, length)
-    starts = (ring_starts if ring else flat_starts)(length, tile, min(overlap, tile - 1))
     return AxisTiles(starts, tile, normalised(length, starts, [uniform(tile)] * len(starts)))
 
 

@@ -1,0 +1,40 @@
+# make demo: set up and make pictures. make test: set up and run every check. make bench: measure. Windows: see README.md
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint types python-tests javascript-tests bench clean
+
+demo: $(STAMP)
+	$(BIN)/python -m tiled_diffusion demo
+
+test: $(STAMP) lint types python-tests javascript-tests
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+python-tests: $(STAMP)
+	$(BIN)/python -m pytest -q
+
+javascript-tests:
+	@if ! ls tests/javascript/*.test.js >/dev/null 2>&1; then echo "JavaScript tests: none yet"; \
+	elif ! command -v node >/dev/null; then echo "JavaScript tests: skipped, Node is not installed"; \
+	else node --test tests/javascript/*.test.js; fi
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' || \
+	  { echo "Python 3.10, 3.11 or 3.12 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[standalone,dev]"
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) out bench/out
