@@ -9,6 +9,22 @@ from .settings import Region, Settings, settings_from_dict, settings_from_json
 
 __version__ = "0.1.0"
 __all__ = [
-    "METHODS", "Batching", "Box", "Extent", "Job", "Method", "ModelSize", "OutOfMemoryError", "Plan", "Planner", "Region",
-    "Settings", "SettingsError", "TiledError", "__version__", "fuse", "settings_from_dict", "settings_from_json",
+    "METHODS",
+    "Batching",
+    "Box",
+    "Extent",
+    "Job",
+    "Method",
+    "ModelSize",
+    "OutOfMemoryError",
+    "Plan",
+    "Planner",
+    "Region",
+    "Settings",
+    "SettingsError",
+    "TiledError",
+    "__version__",
+    "fuse",
+    "settings_from_dict",
+    "settings_from_json",
 ]

@@ -23,7 +23,9 @@ def test_keys_are_independent_and_stable():
     keys = [(s, p, i) for s in (0, 1) for p in ("grid", "noise") for i in range(50)]
     assert len({keyed_seed(*k) for k in keys}) == len(keys)
     assert all(0 <= keyed_seed(*k) < 2**63 for k in keys)
-    assert not torch.equal(torch.randn(4, generator=keyed_generator(0, "a")), torch.randn(4, generator=keyed_generator(0, "b")))
+    assert not torch.equal(
+        torch.randn(4, generator=keyed_generator(0, "a")), torch.randn(4, generator=keyed_generator(0, "b"))
+    )
 
 
 def test_the_global_generator_is_not_touched():

@@ -39,7 +39,12 @@ def test_tile_fits_model_and_canvas(canvas, model, tile):
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.integers(8, 600), st.integers(8, 600), st.sampled_from(list(METHODS)), st.booleans(), st.booleans(), st.integers(0, 50)
+    st.integers(8, 600),
+    st.integers(8, 600),
+    st.sampled_from(list(METHODS)),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 50),
 )
 def test_default_settings_plan_every_canvas(h, w, method, wrap_x, wrap_y, step):
     planner = Planner(Extent(h, w), Settings(method=method, wrap_x=wrap_x, wrap_y=wrap_y), SD)
@@ -58,7 +63,10 @@ def test_a_static_plan_is_made_once_and_a_moving_one_is_new_at_every_step():
     assert [j.box for j in moving.plan(0).jobs] != [j.box for j in moving.plan(1).jobs] or any(
         not torch.equal(a.weight, b.weight) for a, b in zip(moving.plan(0).jobs, moving.plan(1).jobs, strict=True)
     )
-    assert moving.plan(1).jobs[0].box == Planner(Extent(128, 512), Settings(method="jittered"), SD, seed=1).plan(1).jobs[0].box
+    assert (
+        moving.plan(1).jobs[0].box
+        == Planner(Extent(128, 512), Settings(method="jittered"), SD, seed=1).plan(1).jobs[0].box
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,15 @@ def test_a_tile_larger_than_the_canvas_is_the_canvas():
 )  # fmt: skip
 def test_regions_leave_nothing_uncovered(h, w, boxes, ring_y, ring_x):
     regions = tuple(
-        Region("r", x * 0.99, y * 0.99, max(0.01, bw * (1 - x * 0.99)), max(0.01, bh * (1 - y * 0.99)), feather=f, weight=weight)
+        Region(
+            "r",
+            x * 0.99,
+            y * 0.99,
+            max(0.01, bw * (1 - x * 0.99)),
+            max(0.01, bh * (1 - y * 0.99)),
+            feather=f,
+            weight=weight,
+        )
         for x, y, bw, bh, f, weight in boxes
     )
     share = shares(regions, Extent(h, w), (ring_y, ring_x))

@@ -1,0 +1,1 @@
+"""Measurements: speed and memory as ratios within one run, quality as figures of pictures."""
