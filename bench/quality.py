@@ -26,8 +26,12 @@ from tiled_diffusion.windows import AxisTiles
 SEEDS = 20
 STRETCH = 16
 PROMPTS = (
-    "grass, blue sky", "the sea, sunset", "snow, stormy sky", "a lavender field, pink sky", "a red house on grass, blue sky",
-)  # fmt: skip
+    "grass, blue sky",
+    "the sea, sunset",
+    "snow, stormy sky",
+    "a lavender field, pink sky",
+    "a red house on grass, blue sky",
+)
 CANVAS = {"width": 384, "height": 256, "steps": 20, "cfg_scale": 4.5}
 
 

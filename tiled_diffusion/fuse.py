@@ -16,7 +16,7 @@ from .plan import Job, Plan
 log = logging.getLogger("tiled_diffusion")
 
 Evaluate = Callable[[Tensor, Sequence[Job]], Tensor]
-"""(crops [k * B, C, h, w], k jobs) -> predictions [k * B, C', h, w], job by job: rows i*B to (i+1)*B belong to job i."""
+"""(crops [k * B, C, h, w], k jobs) -> predictions [k * B, C', h, w]; rows i * B to (i + 1) * B are job i's."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Batching:
         """
         if self.size <= 1:
             raise OutOfMemoryError(
-                f"out of memory with a single tile of {tile.w} x {tile.h} latent pixels: make the tile smaller ({error})"
+                f"out of memory with a single tile of {tile.w} x {tile.h} latent pixels: take a smaller one ({error})"
             ) from error
         self.size //= 2
         if not self.shrunk:

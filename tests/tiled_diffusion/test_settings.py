@@ -1,7 +1,6 @@
 """The settings and their JSON."""
 
 import json
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -86,7 +85,6 @@ fields = st.sampled_from(
 @settings(max_examples=400, deadline=None)
 @given(st.dictionaries(fields, values, max_size=4))
 def test_any_json_is_accepted_or_refused_by_name(data):
-    start = time.perf_counter()
     error, result = None, None
     try:
         result = settings_from_dict(data)
@@ -96,4 +94,3 @@ def test_any_json_is_accepted_or_refused_by_name(data):
         assert any(name in error for name in data)
     else:
         assert settings_from_dict(result.to_dict()) == result
-    assert time.perf_counter() - start < 1

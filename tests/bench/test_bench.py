@@ -1,0 +1,60 @@
+"""The instruments themselves: what they count is there, and what they must see they see."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from bench.__main__ import rows
+from bench.memory import peak_bytes
+
+
+def test_live_bytes_are_exact():
+    def run():
+        a = torch.zeros(1000)  # 4000
+        b = a + 1  # 8000
+        del a
+        c = b.double()  # 4000 + 8000
+        return c.view(10, 100)[:5]
+
+    assert peak_bytes(run) == 12000
+
+
+def test_views_and_inplace_results_count_once():
+    def run():
+        a = torch.zeros(256)
+        a.view(16, 16).t().add_(1)
+        a[3:].mul_(2)
+
+    assert peak_bytes(run) == 1024
+
+
+def test_rows_have_dotted_names():
+    assert rows({"a": {"b": 1.0, "c": {"d": 2}}}) == [("a.b", 1.0), ("a.c.d", 2)]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(("step", "seen"), [(0.0, False), (0.004, True), (0.05, True)])
+def test_the_seam_figure_sees_a_faint_step_on_a_plain_sky(axis, step, seen):
+    quality = pytest.importorskip("bench.quality")
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(-0.5, 0.5, 192)[:, None, None]
+    image = np.broadcast_to(ramp, (192, 192, 3)) + rng.normal(0, 0.004, (192, 192, 3))
+    image = image if axis == 0 else image.swapaxes(0, 1)
+    line = [slice(None)] * 2
+    line[axis] = slice(80, None)
+    streaked = image.copy()
+    streaked[tuple(line)] += step
+    places = (Counter([10]), Counter()) if axis == 0 else (Counter(), Counter([10]))
+    gain = quality.contrast(streaked, places) - quality.contrast(image, places)
+    assert (gain > 0.1) is seen
+
+
+def test_meeting_points_of_two_tiles():
+    from bench.quality import meeting_points
+    from tiled_diffusion.methods import METHODS
+
+    assert meeting_points(METHODS["multidiffusion"].axis(32, 20, 8, False, 0), 32) == {12, 20}
+    assert meeting_points(METHODS["mixture"].axis(32, 20, 8, False, 0), 32) == {12, 16, 20}
+    assert meeting_points(METHODS["spot"].axis(32, 16, 0, False, 0), 32) == {16}
