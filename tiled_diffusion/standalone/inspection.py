@@ -1,0 +1,251 @@
+"""What a request would cost, without making it: tiles, batches, U-Net rows, work and memory.
+
+What is exact and what is estimated:
+
+* Tiles, batches, rows and work are read off the very plans that the run would use, step by step.
+* Latents and accumulator are counted exactly: the noisy latent, the sampler's copy of it and the fused prediction.
+* The U-Net's weights are counted exactly, from the shapes of its parameters.
+* The U-Net's activations are counted by running it once on tensors without numbers (PyTorch's "meta" device) with the
+  largest batch of the plan, and taking the largest sum of live tensors. Attention is counted as PyTorch's fused
+  kernels do it, without its matrix. Workspaces of convolutions and what the allocator rounds up come on top: expect
+  10 to 30 % more on a GPU.
+* The VAE and the text encoder are not counted: they do not run while the U-Net does.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from tiled_diffusion.geometry import Extent
+from tiled_diffusion.plan import Plan, Planner
+
+from .request import Request
+
+MOST_STEPS = 64
+"""Steps that are looked at where the grid moves."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes while the U-Net runs; see the top of this file for what is counted and how."""
+
+    weights: int
+    activations: int
+    canvas: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.activations + self.canvas
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures of a plan. Pairs are (least, most) over the steps; they differ only where the grid moves.
+
+    Attributes:
+        method: name in METHODS.
+        canvas: width and height, image pixels.
+        tile: width and height, image pixels.
+        overlap: least overlap along x and y, image pixels.
+        grid: columns and rows of the main prompt's tiles at the first step; regions have grids of their own.
+        tiles: crops evaluated at a step.
+        batches: U-Net calls at a step.
+        rows: crops x 2 (with and without prompt, where CFG is on) x pictures of the batch: images that the U-Net sees.
+        work: pixels evaluated / pixels of the canvas: multiple of the untiled work.
+        steps: denoising steps.
+        regions: parts with prompts of their own.
+        memory: None where no U-Net was given.
+    """
+
+    method: str
+    canvas: tuple[int, int]
+    tile: tuple[int, int]
+    overlap: tuple[int, int]
+    grid: tuple[int, int]
+    tiles: tuple[int, int]
+    batches: tuple[int, int]
+    rows: tuple[int, int]
+    work: tuple[float, float]
+    steps: int
+    regions: int = 0
+    memory: Memory | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        out = asdict(self)
+        if self.memory:
+            out["memory"]["total"] = self.memory.total
+        return out
+
+    def lines(self) -> list[str]:
+        """The report as text, one fact a line."""
+        out = [
+            f"method     {self.method}",
+            f"canvas     {_by(self.canvas)} px ({_by(self.canvas, 8)} latent pixels)",
+            f"tile       {_by(self.tile)} px, neighbours share at least {_by(self.overlap)} px",
+            f"tiles      {short_range(self.tiles)} a step" + ("" if self.regions else f" ({_by(self.grid)})"),
+            f"batches    {short_range(self.batches)} U-Net calls a step",
+            f"rows       {short_range(self.rows)} a step (images that the U-Net sees, with and without prompt)",
+            f"work       {short_range(self.work)} times the untiled work",
+            f"steps      {self.steps}",
+        ]
+        if self.memory:
+            m = self.memory
+            out += [
+                f"memory     {_mib(m.total)} while the U-Net runs: weights {_mib(m.weights)}, "
+                f"one batch of tiles about {_mib(m.activations)}, canvas {_mib(m.canvas)}",
+            ]
+        return out
+
+    def heading(self) -> list[str]:
+        """What stands above a drawn plan."""
+        return [
+            f"{self.method}: {_by(self.canvas)} px in {short_range(self.tiles)} tiles of {_by(self.tile)} px, "
+            f"{short_range(self.work)} times the untiled work. The darker, the more tiles share the place."
+        ]
+
+
+def inspect_plan(planner: Planner, request: Request, unet: Any = None) -> Report:
+    """The figures of a request.
+
+    Args:
+        planner: makes the plans of the run.
+        request: steps, CFG scale, pictures at once.
+        unet: a diffusers U-Net; only its configuration and the shapes of its parameters are looked at.
+    """
+    steps = min(request.steps, MOST_STEPS) if planner.method.moves else 1
+    plans = [planner.plan(step) for step in range(steps)]
+    tiles = [len(p.jobs) for p in plans]
+    batches = [len(list(p.batches(planner.settings.tile_batch))) for p in plans]
+    per_tile = request.batch_size * (2 if request.cfg_scale > 1 else 1)
+    rows, cols = planner.axes(planner.canvas, 0)
+    tile = planner.tile_size()
+    overlap = [planner.overlap(axis.tile) if len(axis.starts) > 1 else 0 for axis in (cols, rows)]
+    memory = None
+    if unet is not None:
+        memory = _memory(plans[0], planner.settings.tile_batch, per_tile, request.batch_size, unet)
+    return Report(
+        method=planner.settings.method,
+        canvas=(planner.canvas.w * 8, planner.canvas.h * 8),
+        tile=(tile.w * 8, tile.h * 8),
+        overlap=(overlap[0] * 8, overlap[1] * 8),
+        grid=(len(cols.starts), len(rows.starts)),
+        tiles=(min(tiles), max(tiles)),
+        batches=(min(batches), max(batches)),
+        rows=(min(tiles) * per_tile, max(tiles) * per_tile),
+        work=(round(min(p.work_ratio for p in plans), 3), round(max(p.work_ratio for p in plans), 3)),
+        steps=request.steps,
+        regions=len(request.tiling.regions),
+        memory=memory,
+    )
+
+
+def _memory(plan: Plan, tile_batch: int, per_tile: int, images: int, unet: Any) -> Memory:
+    weights = sum(p.numel() * p.element_size() for p in unet.parameters())
+    batch = max(plan.batches(tile_batch), key=lambda jobs: len(jobs) * jobs[0].box.h * jobs[0].box.w)
+    activations = unet_activations(unet, len(batch) * per_tile, batch[0].box.extent)
+    return Memory(weights, activations, canvas_bytes(plan.canvas, images, unet.config["in_channels"]))
+
+
+def canvas_bytes(canvas: Extent, images: int, channels: int = 4) -> int:
+    """The noisy latent, the sampler's copy of it and the fused prediction, float32 each."""
+    return 3 * 4 * images * channels * canvas.h * canvas.w
+
+
+def unet_activations(unet: Any, rows: int, tile: Extent) -> int:
+    """The most bytes that live at once in a U-Net call on [rows, C, h, w], counted on tensors without numbers."""
+    dtype = next(unet.parameters()).dtype
+    with torch.device("meta"):
+        hollow = torch.nn.Module.to(type(unet).from_config(dict(unet.config)), dtype).eval()
+        x = torch.empty(rows, unet.config["in_channels"], *tile, dtype=dtype)
+        text = torch.empty(rows, 77, _text_width(unet.config), dtype=dtype)
+        more = _added_conditions(unet, rows, dtype)
+        counter = LiveBytes()
+        with torch.no_grad(), FusedAttention(), counter:
+            hollow(x, torch.empty(rows), encoder_hidden_states=text, added_cond_kwargs=more)
+    return counter.peak
+
+
+def _text_width(config: Mapping[str, Any]) -> int:
+    width = config["cross_attention_dim"]
+    return int(width[0] if isinstance(width, (list, tuple)) else width)
+
+
+def _added_conditions(unet: Any, rows: int, dtype: torch.dtype) -> dict[str, Tensor] | None:
+    """SDXL's pooled text and six sizes."""
+    if unet.config.get("addition_embed_type") != "text_time":
+        return None
+    pooled = unet.config["projection_class_embeddings_input_dim"] - 6 * unet.config["addition_time_embed_dim"]
+    return {"text_embeds": torch.empty(rows, pooled, dtype=dtype), "time_ids": torch.empty(rows, 6, dtype=dtype)}
+
+
+class LiveBytes(TorchDispatchMode):
+    """Sums the storages of all tensors made while it is on, and keeps the largest sum in `peak`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._seen: dict[int, Any] = {}
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Runs the operation and notes its results."""
+        out = func(*args, **(kwargs or {}))
+        known = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        for t in tree_leaves(out):
+            if isinstance(t, Tensor) and t.untyped_storage()._cdata not in known:
+                self._note(t)
+        return out
+
+    def _note(self, t: Tensor) -> None:
+        storage = t.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._seen:
+            return
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        self._seen[key] = weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._seen.pop(key, None)
+        self.now -= size
+
+
+class FusedAttention(TorchFunctionMode):
+    """Attention as the fused kernels do it: a result, and no matrix of all pairs."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Replaces scaled_dot_product_attention on tensors without numbers."""
+        kwargs = kwargs or {}
+        if func is scaled_dot_product_attention:
+            query = args[0] if args else kwargs["query"]
+            return torch.empty_like(query)
+        return func(*args, **kwargs)
+
+
+def _by(pair: tuple[int, int], divisor: int = 1) -> str:
+    return f"{pair[0] // divisor} x {pair[1] // divisor}"
+
+
+def short_range(pair: tuple[float, float]) -> str:
+    """One number, or `3 to 5`."""
+    low, high = (f"{v:.2f}".rstrip("0").rstrip(".") for v in pair)
+    return low if low == high else f"{low} to {high}"
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
