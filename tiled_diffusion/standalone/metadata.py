@@ -1,0 +1,82 @@
+"""The record in a PNG: text that other programs read too, and the request that makes the same picture again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from tiled_diffusion.errors import TiledError
+
+from .model import Model
+from .request import Request, request_from_json
+
+CHUNK = "tiled_diffusion"
+
+
+def parameters_text(request: Request, model_name: str) -> str:
+    """The text that the WebUI writes as "parameters": prompt, negative prompt, and a line of names and values."""
+    settings = json.dumps(request.tiling.to_dict(), ensure_ascii=False, separators=(",", ":"))
+    values = {
+        "Steps": request.steps,
+        "Sampler": request.sampler,
+        "CFG scale": f"{request.cfg_scale:g}",
+        "Seed": request.seed,
+        "Size": f"{request.width}x{request.height}",
+        "Model": _quoted(model_name),
+        **({"Denoising strength": f"{request.denoising_strength:g}"} if request.init_image else {}),
+        "Tiled Diffusion": json.dumps(settings, ensure_ascii=False),
+    }
+    lines = [request.prompt]
+    if request.negative_prompt:
+        lines.append(f"Negative prompt: {request.negative_prompt}")
+    return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in values.items())])
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False) if any(c in text for c in ",:\n") else text
+
+
+def save_png(
+    image: Image.Image, path: str | Path, request: Request, seed: int, model: Model, seconds: float | None = None
+) -> None:
+    """Writes one picture of a request with its record.
+
+    Args:
+        image: the picture.
+        path: where to.
+        request: what was asked for.
+        seed: the seed of this very picture; the record asks for it alone.
+        model: names the checkpoint.
+        seconds: how long it took, if that is to be recorded.
+    """
+    alone = replace(request, seed=seed, batch_size=1)
+    info = PngInfo()
+    info.add_itxt("parameters", parameters_text(alone, model.name))
+    info.add_itxt(CHUNK, json.dumps(alone.to_dict(), ensure_ascii=False))
+    if seconds is not None:
+        info.add_itxt("seconds", f"{seconds:.2f}")
+    image.save(path, format="PNG", pnginfo=info)
+
+
+def read_png(path: str | Path) -> Request:
+    """The request that made a picture.
+
+    Raises:
+        TiledError: there is no such picture, or it holds no record of this project, or a broken one.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            text = getattr(image, "text", {}).get(CHUNK)
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as e:
+        raise TiledError(f"{path} cannot be read as a picture ({e})") from e
+    if text is None:
+        raise TiledError(f"{path} holds no record of this program; it was made, or saved again, by another one")
+    try:
+        return request_from_json(str(text))
+    except TiledError as e:
+        raise TiledError(f"the record in {path} cannot be used: {e}") from e

@@ -1,0 +1,212 @@
+"""Loads Stable Diffusion 1.x, 2.x and XL models from a diffusers folder or a single .safetensors file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.plan import ModelSize
+
+SUPPORTED = "Stable Diffusion 1.x, 2.x and XL text-to-image models"
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass
+class Model:
+    """The parts of a loaded model.
+
+    Attributes:
+        name: file or folder name.
+        kind: "sd1", "sd2" or "sdxl".
+        unet, vae, text_encoders, tokenizers: diffusers' and transformers' objects, in eval mode.
+        scheduler_config: noise schedule and prediction type.
+        size: native tile and multiple, in latent pixels.
+        device, dtype: of U-Net and text encoders.
+    """
+
+    name: str
+    kind: str
+    unet: Any
+    vae: Any
+    text_encoders: tuple[Any, ...]
+    tokenizers: tuple[Any, ...]
+    scheduler_config: dict[str, Any]
+    size: ModelSize
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def prediction_type(self) -> str:
+        """What the U-Net predicts: "epsilon" or "v_prediction"."""
+        return str(self.scheduler_config.get("prediction_type", "epsilon"))
+
+    @property
+    def unit_px(self) -> int:
+        """Sides of an untiled picture, and of every tile, must be multiples of this many image pixels."""
+        return self.size.multiple * 8
+
+
+def checkpoint_folder() -> Path:
+    """The folder of the checkpoint that ships with the project."""
+    return Path(__file__).parent / "checkpoint"
+
+
+def load_model(path: str | Path | None = None, device: str = "auto", dtype: str = "auto") -> Model:
+    """Loads a model from this machine; nothing is fetched from the network for a folder.
+
+    Args:
+        path: a diffusers folder, a single .safetensors file, or None for the shipped checkpoint.
+        device: "auto" (CUDA, else Apple's MPS, else the CPU), or a torch device.
+        dtype: "auto" (fp16, on the CPU fp32), "fp32", "fp16" or "bf16".
+
+    Raises:
+        TiledError: there is no such file, it is no model, or a model of a kind that is not supported.
+    """
+    where = _device(device)
+    precision = _dtype(dtype, where)
+    source = checkpoint_folder() if path is None else Path(path)
+    if source.is_dir():
+        pipe = _from_folder(source, precision)
+    elif source.is_file():
+        pipe = _from_file(source, precision)
+    else:
+        raise TiledError(f"model: there is no file or folder {source}")
+    return model_from_pipeline(pipe, "tiny-landscapes" if path is None else source.stem, where, precision)
+
+
+def model_from_pipeline(pipe: Any, name: str, device: torch.device, dtype: torch.dtype) -> Model:
+    """The model in a diffusers pipeline.
+
+    Raises:
+        TiledError: the U-Net is not one for plain text-to-image.
+    """
+    unet = pipe.unet
+    if unet.config.in_channels != 4:
+        channels = unet.config.in_channels
+        kind = {9: "inpainting", 8: "image-editing", 5: "depth"}.get(channels, "special")
+        raise TiledError(f"model {name}: this is an {kind} model of {channels} channels; supported are {SUPPORTED}")
+    encoders = [pipe.text_encoder, getattr(pipe, "text_encoder_2", None)]
+    tokenizers = [pipe.tokenizer, getattr(pipe, "tokenizer_2", None)]
+    for part in (unet, pipe.vae, *filter(None, encoders)):
+        part.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    if dtype == torch.float16 and pipe.vae.config.get("force_upcast"):
+        pipe.vae.to(torch.float32)
+    native = unet.config.sample_size or 64
+    return Model(
+        name=name,
+        kind="sdxl" if encoders[1] is not None else "sd2" if unet.config.cross_attention_dim == 1024 else "sd1",
+        unet=unet,
+        vae=pipe.vae,
+        text_encoders=tuple(e for e in encoders if e is not None),
+        tokenizers=tuple(t for t in tokenizers if t is not None),
+        scheduler_config=dict(pipe.scheduler.config),
+        size=ModelSize(min(native) if isinstance(native, (list, tuple)) else native, _multiple(unet)),
+        device=device,
+        dtype=dtype,
+    )
+
+
+def _multiple(unet: Any) -> int:
+    """2 to the number of times that the U-Net halves its input."""
+    return int(2 ** (len(unet.config.block_out_channels) - 1))
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as e:
+        raise TiledError(f"device: got {name!r}, allowed is auto, cpu, cuda, cuda:0 or mps") from e
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise TiledError(f"device: got {name!r}, but PyTorch sees no CUDA device here")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise TiledError(f"device: got {name!r}, but PyTorch sees no MPS device here")
+    return device
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.float16
+    if name not in _DTYPES:
+        raise TiledError(f"dtype: got {name!r}, allowed is auto, {', '.join(_DTYPES)}")
+    return _DTYPES[name]
+
+
+def _from_folder(folder: Path, dtype: torch.dtype) -> Any:
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise TiledError(f"model: {folder} is no diffusers model, it has no model_index.json")
+    try:
+        found = str(json.loads(index.read_text(encoding="utf-8")).get("_class_name", "?"))
+    except (ValueError, AttributeError, OSError) as e:
+        raise TiledError(f"model: {index} cannot be read ({e})") from e
+    if found.startswith("StableDiffusionXL"):
+        pipeline, options = StableDiffusionXLPipeline, {}
+    elif found.startswith("StableDiffusion") and "3" not in found:
+        pipeline = StableDiffusionPipeline
+        options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    else:
+        raise TiledError(f"model: {folder} holds a {found}; supported are {SUPPORTED}")
+    try:
+        return pipeline.from_pretrained(folder, dtype=dtype, local_files_only=True, **options)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as e:
+        raise TiledError(f"model: {folder} cannot be loaded ({_first_line(e)})") from e
+
+
+def _from_file(path: Path, dtype: torch.dtype) -> Any:
+    """A single file in CompVis layout.
+
+    The tokenizer and the shapes come from a diffusers folder of the same name beside it, if there is one; for this
+    project's own checkpoint from the shipped folder; else from what diffusers finds in its cache or fetches.
+    """
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+
+    keys = _keys(path)
+    if not any(k.startswith("model.diffusion_model.input_blocks.") for k in keys):
+        what = (
+            "a Flux or SD3 model"
+            if any("double_blocks" in k or "joint_blocks" in k for k in keys)
+            else "no U-Net model"
+        )
+        raise TiledError(f"model: {path} is {what}; supported are {SUPPORTED}")
+    is_xl = any(k.startswith("conditioner.embedders.1.") for k in keys)
+    options: dict[str, Any] = {} if is_xl else {"safety_checker": None, "feature_extractor": None}
+    config = path.with_suffix("")
+    embedding = keys.get("cond_stage_model.transformer.text_model.embeddings.token_embedding.weight")
+    if config.is_dir():
+        options["config"] = str(config)
+    elif embedding is not None and embedding[1] == 128:
+        options["config"] = str(checkpoint_folder())
+    if path.with_suffix(".yaml").is_file():
+        options["original_config"] = str(path.with_suffix(".yaml"))
+    pipeline = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
+    try:
+        return pipeline.from_single_file(str(path), torch_dtype=dtype, local_files_only="config" in options, **options)
+    except Exception as e:
+        raise TiledError(
+            f"model: {path} cannot be loaded ({_first_line(e)}). Put a diffusers folder of a model of the same kind "
+            f"beside it, named {config.name}, for its tokenizer and shapes"
+        ) from e
+
+
+def _keys(path: Path) -> dict[str, list[int]]:
+    """Names and shapes of the tensors in a .safetensors file."""
+    try:
+        with safe_open(path, framework="pt") as f:
+            return {k: f.get_slice(k).get_shape() for k in f.keys()}  # noqa: SIM118 the file is no dict
+    except (SafetensorError, OSError) as e:
+        raise TiledError(f"model: {path} is no .safetensors file ({_first_line(e)})") from e
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
