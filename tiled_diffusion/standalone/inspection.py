@@ -194,7 +194,7 @@ class LiveBytes(TorchDispatchMode):
     """Sums the storages of all tensors made while it is on, and keeps the largest sum in `peak`."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._seen: dict[int, Any] = {}
 

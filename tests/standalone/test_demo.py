@@ -1,0 +1,76 @@
+"""The demo leaves all its files, and a page that shows exactly them."""
+
+import re
+import shlex
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image, ImageChops
+
+from tiled_diffusion.standalone.cli import main
+from tiled_diffusion.standalone.cli_parser import PROGRAM, build_parser
+from tiled_diffusion.standalone.cli_request import command_line, quoted, read_request
+from tiled_diffusion.standalone.demo import scenes
+
+NAMES = {
+    "panorama.png", "panorama-plan.png", "ring.png", "ring-rolled.png", "ring-plan.png", "prompts.png",
+    "prompts-plan.png", "upscale-before.png", "upscale.png", "upscale-plan.png", "index.html",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    assert main(["demo", "--shrink", "8", "--quiet", "--out", str(out), "--device", "cpu"]) == 0
+    return out
+
+
+class Links(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found, self.tags = set(), []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.found |= {value for name, value in attrs if name in ("src", "href")}
+
+
+def test_all_files_are_there(demo):
+    assert {p.name for p in demo.iterdir()} == NAMES
+
+
+def test_the_page_refers_to_these_files_and_nothing_else(demo):
+    links = Links()
+    links.feed((demo / "index.html").read_text(encoding="utf-8"))
+    assert links.found == NAMES - {"index.html"}
+    assert "script" not in links.tags
+    assert "link" not in links.tags
+
+
+def test_the_page_tells_settings_times_and_commands(demo):
+    text = (demo / "index.html").read_text(encoding="utf-8")
+    assert len(re.findall(r"<dt>time</dt><dd>[\d.]+ s</dd>", text)) == 4
+    assert text.count(PROGRAM + " generate") >= 4
+    assert "prefers-color-scheme" in text
+    assert "http" not in text
+
+
+def test_the_ring_is_rolled_by_half(demo):
+    ring, rolled = Image.open(demo / "ring.png"), Image.open(demo / "ring-rolled.png")
+    assert ImageChops.offset(ring.convert("RGB"), ring.width // 2, 0).tobytes() == rolled.convert("RGB").tobytes()
+
+
+def test_the_enlarged_picture_is_four_times_as_large(demo):
+    before, after = Image.open(demo / "upscale-before.png"), Image.open(demo / "upscale.png")
+    assert after.size == (before.width * 4, before.height * 4)
+
+
+@pytest.mark.parametrize("scene", [s for s in scenes() if not s.start], ids=lambda s: s.name)
+def test_the_commands_on_the_page_make_the_same_request(scene):
+    words = shlex.split(quoted(command_line(scene.request, "x.png")))
+    assert words[:3] == PROGRAM.split()
+    assert read_request(build_parser().parse_args(words[3:])) == scene.request
+
+
+def test_the_panorama_has_the_promised_size():
+    assert [(s.request.width, s.request.height) for s in scenes()[:2]] == [(1536, 192)] * 2

@@ -1,0 +1,8 @@
+"""Lets `python -m tiled_diffusion` run the command line of the standalone program."""
+
+import sys
+
+from tiled_diffusion.standalone.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

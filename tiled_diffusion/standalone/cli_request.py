@@ -1,0 +1,190 @@
+"""From a parsed command line and the file it names to a request, and from a request back to a command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings import Region, Settings, parse_json
+
+from .cli_parser import PROGRAM, REQUEST_FLAGS, TILING_FLAGS, UsageError
+from .metadata import read_png
+from .request import Request, request_from_dict
+
+
+def read_request(args: argparse.Namespace) -> Request:
+    """The request that WHAT and the flags describe; flags override the file.
+
+    Raises:
+        TiledError: names the file, field or flag that is wrong.
+    """
+    given = _given_fields(args)
+    tiling = _given_tiling(args)
+    base = _base(args.what, given, tiling)
+    if given.get("init_image") and base is None and not {"width", "height"} & given.keys():
+        given["width"], given["height"] = _picture_size(given["init_image"])
+    return _merged(base, given, tiling)
+
+
+def read_upscale_request(args: argparse.Namespace) -> Request:
+    """The request of an upscaling: from the picture's own record where there is one, else from the flags alone."""
+    given = _given_fields(args)
+    open_picture(args.image).close()
+    try:
+        base = read_png(Path(args.image)) if Path(args.image).suffix.lower() == ".png" else Request(prompt="")
+    except TiledError:
+        base = Request(prompt="")
+    given["init_image"] = None
+    given.setdefault("denoising_strength", 0.35)
+    return _merged(base, given, _given_tiling(args))
+
+
+def open_picture(path: str | Path) -> Image.Image:
+    """Opens a picture; raises TiledError where there is none."""
+    existing(path)
+    try:
+        image = Image.open(path)
+        image.load()
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as e:
+        raise TiledError(f"{path}: this is no picture that can be read ({e})") from e
+    return image
+
+
+def existing(path: str | Path) -> Path:
+    """The path of a file; raises TiledError where there is none."""
+    path = Path(path)
+    if not path.is_file():
+        raise TiledError(f"{path}: there is no such file")
+    return path
+
+
+def columns(prompts: Sequence[str]) -> tuple[Region, ...]:
+    """Prompts side by side: equal columns from left to right over the whole height."""
+    n = len(prompts)
+    return tuple(Region(prompt=p, x=i / n, w=1 / n) for i, p in enumerate(prompts))
+
+
+def joined(regions: Sequence[Region]) -> str:
+    """The main prompt's stand-in where regions leave it nothing to draw."""
+    return " | ".join(r.prompt for r in regions)
+
+
+def _given_fields(args: argparse.Namespace) -> dict[str, Any]:
+    given = {f.field: getattr(args, f.dest) for f in REQUEST_FLAGS if getattr(args, f.dest, None) is not None}
+    if getattr(args, "size", None) is not None:
+        if given.keys() & {"width", "height"}:
+            raise UsageError("--size: give either --size or --width and --height, not both")
+        given["width"], given["height"] = args.size
+    return given
+
+
+def _given_tiling(args: argparse.Namespace) -> dict[str, Any]:
+    given = {f.field: getattr(args, f.dest) for f in TILING_FLAGS if getattr(args, f.dest) is not None}
+    if args.tile is not None:
+        given["tile_width_lp"], given["tile_height_lp"] = args.tile
+    if args.overlap is not None:
+        given["overlap_lp"] = args.overlap
+    given.update({name: getattr(args, name) for name in ("wrap_x", "wrap_y") if getattr(args, name) is not None})
+    if args.column:
+        given["regions"] = columns(args.column)
+    return given
+
+
+def _base(what: str | None, given: dict[str, Any], tiling: dict[str, Any]) -> Request | None:
+    """The request in the file WHAT, or None where WHAT is a prompt (which then stands in `given`) or missing."""
+    kind = "" if what is None else Path(what).suffix.lower()
+    if what is not None and kind == ".json":
+        return _canvas_file(existing(what))
+    if what is not None and kind == ".png":
+        open_picture(what).close()
+        return _with_start_picture_beside(read_png(Path(what)), Path(what))
+    if what is not None:
+        if "prompt" in given:
+            raise UsageError("--prompt: the prompt is given twice, with and without --prompt")
+        given["prompt"] = what
+    if "prompt" not in given and "regions" not in tiling:
+        raise UsageError("nothing to draw: give a prompt in quotes, a canvas.json, a picture.png or --column")
+    return None
+
+
+def _canvas_file(path: Path) -> Request:
+    """The request in a canvas file."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        raise TiledError(f"{path}: cannot be read as text ({e})") from e
+    try:
+        request = request_from_dict(parse_json(text, "canvas"))
+    except TiledError as e:
+        raise TiledError(f"{path}: {e}") from e
+    return _with_start_picture_beside(request, path)
+
+
+def _with_start_picture_beside(request: Request, file: Path) -> Request:
+    """A start picture that lies beside the file that names it is found from every folder."""
+    if request.init_image is None or not (file.parent / request.init_image).is_file():
+        return request
+    return dataclasses.replace(request, init_image=str(file.parent / request.init_image))
+
+
+def _merged(base: Request | None, given: dict[str, Any], tiling: dict[str, Any]) -> Request:
+    settings = dataclasses.replace(base.tiling if base else Settings(), **tiling)
+    if given.get("init_image"):
+        open_picture(given["init_image"]).close()
+    if base is not None:
+        return dataclasses.replace(base, **given, tiling=settings)
+    given.setdefault("prompt", joined(settings.regions))
+    return Request(**given, tiling=settings)
+
+
+def _picture_size(path: str) -> tuple[int, int]:
+    """Width and height of a picture, rounded down to multiples of 8."""
+    with open_picture(path) as image:
+        return image.width // 8 * 8, image.height // 8 * 8
+
+
+def command_line(request: Request, out: str) -> list[str]:
+    """The words of a command that makes the same request, starting with `python -m tiled_diffusion`.
+
+    Raises:
+        ValueError: the request's regions are not equal columns, which flags cannot say.
+    """
+    tiling = request.tiling
+    if tiling.regions and tiling.regions != columns([r.prompt for r in tiling.regions]):
+        raise ValueError("these regions need a canvas file")
+    words = [*PROGRAM.split(), "generate", *([] if tiling.regions else [request.prompt])]
+    for r in tiling.regions:
+        words += ["--column", r.prompt]
+    if tiling.regions and request.prompt != joined(tiling.regions):
+        words += ["--prompt", request.prompt]
+    words += ["--size", f"{request.width}x{request.height}"]
+    words += _flag_words(REQUEST_FLAGS, request, {"prompt", "width", "height"})
+    words += _flag_words(TILING_FLAGS, tiling, set())
+    if tiling.tile_width_lp and tiling.tile_height_lp:
+        words += ["--tile", f"{tiling.tile_width_lp * 8}x{tiling.tile_height_lp * 8}"]
+    if tiling.overlap_lp is not None:
+        words += ["--overlap", str(tiling.overlap_lp * 8)]
+    words += [f"--{name.replace('_', '-')}" for name in ("wrap_x", "wrap_y") if getattr(tiling, name)]
+    return [*words, "--out", out]
+
+
+def _flag_words(flags: Sequence[Any], values: Any, skipped: set[str]) -> list[str]:
+    """Flags for all fields that differ from their defaults."""
+    defaults = {f.name: f.default for f in dataclasses.fields(values)}
+    words: list[str] = []
+    for flag in flags:
+        value = getattr(values, flag.field)
+        if flag.field not in skipped and value != defaults[flag.field]:
+            words += [flag.option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return words
+
+
+def quoted(words: Sequence[str]) -> str:
+    """The words as one line for a shell; double quotes, which PowerShell, cmd and sh all understand."""
+    return " ".join(f'"{w}"' if not w or any(c in w for c in " |()&;,*?<>") else w for w in words)
