@@ -130,13 +130,13 @@ class Settings:
         return {"version": VERSION, **plain_fields(self)}
 
 
-def settings_from_dict(data: object) -> Settings:
-    """Reads the JSON form.
+def settings_from_dict(data: object, name: str = "settings") -> Settings:
+    """Reads the JSON form; `name` is what errors call it.
 
     Raises:
         SettingsError: names the field that is unknown or wrong, or the version that is needed.
     """
-    return read_fields(Settings, data, "settings", {"regions": _read_regions})
+    return read_fields(Settings, data, name, {"regions": _read_regions})
 
 
 def settings_from_json(text: str) -> Settings:
@@ -199,7 +199,7 @@ def read_fields(
     try:
         return cls(**{k: readers[k](v) if k in readers else v for k, v in values.items()})
     except SettingsError as e:
-        raise SettingsError(f"{name}.{e}") from e
+        raise (e if str(e).startswith(name) else SettingsError(f"{name}.{e}")) from e
 
 
 def check_version(name: str, version: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from tqdm import tqdm
 
@@ -27,7 +28,7 @@ class BarProgress(Progress):
     """A bar on stderr: calls done, tiles done within the call, time left."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[None] | None = None
+        self._bar: Any = None
         self._of = 0
 
     def start(self, steps: int, tiles: int) -> None:

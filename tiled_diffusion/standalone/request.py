@@ -77,7 +77,7 @@ class Request:
 
 def request_from_dict(data: object) -> Request:
     """Reads the JSON form; raises SettingsError that names the field."""
-    return read_fields(Request, data, "canvas", {"tiling": settings_from_dict})
+    return read_fields(Request, data, "canvas", {"tiling": lambda v: settings_from_dict(v, "canvas.tiling")})
 
 
 def request_from_json(text: str) -> Request:

@@ -1,0 +1,226 @@
+"""Pictures from tiny models of every kind."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.standalone.tiny import pipeline, tiny_model
+from tiled_diffusion.errors import SettingsError, TiledError
+from tiled_diffusion.methods import METHODS
+from tiled_diffusion.plan import ModelSize
+from tiled_diffusion.settings import Region, Settings
+from tiled_diffusion.standalone import generate as module
+from tiled_diffusion.standalone.generate import Denoiser, denoise, generate, make_planner, sample_latents, start_noise
+from tiled_diffusion.standalone.progress import Progress
+from tiled_diffusion.standalone.request import SAMPLERS, Request
+from tiled_diffusion.standalone.samplers import make_scheduler
+
+KINDS = ("sd1", "sd2", "sdxl")
+WIDE = {"width": 256, "height": 64, "steps": 3, "cfg_scale": 3.0, "seed": 5}
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "prediction"),
+    [
+        ("sd1", ModelSize(8, 8), "epsilon"),
+        ("sd2", ModelSize(8, 8), "v_prediction"),
+        ("sdxl", ModelSize(8, 4), "epsilon"),
+    ],
+)
+def test_what_a_model_is(kind, size, prediction):
+    model = tiny_model(kind)
+    assert (model.kind, model.size, model.prediction_type) == (kind, size, prediction)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_kind_and_method(kind, method):
+    request = Request("a red house", negative_prompt="snow", **WIDE, tiling=Settings(method=method, wrap_x=True))
+    images = generate(tiny_model(kind), request)
+    assert [i.size for i in images] == [(256, 64)]
+    assert len(np.unique(np.asarray(images[0]))) > 8
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("kind", ["sd1", "sd2"])
+def test_every_sampler_is_finite_and_deterministic_and_one_scheduler_on_the_canvas(kind, sampler):
+    request = Request("a red house", **WIDE, sampler=sampler)
+    a, b = (sample_latents(tiny_model(kind), request) for _ in range(2))
+    assert torch.isfinite(a).all()
+    assert torch.equal(a, b)
+    other_tiles = sample_latents(tiny_model(kind), replace(request, tiling=Settings(tile_batch=1)))
+    torch.testing.assert_close(a, other_tiles, atol=1e-5 * float(a.abs().max()), rtol=0)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_image_k_of_a_batch_is_the_single_image_with_seed_plus_k(sampler):
+    model, request = tiny_model("sd1"), Request("a red house", **WIDE, sampler=sampler)
+    batch = sample_latents(model, replace(request, batch_size=3))
+    single = sample_latents(model, replace(request, seed=request.seed + 2, tiling=request.tiling))
+    torch.testing.assert_close(batch[2:], single, atol=2e-5 * float(single.abs().max()), rtol=0)
+
+
+def test_a_moving_grid_follows_the_first_seed():
+    request = Request("a", **WIDE, tiling=Settings(method="jittered"))
+    assert make_planner(tiny_model("sd1"), request).seed == request.seed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sampler", ["DDIM", "Euler", "DPM++ 2M", "UniPC"])
+def test_one_tile_is_diffusers_own_result_bit_for_bit(kind, sampler):
+    model = tiny_model(kind)
+    request = Request(
+        "a red house", negative_prompt="snow", width=64, height=64, steps=4, cfg_scale=3.0, sampler=sampler
+    )
+    assert make_planner(model, request).plan().is_whole
+    ours = sample_latents(model, request)
+
+    pipe, denoiser = pipeline(kind), Denoiser.of(model, request)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.scheduler = make_scheduler(sampler, model.scheduler_config)
+    (positive,), (negative,) = denoiser.prompts, denoiser.negatives
+    pooled = {}
+    if kind == "sdxl":
+        pooled = {"pooled_prompt_embeds": positive.pooled[None], "negative_pooled_prompt_embeds": negative.pooled[None]}
+    theirs = pipe(
+        prompt_embeds=positive.text[None], negative_prompt_embeds=negative.text[None], **pooled,
+        latents=start_noise(model, request), width=64, height=64, num_inference_steps=4, guidance_scale=3.0, output_type="latent",
+    ).images  # fmt: skip
+    assert torch.equal(ours, theirs)
+
+
+def test_without_guidance_only_the_prompt_is_evaluated(monkeypatch):
+    model, rows = tiny_model("sd1"), []
+    original = model.unet.forward
+    monkeypatch.setattr(model.unet, "forward", lambda x, *a, **k: rows.append(x.shape[0]) or original(x, *a, **k))
+    request = Request("a", **{**WIDE, "cfg_scale": 1.0, "steps": 1}, sampler="Euler", tiling=Settings(tile_batch=64))
+    sample_latents(model, request)
+    assert rows == [len(make_planner(model, request).plan().jobs)]
+
+
+def test_the_global_generators_are_not_touched():
+    before = torch.random.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    for sampler in SAMPLERS:
+        sample_latents(tiny_model("sd1"), Request("a", **{**WIDE, "steps": 2}, sampler=sampler))
+    assert torch.equal(before[0], torch.random.get_rng_state())
+    assert before[1:] == (np.random.get_state()[1].tolist(), random.getstate())
+
+
+def test_each_region_has_its_own_prompt_and_negative():
+    regions = (Region("a blue tower", 0, 0, 0.5, 1, feather=0), Region("a tree", 0.5, 0, 0.5, 1, "night", feather=0))
+    request = Request("a red house", **WIDE, tiling=Settings(regions=regions))
+    denoiser = Denoiser.of(tiny_model("sd1"), request)
+    assert len(denoiser.prompts) == len(denoiser.negatives) == 3
+    assert torch.equal(denoiser.negatives[0].text, denoiser.negatives[1].text)
+    assert not torch.equal(denoiser.negatives[0].text, denoiser.negatives[2].text)
+    base = sample_latents(tiny_model("sd1"), replace(request, steps=1))
+    changed = (regions[0], replace(regions[1], prompt="a cactus"))
+    other = sample_latents(tiny_model("sd1"), replace(request, steps=1, tiling=Settings(regions=changed)))
+    difference = (base - other).abs().amax(dim=(0, 1, 2))
+    assert difference[:16].max() == 0
+    assert difference[16:].max() > 0
+
+
+def test_a_ring_turned_by_a_stride_is_the_same_ring():
+    model, request = tiny_model("sd1"), Request("a", **WIDE, sampler="DDIM", tiling=Settings(wrap_x=True, tile_width_lp=8, overlap_lp=4))
+    starts = sorted({j.box.x for j in make_planner(model, request).plan().jobs})
+    turn = starts[1]
+    assert [s - starts[0] for s in starts] == [i * turn for i in range(len(starts))]
+    noise = start_noise(model, request)
+    turned = denoise(model, request, torch.roll(noise, turn, -1), None, Progress())
+    straight = denoise(model, request, noise, None, Progress())
+    torch.testing.assert_close(turned, torch.roll(straight, turn, -1), atol=1e-4 * float(straight.abs().max()), rtol=0)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_img2img(sampler):
+    model = tiny_model("sd1")
+    image = Image.effect_mandelbrot((256, 64), (-2, -1, 1, 1), 50).convert("RGB")
+    request = Request("a", **{**WIDE, "steps": 6}, sampler=sampler)
+    kept, little, much = (
+        sample_latents(model, replace(request, denoising_strength=s), init_image=image) for s in (0.0, 0.34, 1.0)
+    )
+    clean = module.encode(model, module.fitted(image, request), request.tiling)
+    assert torch.equal(kept, clean)
+    assert torch.isfinite(torch.cat([little, much])).all()
+    assert not torch.equal(little, clean)
+    if sampler != "LCM":
+        assert (little - clean).std() < (much - clean).std()
+
+
+def test_a_start_picture_of_any_mode_and_size_is_fitted():
+    request = Request("a", width=64, height=128)
+    for mode in ("L", "P", "RGBA", "1", "I;16", "CMYK"):
+        fitted = module.fitted(Image.new(mode, (33, 77)), request)
+        assert fitted.shape == (1, 3, 128, 64)
+    assert module.fitted(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), request).min() == 1, "transparent is white"
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("canvas", {(64, 256, 0, 0, 64, 256)}), ("tile", None)])
+def test_sdxl_is_told_sizes(monkeypatch, mode, expected):
+    model, seen = tiny_model("sdxl"), set()
+    original = model.unet.forward
+
+    def forward(x, *args, added_cond_kwargs, **kwargs):
+        seen.update(tuple(int(v) for v in row) for row in added_cond_kwargs["time_ids"])
+        return original(x, *args, added_cond_kwargs=added_cond_kwargs, **kwargs)
+
+    monkeypatch.setattr(model.unet, "forward", forward)
+    request = Request("a", **{**WIDE, "steps": 1}, tiling=Settings(size_conditioning=mode))
+    sample_latents(model, request)
+    if expected is None:
+        jobs = make_planner(model, request).plan().jobs
+        expected = {(64, 256, 8 * j.box.y, 8 * j.box.x, 8 * j.box.h, 8 * j.box.w) for j in jobs}
+    assert seen == expected
+
+
+def test_progress_is_told_everything():
+    class Log(Progress):
+        def __init__(self):
+            self.events = []
+
+        def start(self, steps, tiles):
+            self.events.append(("start", steps, tiles))
+
+        def tiles(self, done):
+            self.events.append(("tiles", done))
+
+        def step(self, i):
+            self.events.append(("step", i))
+
+        def finish(self):
+            self.events.append(("finish",))
+
+    model, log = tiny_model("sd1"), Log()
+    request = Request("a", **WIDE, sampler="Euler", tiling=Settings(tile_batch=64))
+    generate(model, request, progress=log)
+    n = len(make_planner(model, request).plan().jobs)
+    middle = [e for i in range(3) for e in (("tiles", n), ("step", i))]
+    assert log.events == [("start", 3, n), *middle, ("finish",)]
+
+
+def test_numbers_that_break_are_an_error(monkeypatch):
+    model = tiny_model("sd1")
+    monkeypatch.setattr(model.unet, "forward", lambda x, *a, **k: (x * float("nan"),))
+    with pytest.raises(TiledError, match="broke at step 1 of 3: not all numbers are finite"):
+        generate(model, Request("a", **WIDE, sampler="Euler"))
+
+
+@pytest.mark.parametrize(("width", "message"), [(72, "width: got 72, .* multiples of 64: take 64 or 128")])
+def test_a_size_that_the_model_cannot_make(width, message):
+    with pytest.raises(TiledError, match=message):
+        generate(tiny_model("sd1"), Request("a", width=width, height=64, steps=1, tiling=Settings(tile_width_lp=16)))
+
+
+def test_an_unknown_sampler_is_named():
+    with pytest.raises(SettingsError, match="sampler: got 'Eular', allowed is one of Euler, Euler a"):
+        make_scheduler("Eular", {})
+
+
+def test_a_missing_start_picture_is_named(tmp_path):
+    with pytest.raises(TiledError, match=r"init_image: .*nothing.png cannot be read as a picture"):
+        generate(tiny_model("sd1"), Request("a", **WIDE, init_image=str(tmp_path / "nothing.png")))
