@@ -94,7 +94,9 @@ def model_from_pipeline(pipe: Any, name: str, device: torch.device, dtype: torch
     encoders = [pipe.text_encoder, getattr(pipe, "text_encoder_2", None)]
     tokenizers = [pipe.tokenizer, getattr(pipe, "tokenizer_2", None)]
     for part in (unet, pipe.vae, *filter(None, encoders)):
-        part.to(device=device, dtype=dtype).eval().requires_grad_(False)
+        part.to(device).eval().requires_grad_(False)
+        if part.dtype != dtype:
+            part.to(dtype)
     if dtype == torch.float16 and pipe.vae.config.get("force_upcast"):
         pipe.vae.to(torch.float32)
     native = unet.config.sample_size or 64
@@ -191,7 +193,7 @@ def _from_file(path: Path, dtype: torch.dtype) -> Any:
         options["original_config"] = str(path.with_suffix(".yaml"))
     pipeline = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
     try:
-        return pipeline.from_single_file(str(path), torch_dtype=dtype, local_files_only="config" in options, **options)
+        return pipeline.from_single_file(str(path), dtype=dtype, local_files_only="config" in options, **options)
     except Exception as e:
         raise TiledError(
             f"model: {path} cannot be loaded ({_first_line(e)}). Put a diffusers folder of a model of the same kind "
