@@ -1,0 +1,153 @@
+"""The middle attention over all pixels, in exact chunks of query rows through the host's own attention code."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .group_norm import FixedNorm, Moments, measure, normalise
+from .program import Attention
+
+SCORES_BYTES = 256 * 2**20  # a chunk's scores, should the host's code write them out
+PROBE = (4, 6)  # rows and columns of the map on which the host's code is tried
+
+RowsOf = Callable[[int, int], Tensor]
+
+
+class _Given(nn.Module):
+    """A projection whose result is known already."""
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self._value = value
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: ARG002
+        return self._value
+
+
+def chunk_rows(width: int, tokens: int, itemsize: int) -> int:
+    """Rows of queries per chunk, so that the scores against that many tokens stay below SCORES_BYTES."""
+    return max(1, SCORES_BYTES // (tokens * itemsize * width))
+
+
+def key_stride(height: int, width: int, limit: int) -> int:
+    """Every how many-th row and column gives keys, so that there are at most `limit` of them. 1: all, exact."""
+    stride = 1
+    while -(-height // stride) * -(-width // stride) > limit:
+        stride += 1
+    return stride
+
+
+def attend(op: Attention, rows_of: RowsOf, size: tuple[int, int], moments: Moments, limit: int) -> Iterator[Tensor]:
+    """The output of the host's attention block, a chunk of rows after the other.
+
+    The host's forward runs on a private copy of the block that shares all weights. In it, the norm has the statistics of
+    the whole picture, and key and value are those of the whole picture; a row of queries then gets exactly the result
+    of the whole call, because softmax works row by row. Where the host's forward cannot do that (a trial on a small map
+    tells), its projections are used around torch's attention.
+
+    Args:
+        op: the block.
+        rows_of: rows lo .. hi - 1 of its input as [1, C, hi - lo, W] on the device.
+        size: height and width of its input.
+        moments: statistics of its input.
+        limit: most keys that a query may see.
+    """
+    height, width = size
+    sample = rows_of(0, 1)
+    stride = key_stride(height, width, limit)
+    tokens = -(-height // stride) * -(-width // stride)
+    step = chunk_rows(width, tokens, sample.element_size())
+    if step >= height and stride == 1:
+        yield op.module(rows_of(0, height))
+        return
+    key, value = _keys(op, rows_of, size, moments, (step, stride))
+    run = _host_chunk if _host_can(op, sample) else _own_chunk
+    for lo in range(0, height, step):
+        yield run(op, rows_of(lo, min(lo + step, height)), moments, key, value)
+
+
+def _keys(
+    op: Attention, rows_of: RowsOf, size: tuple[int, int], moments: Moments, steps: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Key and value of all (or every stride-th) rows and columns, in the shape in which the host's projection gives them."""
+    step, stride = steps
+    parts: dict[str, Tensor] = {}
+    done = 0
+    for lo in range(0, size[0], step * stride):
+        rows = rows_of(lo, min(lo + step * stride, size[0]))[..., ::stride, ::stride]
+        normed = normalise(rows, moments, op.norm)
+        dim = 1 if op.parts[1] == "to_q" else 2
+        for name in op.parts[2:]:
+            part = _project(op, name, normed)
+            if name not in parts:
+                shape = list(part.shape)
+                shape[dim] = -(-size[0] // stride) * (-(-size[1] // stride) if dim == 1 else 1)
+                parts[name] = part.new_empty(shape)
+            parts[name].narrow(dim, done, part.shape[dim]).copy_(part)
+        done += part.shape[dim]
+    return parts[op.parts[2]], parts[op.parts[3]]
+
+
+def _project(op: Attention, name: str, normed: Tensor) -> Tensor:
+    """The host's projection of a map [1, C, h, w]: tokens [1, h w, C] for linear layouts, else a map."""
+    x = normed.flatten(2).transpose(1, 2) if op.parts[1] == "to_q" else normed
+    out: Tensor = getattr(op.module, name)(x)
+    return out
+
+
+def _copy(module: Any, replaced: dict[str, nn.Module]) -> Any:
+    """A block of its own with some parts replaced; weights and all other parts are shared, the original is untouched."""
+    twin = copy.copy(module)
+    twin.__dict__["_modules"] = {**module._modules, **replaced}
+    return twin
+
+
+def _host_chunk(op: Attention, rows: Tensor, moments: Moments, key: Tensor, value: Tensor) -> Tensor:
+    norm, _, k, v = op.parts
+    twin = _copy(op.module, {norm: FixedNorm(op.norm, moments), k: _Given(key), v: _Given(value)})
+    out: Tensor = twin(rows)
+    return out
+
+
+def _own_chunk(op: Attention, rows: Tensor, moments: Moments, key: Tensor, value: Tensor) -> Tensor:
+    normed = normalise(rows, moments, op.norm)
+    query = _project(op, op.parts[1], normed)
+    if op.parts[1] == "to_q":
+        heads = int(op.module.heads)
+        q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (query, key, value))
+        tokens = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        out: Tensor = op.module.to_out[0](tokens).transpose(1, 2).reshape(rows.shape)
+        kept = rows if op.module.residual_connection else 0
+        return (out + kept) / float(op.module.rescale_output_factor)
+    q, k, v = (t.flatten(2).transpose(1, 2) for t in (query, key, value))
+    tokens = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(query.shape)
+    added: Tensor = rows + op.module.proj_out(tokens)
+    return added
+
+
+def _host_can(op: Attention, like: Tensor) -> bool:
+    """Tries the host's forward on a small map: whole and in chunks must be the same."""
+    if like.is_meta:
+        return True
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, like.shape[1], *PROBE, generator=generator).to(like)
+    moments = measure(x, op.groups)
+
+    def rows_of(lo: int, hi: int) -> Tensor:
+        return x[..., lo:hi, :]
+
+    try:
+        whole = op.module(x)
+        key, value = _keys(op, rows_of, PROBE, moments, (PROBE[0], 1))
+        parts = [_host_chunk(op, rows_of(lo, lo + 1), moments, key, value) for lo in range(PROBE[0])]
+        chunked = torch.cat(parts, dim=-2)
+    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, AssertionError):
+        return False
+    tolerance = 1e-4 if like.element_size() >= 4 else 3e-2
+    return chunked.shape == whole.shape and bool(torch.allclose(chunked, whole, rtol=tolerance, atol=tolerance))

@@ -1,0 +1,61 @@
+"""GroupNorm whose statistics are gathered tile by tile and merged exactly."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Moments(NamedTuple):
+    """Statistics of each group [G]: number of values, their mean, and the sum of squared distances from it."""
+
+    count: int
+    mean: Tensor
+    m2: Tensor
+
+    @property
+    def variance(self) -> Tensor:
+        """Biased variance [G], as GroupNorm uses it."""
+        return self.m2 / self.count
+
+    def merge(self, other: Moments) -> Moments:
+        """Statistics of both sets together: Chan, Golub, LeVeque (1979), formula 2.1."""
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        mean = self.mean + delta * (other.count / count)
+        m2 = self.m2 + other.m2 + delta.square() * (self.count * other.count / count)
+        return Moments(count, mean, m2)
+
+
+def measure(x: Tensor, groups: int) -> Moments:
+    """Statistics of a tile [1, C, h, w] per group, in float32 or better."""
+    values = x if x.dtype == torch.float64 else x.float()
+    variance, mean = torch.var_mean(values.unflatten(1, (groups, -1)), dim=(0, 2, 3, 4), correction=0)
+    count = x.numel() // groups
+    return Moments(count, mean, variance * count)
+
+
+def normalise(x: Tensor, moments: Moments, norm: Any) -> Tensor:
+    """GroupNorm of a tile [1, C, ...] with given statistics; a new tensor of x's dtype."""
+    per_group = x.shape[1] // moments.mean.numel()
+    mean, variance = (s.repeat_interleave(per_group) for s in (moments.mean, moments.variance))
+    weight, bias = (None if p is None else p.to(mean) for p in (norm.weight, norm.bias))
+    if x.device.type == "mps" and x.dtype != mean.dtype:  # no mixed batch_norm there
+        return F.batch_norm(x.float(), mean, variance, weight, bias, eps=norm.eps).to(x.dtype)
+    return F.batch_norm(x, mean, variance, weight, bias, eps=norm.eps)
+
+
+class FixedNorm(nn.Module):
+    """Stands in for a GroupNorm inside a copy of a host block: the same affine map, given statistics."""
+
+    def __init__(self, norm: Any, moments: Moments) -> None:
+        super().__init__()
+        self._norm = [norm]  # in a list: not a sub-module of this one
+        self._moments = moments
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises x [1, C, ...]."""
+        return normalise(x, self._moments, self._norm[0])

@@ -1,0 +1,227 @@
+"""Free memory now, and the peak of a run before it starts."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from .attention import SCORES_BYTES, chunk_rows, key_stride
+from .executor import Run
+from .program import Add, Attention, Conv, Down, Keep, Norm, Op, Up
+from .tiles import Box, Span
+
+GIB = 2**30
+
+
+class Memory(NamedTuple):
+    """Free bytes.
+
+    Attributes:
+        device: on the device of the model.
+        host: in main memory.
+        shared: both are the same memory (CPU, Apple).
+    """
+
+    device: int
+    host: int
+    shared: bool = False
+
+    def fits(self, device: int, host: int) -> bool:
+        """Whether so many bytes can be had, with a tenth to spare."""
+        if self.shared:
+            return device + host <= 0.9 * self.device
+        return device <= 0.9 * self.device and host <= 0.9 * self.host
+
+
+class _WindowsMemory(ctypes.Structure):
+    _fields_ = (
+        ("length", ctypes.c_ulong),
+        ("load", ctypes.c_ulong),
+        *((name, ctypes.c_ulonglong) for name in ("total", "free", "d", "e", "f", "g", "h")),
+    )
+
+
+def free_host() -> int:
+    """Bytes of main memory that a program could get now."""
+    if sys.platform == "win32":
+        status = _WindowsMemory(length=ctypes.sizeof(_WindowsMemory))
+        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        return int(status.free)
+    info = Path("/proc/meminfo")
+    if info.exists():
+        for line in info.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def free_memory(device: torch.device) -> Memory:
+    """What is free now for a model on that device."""
+    host = free_host()
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return Memory(torch.cuda.mem_get_info(device)[0] + unused, host)
+    return Memory(host, host, shared=True)
+
+
+class Peak(NamedTuple):
+    """Bytes of activations at the worst moment of a run, input and result included."""
+
+    device: int
+    host: int
+
+
+class _Walk:
+    """Live bytes along a chain of operations on one tile, as the executor (or the host's own forward) frees them."""
+
+    def __init__(self, itemsize: int, channels: int, main: int, kept: int, untiled: bool) -> None:
+        self.itemsize, self.channels, self.untiled = itemsize, channels, untiled
+        self.main, self.kept, self.aliased = main, kept, False
+        self.peak = main + kept
+
+    def bytes(self, box: Box, channels: int | None = None) -> int:
+        return (self.channels if channels is None else channels) * box.area * self.itemsize
+
+    def see(self, extra: int) -> None:
+        self.peak = max(self.peak, self.main + self.kept + extra)
+
+    def replace(self, new: int, extra: int = 0) -> None:
+        """A new main tensor; the old one lives on if it is kept."""
+        self.see(new + extra)
+        if self.aliased:
+            self.kept, self.aliased = self.main, False
+        self.main = new
+
+    def op(self, op: Op, box: Box) -> None:
+        if isinstance(op, Keep):
+            self.aliased = True
+        elif isinstance(op, Norm):
+            size = self.bytes(box)
+            self.replace(size, size if self.untiled else 0)
+        elif isinstance(op, Conv):
+            self.replace(self.bytes(box, op.channels(0)))
+        elif isinstance(op, Add):
+            self.add(op, box)
+        elif isinstance(op, Up | Down):
+            self.resample(op, box)
+        elif isinstance(op, Attention):
+            self.see(6 * self.bytes(box))
+        self.channels = op.channels(self.channels)
+
+    def add(self, op: Add, box: Box) -> None:
+        extra = self.bytes(box) if op.shortcut is not None else 0
+        if extra and self.untiled:
+            self.see(extra)
+            self.kept, extra = extra, 0  # the host's variable of the block input is overwritten, its caller's lives on
+        self.see(extra + (self.bytes(box) if self.untiled else 0))
+        self.kept = 0
+
+    def resample(self, op: Up | Down, box: Box) -> None:
+        made = op.channels(0) * op.covers(box.y).length * op.covers(box.x).length * self.itemsize
+        if isinstance(op, Up):
+            between = 4 * self.bytes(box)
+        else:
+            between = self.bytes(Box(Span(0, box.y.length + 1), Span(0, box.x.length + 1)))
+        self.replace(made, between)
+
+
+def chain_peak(run: Run, start: int, stop: int, itemsize: int, loads: bool) -> int:
+    """Peak bytes of the largest tile of boundary `stop`, made from the stored boundary `start`.
+
+    Args:
+        run: the run.
+        start: boundary that is stored.
+        stop: boundary whose tiles are made.
+        itemsize: bytes per value.
+        loads: the stored pictures lie in host memory, so that a tile's part of them is copied to the device.
+    """
+    channels = run.program.channels()
+    worst = 0
+    for box in _largest(run.grid(stop)):
+        at = run.op_boxes(start, stop, box)
+        size = at[0].area * itemsize if loads else 0
+        kept = size * channels[start - 1] if _has_kept(run, start) else 0
+        walk = _Walk(itemsize, channels[start], size * channels[start], kept, untiled=False)
+        for op, have in zip(run.ops(start, stop), at, strict=False):
+            walk.op(op, have)
+        if itemsize < 4 and run.groups(stop):
+            walk.see(4 * walk.channels * box.area)
+        worst = max(worst, walk.peak)
+    return worst
+
+
+def _has_kept(run: Run, boundary: int) -> bool:
+    """A residual block is open at the boundary."""
+    return 0 < boundary < len(run.program.segments) and run.segment(boundary - 1).keeps
+
+
+def _largest(tiles: Sequence[Box]) -> list[Box]:
+    """A corner tile, an edge tile and the tile nearest to the middle stand for all tiles of a balanced grid."""
+    return [tiles[0], max(tiles, key=lambda b: b.area), tiles[len(tiles) // 2], *tiles[len(tiles) // 3 :: len(tiles)]]
+
+
+def attention_peak(run: Run, k: int, itemsize: int, loads: bool) -> int:
+    """Peak bytes of the attention that is segment k: keys and values of all tokens and a chunk of queries."""
+    height, width, channels = run.heights[k], run.widths[k], run.program.channels()[k]
+    stride = key_stride(height, width, run.attention_tokens)
+    tokens = -(-height // stride) * -(-width // stride)
+    rows = chunk_rows(width, tokens, itemsize)
+    whole = height * width * channels * itemsize
+    if rows >= height and stride == 1:
+        return whole * (7 if loads else 6)
+    chunk = min(rows, height) * width * channels * itemsize
+    return 2 * tokens * channels * itemsize + 6 * chunk + min(SCORES_BYTES, tokens * rows * width * itemsize)
+
+
+def exact_peak(run: Run, itemsize: int) -> Peak:
+    """Peak of a run through all segments with every boundary stored."""
+    device = host = 0
+    sizes = [c * h * w * itemsize for c, h, w in zip(run.program.channels(), run.heights, run.widths, strict=True)]
+    last = len(run.program.segments) - 1
+    for k, segment in enumerate(run.program.segments):
+        loads = run.host and k > 0
+        work = (
+            attention_peak(run, k, itemsize, loads) if segment.attention else chain_peak(run, k, k + 1, itemsize, loads)
+        )
+        given, made = sizes[k] + (sizes[k - 1] if _has_kept(run, k) else 0), sizes[k + 1]
+        on_device = (sizes[0] if k else 0) + (0 if loads else given) + (made if k == last or not run.host else 0)
+        device = max(device, work + on_device)
+        host = max(host, (given if loads else 0) + (made if run.host and k < last else 0))
+    return Peak(device, host)
+
+
+def one_pass_peak(run: Run, itemsize: int) -> Peak:
+    """Peak of a run that stores nothing between the middle and the picture (`fast` and `recompute`)."""
+    tiled = run.program.tiled
+    device, host = 0, 0
+    sizes = [c * h * w * itemsize for c, h, w in zip(run.program.channels(), run.heights, run.widths, strict=True)]
+    for k, segment in enumerate(run.program.segments):
+        if k in tiled and k != tiled.start:
+            continue
+        loads = run.host and k > 0
+        stop = tiled.stop if k == tiled.start else k + 1
+        work = (
+            attention_peak(run, k, itemsize, loads) if segment.attention else chain_peak(run, k, stop, itemsize, loads)
+        )
+        stored = sizes[k] + sizes[stop]
+        device = max(
+            device, work + sizes[0] + (sizes[-1] if stop == len(sizes) - 1 else 0) + (0 if run.host else stored)
+        )
+        host = max(host, 2 * stored if run.host else 0)
+    return Peak(device, host)
+
+
+def untiled_peak(run: Run, itemsize: int) -> Peak:
+    """Peak of the host's own pass."""
+    at = Box(Span(0, run.size[0]), Span(0, run.size[1]))
+    walk = _Walk(itemsize, run.program.in_channels, 0, 0, untiled=True)
+    for op in run.ops(0, len(run.program.segments)):
+        walk.op(op, at)
+        at = Box(Span(0, op.size(at.y.hi)), Span(0, op.size(at.x.hi)))
+    return Peak(walk.peak + run.program.in_channels * run.size[0] * run.size[1] * itemsize, 0)
