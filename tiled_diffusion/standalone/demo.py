@@ -13,7 +13,7 @@ from PIL import Image, ImageChops
 from tiled_diffusion.settings import Settings
 
 from .cli_parser import PROGRAM
-from .cli_request import columns, command_line, quoted
+from .cli_request import columns, command_line, joined, quoted
 from .demo_page import Figure, page
 from .draw import draw_plan
 from .generate import generate, make_planner
@@ -23,15 +23,19 @@ from .request import Request
 from .upscale import upscale, upscaled_request
 
 SCALE = 4
-LOOK = {"steps": 24, "cfg_scale": 4.5, "sampler": "DPM++ 2M", "negative_prompt": ""}
-PANORAMA = Request(prompt="a red house on grass, blue sky", width=1536, height=192, seed=7, **LOOK)  # type: ignore[arg-type]
-COLUMNS = (
-    "a pink tree on grass, pink sky",
-    "a green cactus on sand, sunset",
-    "a white boat on the sea, blue sky",
-    "a yellow tower on snow, night sky",
+BASE = Request(prompt="", steps=24, cfg_scale=4.5, sampler="Euler a")
+WIDE = Settings(tile_width_lp=24, tile_height_lp=24, overlap_lp=12)
+"""Half of each tile is shared with its neighbour, so that they agree where the horizon is."""
+PANORAMA = replace(
+    BASE, prompt="a house, a tree on grass, mountains, blue sky", width=1536, height=192, seed=3, tiling=WIDE
 )
-SMALL = Request(prompt="a red house on grass, blue sky", width=192, height=128, seed=3, **LOOK)  # type: ignore[arg-type]
+COLUMNS = (
+    "a green tree on grass, sunset",
+    "a purple house on a lavender field, sunset",
+    "a green cactus on sand, sunset",
+    "a white boat on the sea, sunset",
+)
+SMALL = replace(BASE, prompt="a city, night sky", width=192, height=128, seed=4)
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,11 @@ class Scene:
 
 def scenes() -> tuple[Scene, ...]:
     """The pictures of the demo."""
-    ring = replace(PANORAMA, tiling=Settings(wrap_x=True))
-    side_by_side = Request(
-        prompt=" | ".join(COLUMNS), width=1152, height=192, seed=5, tiling=Settings(regions=columns(COLUMNS)), **LOOK,  # type: ignore[arg-type]
-    )  # fmt: skip
+    ring = replace(PANORAMA, tiling=replace(WIDE, wrap_x=True))
+    regions = columns(COLUMNS)
+    side_by_side = replace(
+        BASE, prompt=joined(regions), width=1152, height=192, seed=5, tiling=Settings(regions=regions)
+    )
     return (
         Scene(
             "panorama", "A panorama",
@@ -80,7 +85,7 @@ def scenes() -> tuple[Scene, ...]:
             "upscale", f"Enlarged {SCALE} times",
             "A small picture is enlarged, and its details are drawn anew, tile by tile. The first picture is the small "
             "one, stretched to the same size.",
-            replace(SMALL, denoising_strength=0.4), SMALL,
+            replace(SMALL, denoising_strength=0.3), SMALL,
         ),
     )  # fmt: skip
 

@@ -1,0 +1,76 @@
+"""What the README and CONTRIBUTING show is true: their examples run, their files exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from tiled_diffusion import Extent, ModelSize, Planner, Settings
+from tiled_diffusion.methods import METHODS, Method
+from tiled_diffusion.settings import parse_json
+from tiled_diffusion.standalone.cli_parser import build_parser
+from tiled_diffusion.standalone.metadata import read_png
+from tiled_diffusion.standalone.request import request_from_dict
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def blocks(text, language):
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+
+
+def commands():
+    text = README.replace("\\\n", "")
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    python -m tiled_diffusion ")]
+    return [shlex.split(line)[3:] for line in lines]
+
+
+def test_the_python_example_runs(tmp_path, monkeypatch):
+    (code,) = blocks(README, "python")
+    small = code.replace("1536", "256").replace("192", "128").replace("steps=24", "steps=2")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(small, "README.md", "exec"), {})
+    assert read_png(tmp_path / "panorama.png").width == 256
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_the_commands_are_understood(words):
+    assert build_parser().parse_args(words).command == words[0]
+
+
+def test_the_canvas_file_is_valid():
+    (text,) = blocks(README, "json")
+    assert len(request_from_dict(parse_json(text, "canvas")).tiling.regions) == 2
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_table_of_costs(name):
+    row = re.search(rf"^\| `{name}`.*\| ([\d.]+) \|$", README, re.MULTILINE)
+    assert row, f"the README has no row for {name}"
+    planner = Planner(Extent(128, 512), Settings(method=name), ModelSize(64, 8))
+    work = [planner.plan(step).work_ratio for step in range(64)]
+    assert float(row[1]) == pytest.approx(sum(work) / len(work), abs=0.02)
+
+
+def test_no_other_file_is_promised():
+    for text in (README, CONTRIBUTING):
+        for link in re.findall(r"\]\(([^)#]+)\)", text):
+            assert link.startswith("http") or (ROOT / link).is_file(), link
+
+
+def test_the_worked_example_is_a_method():
+    scope = {"__name__": "tiled_diffusion.methods.triangle", "__package__": "tiled_diffusion.methods"}
+    exec(
+        compile(re.sub("^   ", "", blocks(CONTRIBUTING, "python")[0], flags=re.MULTILINE), "triangle.py", "exec"), scope
+    )
+    method = scope["METHOD"]
+    assert isinstance(method, Method)
+    tiles = method.axis(100, 32, method.overlap(32), False, 0.0)
+    total = torch.zeros(100, dtype=torch.float64)
+    for start, weights in zip(tiles.starts, tiles.weights, strict=True):
+        total[start : start + tiles.tile] += torch.from_numpy(weights)
+    assert torch.allclose(total, torch.ones(100, dtype=torch.float64))
