@@ -46,8 +46,8 @@ def key_stride(height: int, width: int, limit: int) -> int:
 def attend(op: Attention, rows_of: RowsOf, size: tuple[int, int], moments: Moments, limit: int) -> Iterator[Tensor]:
     """The output of the host's attention block, a chunk of rows after the other.
 
-    The host's forward runs on a private copy of the block that shares all weights. In it, the norm has the statistics of
-    the whole picture, and key and value are those of the whole picture; a row of queries then gets exactly the result
+    The host's forward runs on a private copy of the block that shares all weights. In it, the norm has the statistics
+    of the whole picture, and key and value are those of the whole picture; a row of queries then gets exactly the result
     of the whole call, because softmax works row by row. Where the host's forward cannot do that (a trial on a small map
     tells), its projections are used around torch's attention.
 
@@ -75,7 +75,7 @@ def attend(op: Attention, rows_of: RowsOf, size: tuple[int, int], moments: Momen
 def _keys(
     op: Attention, rows_of: RowsOf, size: tuple[int, int], moments: Moments, steps: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """Key and value of all (or every stride-th) rows and columns, in the shape in which the host's projection gives them."""
+    """Key and value of all (or every stride-th) rows and columns, in the shape that the host's projection gives."""
     step, stride = steps
     parts: dict[str, Tensor] = {}
     done = 0
@@ -102,7 +102,7 @@ def _project(op: Attention, name: str, normed: Tensor) -> Tensor:
 
 
 def _copy(module: Any, replaced: dict[str, nn.Module]) -> Any:
-    """A block of its own with some parts replaced; weights and all other parts are shared, the original is untouched."""
+    """A block of its own with some parts replaced; all other parts are shared, the original is untouched."""
     twin = copy.copy(module)
     twin.__dict__["_modules"] = {**module._modules, **replaced}
     return twin

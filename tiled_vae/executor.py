@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .attention import attend
+from .attention import attend, chunk_rows, key_stride
 from .errors import Interrupted, NotFiniteError, TiledVaeError
 from .group_norm import Moments, measure, normalise
 from .program import Add, Attention, Keep, Norm, Op, Program, Segment, boxes
@@ -86,6 +86,8 @@ class Run:
         host: activations wait in host memory.
         attention_tokens: most keys of a query in the attention.
         watch: progress and interruption.
+        device: where the network is.
+        itemsize: bytes per value.
     """
 
     program: Program
@@ -96,6 +98,7 @@ class Run:
     attention_tokens: int = 2**20
     watch: Watch = field(default_factory=Watch)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    itemsize: int = 4
 
     def __post_init__(self) -> None:
         self.heights = self.program.sizes(self.size[0])
@@ -135,7 +138,16 @@ class Run:
         """Number of tiles that a run goes through, a chunk of attention counting as one."""
         tiled = self.program.tiled if recompute else range(0)
         stops = [k for k in range(1, len(self.heights)) if k <= tiled.start or k >= tiled.stop or self.groups(k)]
-        return sum(len(self.grid(k)) for k in stops)
+        return sum(self.chunks(k - 1) or len(self.grid(k)) for k in stops)
+
+    def chunks(self, k: int) -> int:
+        """Chunks of queries if segment k is the attention, else 0."""
+        if not self.segment(k).attention:
+            return 0
+        height, width = self.heights[k], self.widths[k]
+        stride = key_stride(height, width, self.attention_tokens)
+        tokens = -(-height // stride) * -(-width // stride)
+        return -(-height // chunk_rows(width, tokens, self.itemsize))
 
     def load(self, picture: Tensor, box: Box) -> Tensor:
         """A box of a stored picture on the device; a view if it is there already."""

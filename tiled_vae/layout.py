@@ -65,7 +65,8 @@ def _names(net: Any, what: str, ldm: str, diffusers: str) -> _Names:
     if hasattr(net, ldm):
         return _Names(net, what, False)
     raise TiledVaeError(
-        f"{type(net).__name__} is not a known {what}: it has neither {ldm!r} (ldm, sgm, Forge) nor {diffusers!r} (diffusers)"
+        f"{type(net).__name__} is not a known {what}: it has neither {ldm!r} (ldm, sgm, Forge) "
+        f"nor {diffusers!r} (diffusers)"
     )
 
 

@@ -61,7 +61,7 @@ class Add(Pointwise):
 
 @dataclass
 class Conv(Pointwise):
-    """A host convolution that keeps the size. It runs with its own padding; what the padding touched is cropped away."""
+    """A host convolution that keeps the size. It runs with its own padding; what that touched is cropped away."""
 
     module: Any
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -40,7 +41,7 @@ def cut(size: int, tile: int) -> list[Span]:
     """Cuts an axis into the fewest spans of at most `tile` pixels, all of nearly the same length."""
     n = -(-size // tile)
     ends = [i * size // n for i in range(n + 1)]
-    return [Span(lo, hi) for lo, hi in zip(ends, ends[1:], strict=False)]
+    return [Span(lo, hi) for lo, hi in pairwise(ends)]
 
 
 def grid(height: int, width: int, tile: int) -> list[Box]:

@@ -212,7 +212,8 @@ def _in_memory(
         if x.device.type == "cuda":
             torch.cuda.empty_cache()
     raise TiledVaeError(
-        f"out of memory: {last.size[1]}x{last.size[0]} px with the smallest tile, {last.tile_lp} latent px, needs about "
+        f"out of memory: {last.size[1]}x{last.size[0]} px with the smallest tile, {last.tile_lp} latent px, needs "
+        "about "
         f"{last.peak.device / GIB:.2f} GiB on {x.device} and {last.peak.host / GIB:.2f} GiB of host memory; "
         f"{last.memory.device / GIB:.2f} and {last.memory.host / GIB:.2f} GiB were free"
     )
@@ -235,7 +236,7 @@ def _run(net: Any, planner: Planner, plan: Plan, x: Tensor, callbacks: Callbacks
         watch.step()
         return result
     run = planner.run(plan.tile_lp, plan.store)
-    run.watch, run.device = watch, x.device
+    run.watch, run.device, run.itemsize = watch, x.device, x.element_size()
     if plan.key_stride > 1:
         log.warning(
             "Tiled VAE: attention over %d latent px is too long to be exact; each query sees every %d. row and column",
