@@ -94,6 +94,18 @@ def test_what_is_no_model_is_told(make, message, tmp_path):
     assert "\n" not in str(e.value)
 
 
+def test_a_refiner_is_refused():
+    class Pipe:
+        text_encoder = None
+
+        class unet:  # noqa: N801
+            class config:  # noqa: N801
+                in_channels = 4
+
+    with pytest.raises(TiledError, match="this is an SDXL refiner"):
+        model_from_pipeline(Pipe(), "x", torch.device("cpu"), torch.float32)
+
+
 def test_an_inpainting_model_is_refused():
     class Config(dict):
         in_channels = 9

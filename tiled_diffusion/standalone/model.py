@@ -92,6 +92,8 @@ def model_from_pipeline(pipe: Any, name: str, device: torch.device, dtype: torch
         kind = {9: "inpainting", 8: "image-editing", 5: "depth"}.get(channels, "special")
         raise TiledError(f"model {name}: this is an {kind} model of {channels} channels; supported are {SUPPORTED}")
     encoders = [pipe.text_encoder, getattr(pipe, "text_encoder_2", None)]
+    if encoders[0] is None:
+        raise TiledError(f"model {name}: this is an SDXL refiner; supported are {SUPPORTED}")
     tokenizers = [pipe.tokenizer, getattr(pipe, "tokenizer_2", None)]
     for part in (unet, pipe.vae, *filter(None, encoders)):
         part.to(device).eval().requires_grad_(False)
