@@ -6,7 +6,10 @@ import torch
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings import Settings
+from tiled_diffusion.standalone.generate import generate
+from tiled_diffusion.standalone.request import Request
 from tiled_diffusion.standalone.vae import decode, encode
+from tiled_vae import TiledVaeSettings
 
 
 def latents(h=8, w=24):
@@ -47,3 +50,9 @@ def test_numbers_that_break_are_an_error():
     model = tiny_model("sd1")
     with pytest.raises(TiledError, match="finite"):
         decode(model, latents() * float("nan"), Settings())
+
+
+def test_vae_settings_are_passed_on_and_their_errors_are_ours():
+    request = Request("a", width=128, height=64, steps=1, tiling=Settings(wrap_x=True))
+    with pytest.raises(TiledError, match="VAE: wrap_x and wrap_y need mode auto"):
+        generate(tiny_model("sd1"), request, vae_settings=TiledVaeSettings("untiled"))

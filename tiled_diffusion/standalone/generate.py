@@ -16,6 +16,7 @@ from tiled_diffusion.fuse import Batching, fuse
 from tiled_diffusion.geometry import Extent
 from tiled_diffusion.noise import canvas_noise, keyed_generator
 from tiled_diffusion.plan import Job, Plan, Planner
+from tiled_vae import TiledVaeSettings
 
 from .model import Model
 from .progress import Progress
@@ -26,7 +27,12 @@ from .vae import decode, encode
 
 
 def generate(
-    model: Model, request: Request, *, init_image: Image.Image | None = None, progress: Progress | None = None
+    model: Model,
+    request: Request,
+    *,
+    init_image: Image.Image | None = None,
+    progress: Progress | None = None,
+    vae_settings: TiledVaeSettings | None = None,
 ) -> list[Image.Image]:
     """Makes the pictures of a request.
 
@@ -36,6 +42,7 @@ def generate(
         init_image: the picture to start from; None opens request.init_image, if that is set. Any size: it is resized
             to the canvas.
         progress: is told of steps and tiles.
+        vae_settings: how the VAE is tiled; by default as memory asks for.
 
     Returns:
         request.batch_size pictures.
@@ -45,8 +52,8 @@ def generate(
     """
     if init_image is None and request.init_image is not None:
         init_image = open_image(request.init_image)
-    latents = sample_latents(model, request, init_image=init_image, progress=progress)
-    return to_images(decode(model, latents, request.tiling))
+    latents = sample_latents(model, request, init_image=init_image, progress=progress, vae_settings=vae_settings)
+    return to_images(decode(model, latents, request.tiling, vae_settings))
 
 
 def make_planner(model: Model, request: Request) -> Planner:
@@ -72,11 +79,16 @@ def make_planner(model: Model, request: Request) -> Planner:
 
 @torch.no_grad()
 def sample_latents(
-    model: Model, request: Request, *, init_image: Image.Image | None = None, progress: Progress | None = None
+    model: Model,
+    request: Request,
+    *,
+    init_image: Image.Image | None = None,
+    progress: Progress | None = None,
+    vae_settings: TiledVaeSettings | None = None,
 ) -> Tensor:
     """The finished latents [B, 4, H / 8, W / 8] in float32, before the VAE. See `generate`."""
     noise = start_noise(model, request)
-    clean = None if init_image is None else encode(model, fitted(init_image, request), request.tiling)
+    clean = None if init_image is None else encode(model, fitted(init_image, request), request.tiling, vae_settings)
     return denoise(model, request, noise, clean, progress or Progress())
 
 
