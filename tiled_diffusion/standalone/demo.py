@@ -35,7 +35,7 @@ COLUMNS = (
     "a green cactus on sand, sunset",
     "a white boat on the sea, sunset",
 )
-SMALL = replace(BASE, prompt="a city, night sky", width=192, height=128, seed=4)
+SMALL = replace(BASE, prompt="a forest, blue sky", width=192, height=128, seed=4)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def scenes() -> tuple[Scene, ...]:
             "upscale", f"Enlarged {SCALE} times",
             "A small picture is enlarged, and its details are drawn anew, tile by tile. The first picture is the small "
             "one, stretched to the same size.",
-            replace(SMALL, denoising_strength=0.3), SMALL,
+            replace(SMALL, denoising_strength=0.125), SMALL,
         ),
     )  # fmt: skip
 
