@@ -13,6 +13,8 @@ Weights = npt.NDArray[np.float64]
 
 GAUSSIAN_WIDTH = 0.1
 """Standard deviation of the gaussian window in tile lengths: variance 0.01 in Mixture of Diffusers, section 3."""
+LEAST_GAUSSIAN_WIDTH = 4.0
+"""Standard deviation of the gaussian window of small tiles, lp."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,15 @@ def uniform(tile: int) -> Weights:
 
 
 def gaussian(tile: int) -> Weights:
-    """exp(-((i - m) / tile)^2 / (2 * 0.01)), m = (tile - 1) / 2 (Mixture of Diffusers, arXiv 2302.02412).
+    """exp(-(i - m)^2 / (2 s^2)), m = (tile - 1) / 2, s = 0.1 tile (Mixture of Diffusers, arXiv 2302.02412).
 
     Symmetric, and each axis by its own length. Ends are exp(-12.5) = 3.7e-6 of the middle, so that corners stay far
-    above what float32 can hold.
+    above what float32 can hold. Below 40 lp the paper's s would make neighbours change over within a pixel or two,
+    which can be seen as a line: there s is 4 lp, though at most a sixth of the tile (ends exp(-4.5) = 0.011).
     """
-    offset = (np.arange(tile) - (tile - 1) / 2) / tile
-    return np.asarray(np.exp(-(offset**2) / (2 * GAUSSIAN_WIDTH**2)), dtype=np.float64)
+    s = max(GAUSSIAN_WIDTH * tile, min(LEAST_GAUSSIAN_WIDTH, tile / 6))
+    offset = np.arange(tile) - (tile - 1) / 2
+    return np.asarray(np.exp(-(offset**2) / (2 * s**2)), dtype=np.float64)
 
 
 def ramp(position: npt.NDArray[np.floating], width: float) -> Weights:

@@ -28,6 +28,16 @@ def test_gaussian_is_the_papers():
     np.testing.assert_allclose(gaussian(64), expected)
 
 
+@pytest.mark.parametrize("tile", [16, 24, 40, 64])
+def test_neighbouring_gaussians_change_over_softly_whatever_the_tile(tile):
+    """The share of the second of two tiles, a third of which overlap, over the pixels that both cover."""
+    step = tile - tile // 3
+    a, b = gaussian(tile)[step:], gaussian(tile)[: tile // 3]
+    share = b / (a + b)
+    assert np.diff(share).max() < 0.4, "no jump"
+    assert share[0] < 0.1
+
+
 def test_ramp():
     assert list(ramp(np.array([-2.0, -1.0, 0.0, 1.0, 2.0]), 2)) == pytest.approx([0, 0, 0.5, 1, 1])
     assert list(ramp(np.array([-0.5, 0.5]), 0)) == [0, 1]

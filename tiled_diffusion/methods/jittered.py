@@ -49,6 +49,6 @@ METHOD = Method(
     label="Jittered tiles",
     summary="A small soft overlap on a grid drawn anew at every step. Nearly as cheap as no overlap, without seams.",
     axis=axis,
-    overlap=lambda tile: max(2, tile // 16),
+    overlap=lambda tile: min(max(6, tile // 12), tile // 2),
     moves=True,
 )
