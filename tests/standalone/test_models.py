@@ -94,6 +94,17 @@ def test_what_is_no_model_is_told(make, message, tmp_path):
     assert "\n" not in str(e.value)
 
 
+def test_a_single_file_without_a_folder_beside_it_says_what_is_missing(tmp_path, monkeypatch):
+    def connect(*args):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr("socket.socket.connect", connect)
+    save_file({"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(4, 4, 3, 3)}, tmp_path / "m.safetensors")
+    with pytest.raises(TiledError, match="Put a diffusers folder .* named m,") as e:
+        load_model(tmp_path / "m.safetensors", device="cpu")
+    assert "the network was asked" not in str(e.value)
+
+
 def test_a_refiner_is_refused():
     class Pipe:
         text_encoder = None

@@ -58,7 +58,7 @@ def checkpoint_folder() -> Path:
 
 
 def load_model(path: str | Path | None = None, device: str = "auto", dtype: str = "auto") -> Model:
-    """Loads a model from this machine; nothing is fetched from the network for a folder.
+    """Loads a model from this machine; nothing is fetched from the network.
 
     Args:
         path: a diffusers folder, a single .safetensors file, or None for the shipped checkpoint.
@@ -171,7 +171,7 @@ def _from_file(path: Path, dtype: torch.dtype) -> Any:
     """A single file in CompVis layout.
 
     The tokenizer and the shapes come from a diffusers folder of the same name beside it, if there is one; for this
-    project's own checkpoint from the shipped folder; else from what diffusers finds in its cache or fetches.
+    project's own checkpoint from the shipped folder; else from what diffusers finds in its cache. Nothing is fetched.
     """
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
@@ -195,7 +195,7 @@ def _from_file(path: Path, dtype: torch.dtype) -> Any:
         options["original_config"] = str(path.with_suffix(".yaml"))
     pipeline = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
     try:
-        return pipeline.from_single_file(str(path), dtype=dtype, local_files_only="config" in options, **options)
+        return pipeline.from_single_file(str(path), dtype=dtype, local_files_only=True, **options)
     except Exception as e:
         raise TiledError(
             f"model: {path} cannot be loaded ({_first_line(e)}). Put a diffusers folder of a model of the same kind "
