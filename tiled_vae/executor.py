@@ -161,12 +161,13 @@ class Run:
         `visit` sees what the tile has at each boundary in between.
         """
         at = self.op_boxes(start, stop, want)
-        kept = None if state.kept is None else self.load(state.kept, at[0])
-        tile = State(self.load(state.main, at[0]), kept)
+        tile = State(self.load(state.main, at[0]))
+        if state.kept is not None:
+            tile.kept = self.load(state.kept, at[0])
         done = 0
         for k in range(start, stop):
             ops = self.segment(k).ops
-            tile = run_ops(ops, tile, moments.get(k), at[done : done + len(ops) + 1])
+            run_ops(ops, tile, moments.get(k), at[done : done + len(ops) + 1])
             done += len(ops)
             if visit is not None and k + 1 < stop:
                 visit(k + 1, tile.main)
@@ -272,29 +273,29 @@ class Run:
         return State(self.cover(start, stop, state, moments))
 
 
-def run_ops(ops: Sequence[Op], tile: State, moments: Moments | None, at: Sequence[Box]) -> State:
-    """Runs operations on a tile; at[i] is the box before operation i, at[-1] the box after the last."""
+def run_ops(ops: Sequence[Op], tile: State, moments: Moments | None, at: Sequence[Box]) -> None:
+    """Runs operations on a tile, in place; at[i] is the box before operation i, at[-1] the box after the last."""
     for op, have, want in zip(ops, at, at[1:], strict=False):
-        tile = run_op(op, tile, moments)
+        run_op(op, tile, moments)
         made = Box(op.covers(have.y), op.covers(have.x))
         if made != want:
             tile.main = crop(tile.main, made, want)
             tile.kept = None if tile.kept is None else crop(tile.kept, made, want)
-    return tile
 
 
-def run_op(op: Op, tile: State, moments: Moments | None) -> State:
-    """One operation on a tile."""
+def run_op(op: Op, tile: State, moments: Moments | None) -> None:
+    """One operation on a tile, in place: no other name holds what is no longer needed."""
     if isinstance(op, Keep):
-        return State(tile.main, tile.main)
-    if isinstance(op, Add):
-        return State(_add(op, tile), None)
-    if isinstance(op, Norm):
+        tile.kept = tile.main
+    elif isinstance(op, Add):
+        tile.main, tile.kept = _add(op, tile), None
+    elif isinstance(op, Norm):
         if moments is None:
             raise TypeError("a norm without statistics")
-        return State(op.act(normalise(tile.main, moments, op.module)), tile.kept)
-    module: Any = op.module
-    return State(module(tile.main), tile.kept)
+        tile.main = op.act(normalise(tile.main, moments, op.module))
+    else:
+        module: Any = op.module
+        tile.main = module(tile.main)
 
 
 def _add(op: Add, tile: State) -> Tensor:

@@ -65,7 +65,7 @@ def sample_moments(run: Run, state: State, moments: dict[int, Moments]) -> None:
         ops = run.segment(k).ops
         for i, boxes in enumerate(at):
             run.watch.check()
-            tiles[i] = run_ops(ops, tiles[i], moments.get(k), boxes[done : done + len(ops) + 1])
+            run_ops(ops, tiles[i], moments.get(k), boxes[done : done + len(ops) + 1])
             run.note(k + 1, tiles[i].main, moments)
         run.settle(k + 1, moments)
         done += len(ops)
