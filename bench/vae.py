@@ -152,7 +152,7 @@ def plain_fast(decoder: Any, z: Tensor, tile: int) -> Tensor:
 
 @torch.no_grad()
 def fast_psnr(side_lp: int, tile: int, pictures: int) -> dict[str, float]:
-    """dB against the untiled pass on the shipped VAE: ours and the plain estimate; mean over drawn pictures."""
+    """PSNR in dB against the untiled pass on the shipped VAE: ours and the plain estimate; mean over drawn pictures."""
     vae = load_vae(SHIPPED)
     ours, plain, told, ratio = [], [], [], []
     for seed in range(pictures):
@@ -193,7 +193,7 @@ def scene(side: int, seed: int) -> Tensor:
 
 
 def run(full: bool = False) -> dict[str, Any]:
-    """The section `vae` of the report; `full` measures time at 1024 x 1024 px instead of 768 x 768 and more pictures."""
+    """The section `vae` of the report; `full`: time at 1024 x 1024 px, not 768 x 768; more pictures."""
     small, large, huge = peaks(128, 64), peaks(256, 64), peaks(512, 64)
     beside = [p["exact"] - p["picture"] for p in (small, huge)]
     return {

@@ -46,8 +46,8 @@ def key_stride(height: int, width: int, limit: int) -> int:
 def attend(op: Attention, rows_of: RowsOf, size: tuple[int, int], moments: Moments, limit: int) -> Iterator[Tensor]:
     """The output of the host's attention block, a chunk of rows after the other.
 
-    The host's forward runs on a private copy of the block that shares all weights. In it, the norm has the statistics
-    of the whole picture, and key and value are those of the whole picture; a row of queries then gets exactly the result
+    The host's forward runs on a private copy of the block that shares all weights. In it, the norm has statistics
+    of the whole picture, and key and value are those of the whole picture; a row of queries then gets the very result
     of the whole call, because softmax works row by row. Where the host's forward cannot do that (a trial on a small map
     tells), its projections are used around torch's attention.
 
@@ -79,18 +79,20 @@ def _keys(
     step, stride = steps
     parts: dict[str, Tensor] = {}
     done = 0
+    dim = 1 if op.parts[1] == "to_q" else 2
     for lo in range(0, size[0], step * stride):
         rows = rows_of(lo, min(lo + step * stride, size[0]))[..., ::stride, ::stride]
         normed = normalise(rows, moments, op.norm)
-        dim = 1 if op.parts[1] == "to_q" else 2
+        added = 0
         for name in op.parts[2:]:
             part = _project(op, name, normed)
             if name not in parts:
                 shape = list(part.shape)
                 shape[dim] = -(-size[0] // stride) * (-(-size[1] // stride) if dim == 1 else 1)
                 parts[name] = part.new_empty(shape)
-            parts[name].narrow(dim, done, part.shape[dim]).copy_(part)
-        done += part.shape[dim]
+            added = part.shape[dim]
+            parts[name].narrow(dim, done, added).copy_(part)
+        done += added
     return parts[op.parts[2]], parts[op.parts[3]]
 
 
@@ -120,7 +122,7 @@ def _own_chunk(op: Attention, rows: Tensor, moments: Moments, key: Tensor, value
     query = _project(op, op.parts[1], normed)
     if op.parts[1] == "to_q":
         heads = int(op.module.heads)
-        q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (query, key, value))
+        q, k, v = (t.view(*t.shape[:2], heads, -1).transpose(1, 2) for t in (query, key, value))
         tokens = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         out: Tensor = op.module.to_out[0](tokens).transpose(1, 2).reshape(rows.shape)
         kept = rows if op.module.residual_connection else 0

@@ -299,6 +299,6 @@ def run_op(op: Op, tile: State, moments: Moments | None) -> None:
 
 
 def _add(op: Add, tile: State) -> Tensor:
-    kept = tile.kept if op.shortcut is None else op.shortcut(tile.kept)
+    kept: Any = tile.kept if op.shortcut is None else op.shortcut(tile.kept)
     total: Tensor = tile.main.add_(kept)
     return total if op.scale == 1 else total.div_(op.scale)

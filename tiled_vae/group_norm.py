@@ -12,28 +12,29 @@ from torch import Tensor, nn
 class Moments(NamedTuple):
     """Statistics of each group [G]: number of values, their mean, and the sum of squared distances from it."""
 
-    count: int
+    values: int
     mean: Tensor
     m2: Tensor
 
     @property
     def variance(self) -> Tensor:
         """Biased variance [G], as GroupNorm uses it."""
-        return self.m2 / self.count
+        return self.m2 / self.values
 
     def merge(self, other: Moments) -> Moments:
         """Statistics of both sets together: Chan, Golub, LeVeque (1979), formula 2.1."""
-        count = self.count + other.count
+        count = self.values + other.values
         delta = other.mean - self.mean
-        mean = self.mean + delta * (other.count / count)
-        m2 = self.m2 + other.m2 + delta.square() * (self.count * other.count / count)
+        mean = self.mean + delta * (other.values / count)
+        m2 = self.m2 + other.m2 + delta.square() * (self.values * other.values / count)
         return Moments(count, mean, m2)
 
 
 def measure(x: Tensor, groups: int) -> Moments:
     """Statistics of a tile [1, C, h, w] per group, in float32 or better."""
     values = x if x.dtype == torch.float64 else x.float()
-    variance, mean = torch.var_mean(values.unflatten(1, (groups, -1)), dim=(0, 2, 3, 4), correction=0)
+    per_group = values.view(1, groups, x.shape[1] // groups, *x.shape[2:])
+    variance, mean = torch.var_mean(per_group, dim=(0, 2, 3, 4), correction=0)
     count = x.numel() // groups
     return Moments(count, mean, variance * count)
 

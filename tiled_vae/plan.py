@@ -118,7 +118,8 @@ class Planner:
         """Where activations may wait, quickest first; recomputing only when it is asked for, or for mode `exact`."""
         if self.settings.offload != "auto":
             return [self.settings.offload]
-        return ["device", "host"] + (["recompute"] if mode == "exact" and self.settings.mode == "exact" else [])
+        last: list[Store] = ["recompute"] if mode == "exact" and self.settings.mode == "exact" else []
+        return ["device", "host", *last]
 
     def tiles(self) -> list[int]:
         """Tile sizes in latent pixels, largest first."""

@@ -57,5 +57,5 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _tile(name: str, value: int, least: int, zero: bool = True) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or (value < least and not (zero and value == 0)):
+    if type(value) is not int or (value < least and not (zero and value == 0)):
         raise TiledVaeError(f"{name} is {value!r}; it may be {'0 (automatic) or ' if zero else ''}{least} or more")

@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("output", type=Path, help="a picture; for encode a .safetensors file")
     parser.add_argument("--vae", type=Path, default=SHIPPED, help="folder of a diffusers AutoencoderKL")
     parser.add_argument("--mode", choices=("auto", "untiled", "exact", "fast"), default="auto")
-    parser.add_argument("--tile", type=int, default=0, metavar="LP", help="side of a tile in latent pixels; 0: automatic")
+    parser.add_argument("--tile", type=int, default=0, metavar="LP", help="tile side in latent pixels; 0: automatic")
     parser.add_argument("--offload", choices=("auto", "device", "host", "recompute"), default="auto")
     parser.add_argument("--wrap", choices=("x", "y", "xy"), default="", help="borders that are neighbours")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -93,7 +93,8 @@ def comparison(a: Tensor, b: Tensor) -> str:
     difference, span = (a.float() - b.float()).abs(), float(b.max() - b.min())
     rms = float(difference.square().mean().sqrt())
     psnr = math.inf if rms == 0 else 20 * math.log10(span / rms) if span else -math.inf
-    return f"compared with untiled: PSNR {psnr:.2f} dB, max difference {float(difference.max()):.3g} of a range of {span:.3g}"
+    worst = float(difference.max())
+    return f"compared with untiled: PSNR {psnr:.2f} dB, max difference {worst:.3g} of a range of {span:.3g}"
 
 
 def load_vae(folder: Path) -> Any:
@@ -126,7 +127,8 @@ def _read_latent(path: Path) -> Tensor:
         raise TiledVaeError(f"{path} is not a safetensors file: {error}") from error
     if "latent" not in tensors:
         raise TiledVaeError(f"{path} holds {', '.join(tensors) or 'nothing'}; a tensor named 'latent' is needed")
-    return tensors["latent"]
+    latent: Tensor = tensors["latent"]
+    return latent
 
 
 def _write(path: Path, result: Tensor, picture: bool) -> None:
