@@ -188,6 +188,7 @@ def run_demo(args: argparse.Namespace) -> None:
 
     Target(args.out).prepare()
     model = _load(args)
+    _share_processor()
 
     def say(line: str) -> None:
         if not args.quiet:
@@ -199,6 +200,14 @@ def run_demo(args: argparse.Namespace) -> None:
     page = args.out / "index.html"
     result = {"files": [str(f) for f in files], "page": str(page), "seconds": round(seconds, 2)}
     _report(args, result, [f"Done in {seconds:.0f} s. Open {page} in a browser."])
+
+
+def _share_processor() -> None:
+    """One thread where others fill the processor: there, threads that wait for one another take ten times as long."""
+    import torch
+
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1):
+        torch.set_num_threads(1)
 
 
 def run_export(args: argparse.Namespace) -> None:
