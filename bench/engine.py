@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from tiled_diffusion.standalone.model import load_model
 from torch import Tensor
 
 from bench.memory import peak_bytes
 from tiled_diffusion import METHODS, Batching, Extent, ModelSize, Planner, Settings, fuse
 from tiled_diffusion.fuse import crop
+from tiled_diffusion.standalone.model import load_model
 
 SD1 = ModelSize(native=64, multiple=8)
 WIDE = Extent(128, 512)  # 4096 x 1024 px
