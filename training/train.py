@@ -737,6 +737,12 @@ def stage_export(a):
     cfg.update(model_type="clip_text_model", architectures=["CLIPTextModel"], torch_dtype="float16", **TEXT_CONFIG)
     with open(os.path.join(folder, "config.json"), "w") as f:
         json.dump(cfg, f, indent=1)
+    config = os.path.join(tmp, "vae", "config.json")
+    with open(config) as f:
+        cfg = json.load(f)
+    cfg.pop("_name_or_path", None)  # a path of this machine
+    with open(config, "w") as f:
+        json.dump(cfg, f, indent=2)
     shutil.rmtree(os.path.join(tmp, "tokenizer"), ignore_errors=True)
     shutil.copytree(os.path.join(WORK, "tokenizer"), os.path.join(tmp, "tokenizer"))
     shutil.rmtree(a.out, ignore_errors=True)
