@@ -3,15 +3,20 @@
 Pairs of pictures are made from the same drawn landscape, prompt and seed by img2img, once tiled and once in one piece,
 so that both have the same things in the same places. What is looked at are lines of pixels where tiles meet, on both
 axes. Along a line the second difference across it is averaged over stretches of 16 px: a faint streak adds up, texture
-does not. Only smooth stretches count: those around which the untiled picture has no edge. The figure is the mean of the
-absolute values over all smooth stretches, tiled / untiled. 1 means that nothing is to be seen there.
+does not. Only smooth stretches count, those around which neither picture has an edge, and of a stretch no more than one
+level: an edge that happens to run along a line would outweigh everything else.
+
+`seam_raw` is the sum of the absolute values, tiled / untiled. Tiled pictures have more texture all over, since in one
+piece this canvas is larger than what the model knows; so `seam` divides by the same ratio over all lines, whether tiles
+meet there or not. 1 means that nothing shows where tiles meet. `seam_error` is its standard error over the seeds.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +32,10 @@ from tiled_diffusion.windows import AxisTiles
 
 SEEDS = 20
 STRETCH = 16
-SMOOTH = 1.0
+SMOOTH = 2.0
 """Most coherent second difference around a smooth stretch, levels of 255."""
+MOST = 1.0
+"""What a stretch counts at most, levels of 255."""
 AROUND = (-8, -7, -6, -5, -4, 3, 4, 5, 6, 7)
 CANVAS = {"width": 384, "height": 256, "steps": 20, "cfg_scale": 4.5, "denoising_strength": 0.6}
 
@@ -66,29 +73,50 @@ def breaks(image: np.ndarray, axis: int) -> np.ndarray:
 
 @dataclass
 class Sums:
-    """Sums over smooth stretches of tiled and untiled pictures."""
+    """Sums over smooth stretches of tiled and untiled pictures: where tiles meet, and over all lines."""
 
-    tiled: float = 0.0
-    untiled: float = 0.0
+    met: float = 0.0
+    met_untiled: float = 0.0
+    everywhere: float = 0.0
+    everywhere_untiled: float = 0.0
     count: int = 0
 
     def add(self, tiled: np.ndarray, untiled: np.ndarray, places: Lines) -> None:
         """Adds one pair of pictures [H, W, 3] in -1..1."""
         for axis in (0, 1):
             ours, theirs = breaks(tiled, axis), breaks(untiled, axis)
-            for place, times in places[axis].items():
+            for place in range(2, len(ours) // 8 - 1):
                 at = place * 8 - 1  # the second difference around pixel p stands in row p - 1
-                if at + max(AROUND) >= len(theirs):
-                    continue
-                smooth = np.stack([theirs[at + k] for k in AROUND]).max(axis=0) < SMOOTH
-                self.tiled += times * float((ours[at - 1 : at + 1, smooth]).sum())
-                self.untiled += times * float((theirs[at - 1 : at + 1, smooth]).sum())
+                smooth = np.stack([np.maximum(ours[at + k], theirs[at + k]) for k in AROUND]).max(axis=0) < SMOOTH
+                a, b = (float(np.minimum(p[at - 1 : at + 1, smooth], MOST).sum()) for p in (ours, theirs))
+                times = places[axis][place]
+                self.met += times * a
+                self.met_untiled += times * b
+                self.everywhere += a
+                self.everywhere_untiled += b
                 self.count += times * int(smooth.sum())
 
     @property
+    def raw(self) -> float:
+        """Tiled / untiled where tiles meet."""
+        return self.met / self.met_untiled
+
+    @property
     def ratio(self) -> float:
-        """Tiled / untiled."""
-        return self.tiled / self.untiled
+        """The same, divided by what it is over all lines: what is due to the place and not to the picture."""
+        return self.raw / (self.everywhere / self.everywhere_untiled)
+
+
+def total(sums: Sequence[Sums]) -> Sums:
+    """All of them added up."""
+    return Sums(*(sum(getattr(s, f.name) for s in sums) for f in fields(Sums)))
+
+
+def standard_error(sums: Sequence[Sums]) -> float:
+    """Of the ratio, by drawing as many pictures with replacement 200 times."""
+    rng = np.random.default_rng(0)
+    draws = (total([sums[i] for i in rng.integers(0, len(sums), len(sums))]) for _ in range(200))
+    return float(np.std([d.ratio for d in draws]))
 
 
 def drawn_landscapes() -> list[tuple[Image.Image, str]]:
@@ -125,12 +153,16 @@ def run() -> dict[str, Any]:
     kinds["disjoint_control"] = Settings(
         method="multidiffusion", tile_width_lp=side, tile_height_lp=side, overlap_lp=0
     )  # 16 lp tiles side by side on 48 x 32 lp
-    seam: dict[str, float] = {}
+    figures: dict[str, dict[str, float]] = {"seam": {}, "seam_raw": {}, "seam_error": {}}
     for name, settings in kinds.items():
-        sums = Sums()
-        for seed, (ours, theirs) in enumerate(zip(pictures(model, settings, landscapes), untiled, strict=True)):
+        each = []
+        for seed, pair in enumerate(zip(pictures(model, settings, landscapes), untiled, strict=True)):
             request = Request("", seed=1000 + seed, tiling=settings, **CANVAS)  # type: ignore[arg-type]
             steps = int(request.steps * request.denoising_strength)
-            sums.add(ours, theirs, lines(make_planner(model, request), steps))
-        seam[name] = sums.ratio
-    return {"seam": seam}
+            sums = Sums()
+            sums.add(*pair, lines(make_planner(model, request), steps))
+            each.append(sums)
+        whole = total(each)
+        figures["seam"][name], figures["seam_raw"][name] = whole.ratio, whole.raw
+        figures["seam_error"][name] = standard_error(each)
+    return figures
