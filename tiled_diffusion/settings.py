@@ -97,6 +97,8 @@ class Settings:
         overlap_lp: least overlap of neighbours in latent pixels; None takes the method's default for the tile.
         tile_batch: tiles per U-Net call, 1 to 64.
         wrap_x, wrap_y: the canvas is a ring: its left and right (top and bottom) edges meet.
+        grid_seed: key of the grids that move; None takes the picture's seed. The images of a batch share one grid, so
+            that the record of a later one names it.
         size_conditioning: what an SDXL model is told: the size of the whole "canvas", or each "tile"'s size and place.
         regions: parts with prompts of their own, at most 64; the main prompt fills what they leave.
     """
@@ -108,6 +110,7 @@ class Settings:
     tile_batch: int = 4
     wrap_x: bool = False
     wrap_y: bool = False
+    grid_seed: int | None = None
     size_conditioning: str = "canvas"
     regions: tuple[Region, ...] = field(default=())
 
@@ -121,6 +124,8 @@ class Settings:
         check_int("tile_batch", self.tile_batch, 1, 64)
         check_bool("wrap_x", self.wrap_x)
         check_bool("wrap_y", self.wrap_y)
+        if self.grid_seed is not None:
+            check_int("grid_seed", self.grid_seed, 0, 2**63 - 1)
         check_choice("size_conditioning", self.size_conditioning, ("canvas", "tile"))
         if len(self.regions) > MAX_REGIONS:
             raise _fail("regions", len(self.regions), f"at most {MAX_REGIONS} regions")

@@ -4,13 +4,16 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.errors import SettingsError, TiledError
+from tiled_diffusion.methods import METHODS
 from tiled_diffusion.settings import Region, Settings
+from tiled_diffusion.standalone.generate import sample_latents
 from tiled_diffusion.standalone.metadata import parameters_text, read_png, save_png
 from tiled_diffusion.standalone.request import SAMPLERS, Request, request_from_dict, request_from_json
 
@@ -49,6 +52,16 @@ def test_the_parameters_are_what_other_programs_read():
     )
     value = lines[2].split("Tiled Diffusion: ")[1]
     assert json.loads(json.loads(value)) == request.tiling.to_dict()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_record_of_a_later_image_of_a_batch_makes_it_again(method, tmp_path):
+    model = tiny_model("sd1")
+    request = Request("a", width=256, height=64, steps=2, seed=3, batch_size=2, tiling=Settings(method=method))
+    latents = sample_latents(model, request)
+    save_png(Image.new("RGB", (8, 8)), tmp_path / "a.png", request, 4, model)
+    again = sample_latents(model, read_png(tmp_path / "a.png"))
+    torch.testing.assert_close(again, latents[1:], atol=2e-5 * float(again.abs().max()), rtol=0)
 
 
 def test_what_holds_no_record(tmp_path):

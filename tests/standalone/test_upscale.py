@@ -34,8 +34,9 @@ def test_wrong_scales(scale):
 
 
 def test_the_canvas_is_rounded_to_what_models_can_make():
-    request = upscaled_request(Request("a"), picture(100, 61), 2.5)
-    assert (request.width, request.height) == (256, 160)
+    for kind, size in (("sd1", (256, 128)), ("sdxl", (256, 160))):
+        request = upscaled_request(tiny_model(kind), Request("a"), picture(100, 61), 2.5)
+        assert (request.width, request.height) == size
 
 
 def test_upscale_keeps_the_picture_where_nothing_is_drawn_anew():

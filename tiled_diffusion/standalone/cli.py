@@ -104,7 +104,7 @@ def run_generate(args: argparse.Namespace) -> None:
     from .generate import generate
 
     request = read_request(args)
-    _make(args, request, lambda model, progress: generate(model, request, progress=progress))
+    _make(args, lambda model: request, lambda model, progress: generate(model, request, progress=progress))  # noqa: ARG005
 
 
 def run_upscale(args: argparse.Namespace) -> None:
@@ -116,14 +116,16 @@ def run_upscale(args: argparse.Namespace) -> None:
     image = open_picture(args.image)
     if args.upscaler != "lanczos":
         existing(args.upscaler)
-    whole = replace(upscaled_request(request, image, args.scale), init_image=args.image)
     _make(
-        args, whole,
+        args,
+        lambda model: replace(upscaled_request(model, request, image, args.scale), init_image=args.image),
         lambda model, progress: upscale(model, request, image, args.scale, upscaler=args.upscaler, progress=progress),
     )  # fmt: skip
 
 
-def _make(args: argparse.Namespace, request: Any, work: Callable[[Any, Any], list[Image.Image]]) -> None:
+def _make(
+    args: argparse.Namespace, request_for: Callable[[Any], Any], work: Callable[[Any, Any], list[Image.Image]]
+) -> None:
     """Loads the model, works, saves the pictures and reports."""
     from .generate import make_planner
     from .inspection import inspect_plan
@@ -132,6 +134,7 @@ def _make(args: argparse.Namespace, request: Any, work: Callable[[Any, Any], lis
     target = Target(args.out)
     target.prepare()
     model = _load(args)
+    request = request_for(model)
     report = inspect_plan(make_planner(model, request), request)
     start = time.monotonic()
     images = work(model, _progress(args))

@@ -147,7 +147,7 @@ def _upscaled(model: Any, scene: Scene, start: Request, out: Path, new_progress:
     names = (f"{scene.name}-before.png", f"{scene.name}.png")
     save_png(small, out / names[0], start, start.seed, model, seconds=before)
     picture, seconds = _timed(lambda: upscale(model, scene.request, small, SCALE, progress=new_progress()))
-    whole = replace(upscaled_request(scene.request, small, SCALE), init_image=names[0])
+    whole = replace(upscaled_request(model, scene.request, small, SCALE), init_image=names[0])
     save_png(picture, out / names[1], whole, whole.seed, model, seconds=seconds)
     plan, report = _plan(model, scene, whole, picture, out)
     strength = ["--denoising-strength", f"{whole.denoising_strength:g}"]

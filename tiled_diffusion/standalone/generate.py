@@ -62,7 +62,8 @@ def make_planner(model: Model, request: Request) -> Planner:
     Raises:
         TiledError: a side of the canvas is not tiled, and no multiple of what the model needs.
     """
-    planner = Planner(Extent(request.height // 8, request.width // 8), request.tiling, model.size, request.seed)
+    grid_seed = request.seed if request.tiling.grid_seed is None else request.tiling.grid_seed
+    planner = Planner(Extent(request.height // 8, request.width // 8), request.tiling, model.size, grid_seed)
     for name, side, tile in (
         ("height", request.height, planner.tile_size().h),
         ("width", request.width, planner.tile_size().w),

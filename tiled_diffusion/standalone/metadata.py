@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.methods import METHODS
 
 from .model import Model
 from .request import Request, request_from_json
@@ -54,6 +55,8 @@ def save_png(
         seconds: how long it took, if that is to be recorded.
     """
     alone = replace(request, seed=seed, batch_size=1)
+    if seed != request.seed and METHODS[request.tiling.method].moves and request.tiling.grid_seed is None:
+        alone = replace(alone, tiling=replace(request.tiling, grid_seed=request.seed))
     info = PngInfo()
     info.add_itxt("parameters", parameters_text(alone, model.name))
     info.add_itxt(CHUNK, json.dumps(alone.to_dict(), ensure_ascii=False))

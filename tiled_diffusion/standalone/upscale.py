@@ -36,10 +36,11 @@ def enlarge(image: Image.Image, scale: float, upscaler: str | Path = "lanczos") 
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def upscaled_request(request: Request, image: Image.Image, scale: float) -> Request:
-    """The request with the canvas of the enlarged picture, rounded to multiples of 16 px (at least one)."""
+def upscaled_request(model: Model, request: Request, image: Image.Image, scale: float) -> Request:
+    """The request with the canvas of the enlarged picture, rounded to what the model can make in one tile."""
     check_number("scale", scale, 1, 16)
-    width, height = (max(64, round(side * scale / 16) * 16) for side in image.size)
+    least = max(64, model.unit_px)
+    width, height = (max(least, round(side * scale / model.unit_px) * model.unit_px) for side in image.size)
     return replace(request, width=width, height=height)
 
 
@@ -56,7 +57,7 @@ def upscale(
     The canvas is upscaled_request's; what the request says of its size does not count.
     """
     large = enlarge(image, scale, upscaler)
-    return generate(model, upscaled_request(request, image, scale), init_image=large, progress=progress)
+    return generate(model, upscaled_request(model, request, image, scale), init_image=large, progress=progress)
 
 
 def _by_model(image: Image.Image, size: tuple[int, int], path: Path) -> Image.Image:
