@@ -65,9 +65,13 @@ def overhead_ratio(evaluate: Callable[..., Tensor], size: ModelSize) -> dict[str
     return out
 
 
-def growth(evaluate: Callable[..., Tensor], size: ModelSize) -> dict[str, float]:
-    """Time per canvas pixel at 16 times the area / at once the area, the same tile for both, per method."""
-    out = {}
+def growth(evaluate: Callable[..., Tensor], size: ModelSize) -> dict[str, dict[str, float]]:
+    """Time per canvas pixel at 16 times the area / at once the area, the same tile for both, per method.
+
+    `growth_by_grid` is how the number of U-Net pixels per canvas pixel grows, by the grids alone (tiles are whole, and
+    on a small canvas the borders weigh more); `growth` contains it.
+    """
+    out: dict[str, dict[str, float]] = {"growth": {}, "growth_by_grid": {}}
     small, large = Extent(64, 128), Extent(256, 512)
     for name in METHODS:
         tile = {"tile_width_lp": size.native * 3 // 2, "tile_height_lp": size.native * 3 // 2}
@@ -78,7 +82,8 @@ def growth(evaluate: Callable[..., Tensor], size: ModelSize) -> dict[str, float]
             for _ in range(16 if i == 0 else 1):
                 fuse(xs[i], plans[i], evaluate, Batching(4))
 
-        out[name] = paired_ratio(lambda one=one: one(1), lambda one=one: one(0), 3)
+        out["growth"][name] = paired_ratio(lambda one=one: one(1), lambda one=one: one(0), 2)
+        out["growth_by_grid"][name] = plans[1].work_ratio / plans[0].work_ratio
     return out
 
 
@@ -112,6 +117,6 @@ def run() -> dict[str, Any]:
         return {
             "overhead_ratio": overhead_ratio(evaluate, size),
             "work_ratio": work_ratio(),
-            "growth": growth(evaluate, size),
+            **growth(evaluate, size),
             "memory_growth": memory_growth(evaluate, size),
         }
