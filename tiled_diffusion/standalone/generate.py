@@ -127,13 +127,15 @@ def denoise(model: Model, request: Request, noise: Tensor, clean: Tensor | None,
         for call, t in enumerate(timesteps):
             latents = latents.float()
             prediction = denoiser.predict(scheduler.scale_model_input(latents, t), t, planner.plan(call), batching)
-            latents = scheduler.step(prediction, t, latents, **options).prev_sample
+            stepped = scheduler.step(prediction, t, latents, **options)
+            latents = stepped.prev_sample
             if not torch.isfinite(latents).all():
                 raise TiledError(
                     f"the picture broke at step {call + 1} of {len(timesteps)}: not all numbers are finite (NaN). "
                     f"Take another sampler, a lower CFG scale, or --dtype {_wider(model.dtype)}"
                 )
             progress.step(call)
+            progress.denoised(stepped.get("pred_original_sample", latents))
     finally:
         progress.finish()
     return latents.float()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from torch import Tensor
 from tqdm import tqdm
 
 
@@ -19,6 +20,9 @@ class Progress:
 
     def step(self, i: int) -> None:
         """Called after denoiser call number i (from 0)."""
+
+    def denoised(self, latents: Tensor) -> None:
+        """Called after each step with the picture as the model sees it now, [B, C, H, W]: for previews."""
 
     def finish(self) -> None:
         """Called at the end, also after an exception."""

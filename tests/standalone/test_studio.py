@@ -1,0 +1,96 @@
+"""The studio's workshop: progress, previews, stopping, history."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings import Settings
+from tiled_diffusion.standalone import studio as module
+from tiled_diffusion.standalone.generate import generate
+from tiled_diffusion.standalone.metadata import read_png
+from tiled_diffusion.standalone.request import Request
+from tiled_diffusion.standalone.studio import Cancelled, Studio
+
+from . import tiny
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny.tiny_model("sd1")
+
+
+REQUEST = Request("a tree", width=192, height=64, steps=4, seed=7, tiling=Settings(tile_width_lp=16, tile_batch=1))
+
+
+def test_updates_end_with_the_files_that_generate_makes(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PREVIEW_SECONDS", 0.0)
+    updates = list(Studio(model, tmp_path).make(replace(REQUEST, batch_size=2)))
+    fractions = [u.fraction for u in updates]
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0
+    assert fractions[-1] == 1
+    previews = [u.preview for u in updates if u.preview]
+    assert [p.size for p in previews] == [(192, 64)] * 4
+    assert [f.name for f in updates[-1].files] == ["00001-7.png", "00002-8.png"]
+    made = read_png(updates[-1].files[1])
+    assert made == replace(REQUEST, seed=8)
+    assert "Step 4 of 4" in updates[-2].text
+
+
+def test_a_large_picture_has_a_small_preview(model):
+    noise = module.torch.randn(1, 4, 16, 128)
+    assert module.preview(model, noise).size == (256, 32)
+
+
+def test_cancel_stops_within_a_batch_and_saves_nothing(model, tmp_path):
+    studio = Studio(model, tmp_path)
+    seen = []
+    with pytest.raises(Cancelled):
+        for update in studio.make(REQUEST):
+            seen.append(update)
+            if len(seen) == 3:
+                studio.cancel()
+    assert not list(tmp_path.iterdir())
+    assert list(studio.make(REQUEST))[-1].files  # the next one is as if nothing had happened
+
+
+def test_a_reader_who_goes_away_stops_the_run(model, tmp_path):
+    studio = Studio(model, tmp_path)
+    run = studio.make(REQUEST)
+    next(run), next(run)
+    run.close()
+    assert not list(tmp_path.iterdir())
+    assert list(studio.make(REQUEST))[-1].files
+
+
+def test_one_waits_for_the_other(model, tmp_path):
+    studio = Studio(model, tmp_path)
+    first = studio.make(REQUEST)
+    next(first), next(first)
+    texts = []
+    other = threading.Thread(target=lambda: texts.extend(u.text for u in studio.make(replace(REQUEST, seed=9))))
+    other.start()
+    done = list(first)
+    other.join(60)
+    assert done[-1].files
+    assert texts[0].startswith("Waiting")
+    assert texts[-1].startswith("Done")
+    assert [p.name for p in studio.history()] == ["00002-9.png", "00001-7.png"]
+
+
+def test_errors_reach_the_reader(model, tmp_path):
+    studio = Studio(model, tmp_path)
+    with pytest.raises(TiledError, match="overlap"):
+        list(studio.make(replace(REQUEST, tiling=Settings(tile_width_lp=16, overlap_lp=16))))
+    assert list(studio.make(REQUEST))[-1].files
+
+
+def test_the_picture_is_the_one_of_the_command_line(model, tmp_path):
+    from PIL import Image, ImageChops
+
+    (path,) = list(Studio(model, tmp_path).make(REQUEST))[-1].files
+    (image,) = generate(model, REQUEST)
+    with Image.open(path) as saved:
+        assert ImageChops.difference(saved.convert("RGB"), image).getbbox() is None
