@@ -121,7 +121,7 @@ def denoise(model: Model, request: Request, noise: Tensor, clean: Tensor | None,
     denoiser = Denoiser.of(model, request)
     generators = [keyed_generator(request.seed + k, "sampler") for k in range(request.batch_size)]
     options = step_options(scheduler, generators)
-    batching = Batching(request.tiling.tile_batch, progress.tiles)
+    batching = Batching(request.tiling.first_batch, progress.tiles)
     progress.start(len(timesteps), len(planner.plan(0).jobs))
     try:
         for call, t in enumerate(timesteps):

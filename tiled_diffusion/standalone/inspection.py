@@ -127,14 +127,14 @@ def inspect_plan(planner: Planner, request: Request, unet: Any = None) -> Report
     steps = min(request.steps, MOST_STEPS) if planner.method.moves else 1
     plans = [planner.plan(step) for step in range(steps)]
     tiles = [len(p.jobs) for p in plans]
-    batches = [len(list(p.batches(planner.settings.tile_batch))) for p in plans]
+    batches = [len(list(p.batches(planner.settings.first_batch))) for p in plans]
     per_tile = request.batch_size * (2 if request.cfg_scale > 1 else 1)
     rows, cols = planner.axes(planner.canvas, 0)
     tile = planner.tile_size()
     overlap = [planner.overlap(axis.tile) if len(axis.starts) > 1 else 0 for axis in (cols, rows)]
     memory = None
     if unet is not None:
-        memory = _memory(plans[0], planner.settings.tile_batch, per_tile, request.batch_size, unet)
+        memory = _memory(plans[0], planner.settings.first_batch, per_tile, request.batch_size, unet)
     return Report(
         method=planner.settings.method,
         canvas=(planner.canvas.w * 8, planner.canvas.h * 8),
