@@ -77,6 +77,12 @@ def fuse(x: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching) -> Tenso
     return _fused(_ring_padded(x, plan), x.shape[0], plan, evaluate, batching)
 
 
+def ring_crop(x: Tensor, box: Box) -> Tensor:
+    """The box in [..., H, W]; what reaches past the end is the beginning again."""
+    y, x_ = (torch.arange(n, device=x.device) for n in (box.h, box.w))
+    return x[..., ((y + box.y) % x.shape[-2])[:, None], (x_ + box.x) % x.shape[-1]]
+
+
 def _fused(padded: Tensor, images: int, plan: Plan, evaluate: Evaluate, batching: Batching) -> Tensor:
     total: Tensor | None = None
     done = 0

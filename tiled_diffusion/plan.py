@@ -14,7 +14,7 @@ from .errors import TiledError
 from .geometry import Box, Extent, check_axis
 from .methods import METHODS, Method
 from .noise import uniform_draw
-from .regions import region_area, shares
+from .regions import Share, places, region_area, shares
 from .settings import Settings
 from .windows import AxisTiles
 
@@ -103,9 +103,21 @@ class Planner:
         """The method in use."""
         return METHODS[self.settings.method]
 
-    def plan(self, step: int = 0) -> Plan:
-        """The plan of the `step`-th denoiser call; the same object where nothing moves."""
-        return _plan(self, step if self.method.moves else 0)
+    def plan(self, step: int = 0, progress: float = 0.0) -> Plan:
+        """The plan of the `step`-th denoiser call; the same object where nothing moves.
+
+        Args:
+            step: number of the call, from 0.
+            progress: fraction of the sampling that is done, 0 to 1: regions act in their step ranges.
+
+        Raises:
+            TiledError: tile and overlap do not fit, or `fill` is "none" and a part of the canvas is in no region.
+        """
+        _check_fill(self)
+        return _plan(self, step if self.method.moves else 0, self._active(progress))
+
+    def _active(self, progress: float) -> tuple[bool, ...]:
+        return tuple(r.acts_at(progress) for r in self.settings.regions)
 
     def tile_size(self) -> Extent:
         """The tile's size on this canvas, lp: as set, or fitted to the canvas; never larger than the canvas."""
@@ -145,33 +157,45 @@ class Planner:
         return layouts[0], layouts[1]
 
 
-def _grid_jobs(planner: Planner, area: Box, step: int, prompt: int, share: np.ndarray | None) -> Iterator[Job]:
+def _grid_jobs(planner: Planner, area: Box, step: int, prompt: int, share: Share | None) -> Iterator[Job]:
+    """Tiles over an area; `share` is the prompt's share of it."""
     rows, cols = planner.axes(area.extent, step, prompt)
     for y, wy in zip(rows.starts, rows.weights, strict=True):
         for x, wx in zip(cols.starts, cols.weights, strict=True):
-            box = Box(y + area.y, x + area.x, rows.tile, cols.tile)
             weight = np.outer(wy, wx)
             if share is not None:
-                height, width = share.shape
-                weight = weight * share[np.ix_(_ring(box.y, box.h, height), _ring(box.x, box.w, width))]
+                weight = weight * share[places(Box(y, x, rows.tile, cols.tile), Extent(*share.shape))]
             if weight.any():
+                box = Box(y + area.y, x + area.x, rows.tile, cols.tile)
                 yield Job(box, torch.from_numpy(weight.astype(np.float32)), prompt)
 
 
-def _ring(start: int, count: int, length: int) -> np.ndarray:
-    return (np.arange(count) + start) % length
+@lru_cache(maxsize=16)
+def _check_fill(planner: Planner) -> None:
+    """Builds the plan of every part of the sampling in which other regions act, if one of them can have a gap."""
+    regions = planner.settings.regions
+    if regions and planner.settings.fill == "none":
+        for progress in sorted({0.0, *(r.step_from for r in regions), *(r.step_to for r in regions if r.step_to < 1)}):
+            _plan(planner, 0, planner._active(progress))
 
 
 @lru_cache(maxsize=4)
-def _plan(planner: Planner, step: int) -> Plan:
-    canvas, regions = planner.canvas, planner.settings.regions
+def _plan(planner: Planner, step: int, active: tuple[bool, ...]) -> Plan:
+    canvas, settings = planner.canvas, planner.settings
     whole = Box(0, 0, *canvas)
-    if not regions:
+    if not any(active) and settings.fill == "main":
         return Plan(canvas, tuple(_grid_jobs(planner, whole, step, 0, None)))
-    rings = (planner.settings.wrap_y, planner.settings.wrap_x)
-    share = shares(regions, canvas, rings)
-    jobs = list(_grid_jobs(planner, whole, step, 0, share[0]))
-    for k, region in enumerate(regions, start=1):
-        area = region_area(region, canvas, rings, planner.model.multiple, planner.tile_size())
-        jobs += _grid_jobs(planner, area, step, k, share[k])
+    areas = region_areas(planner)
+    share = shares(settings.regions, canvas, (settings.wrap_y, settings.wrap_x), areas, active, settings.fill)
+    jobs = list(_grid_jobs(planner, whole, step, 0, share.main)) if share.main.any() else []
+    for k, (area, own) in enumerate(zip(areas, share.own, strict=True), start=1):
+        if own is not None:
+            jobs += _grid_jobs(planner, area, step, k, own)
     return Plan(canvas, tuple(jobs))
+
+
+def region_areas(planner: Planner) -> tuple[Box, ...]:
+    """The area that is evaluated for each region."""
+    rings = (planner.settings.wrap_y, planner.settings.wrap_x)
+    multiple, tile = planner.model.multiple, planner.tile_size()
+    return tuple(region_area(r, planner.canvas, rings, multiple, tile) for r in planner.settings.regions)

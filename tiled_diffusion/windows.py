@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,15 +49,22 @@ def gaussian(tile: int) -> Weights:
     return np.asarray(np.exp(-(offset**2) / (2 * s**2)), dtype=np.float64)
 
 
-def ramp(position: npt.NDArray[np.floating], width: float) -> Weights:
-    """Half a cosine from 0 to 1 over `width` pixels around position 0; a step where width is 0."""
+RISES: dict[str, Callable[[Weights], Weights]] = {
+    "smooth": lambda t: 0.5 - 0.5 * np.cos(math.pi * t),
+    "linear": lambda t: t,
+    "quadratic": lambda t: t**2,
+}
+"""How a soft edge goes from 0 to 1 while t does: half a cosine, a line, a parabola."""
+
+
+def ramp(position: npt.NDArray[np.floating], width: float, shape: str = "smooth") -> Weights:
+    """From 0 to 1 over `width` pixels around position 0, in one of RISES; a step where width is 0."""
     if width < 1e-6:
         return (position >= 0).astype(np.float64)
-    t = np.clip(position / width + 0.5, 0.0, 1.0)
-    return np.asarray(0.5 - 0.5 * np.cos(math.pi * t), dtype=np.float64)
+    return np.asarray(RISES[shape](np.clip(position / width + 0.5, 0.0, 1.0)), dtype=np.float64)
 
 
-def cell(tile: int, begin: float | None, end: float | None, feather: float) -> Weights:
+def cell(tile: int, begin: float | None, end: float | None, feather: float, shape: str = "smooth") -> Weights:
     """1 between `begin` and `end` (pixel edges within the tile), soft over `feather` pixels around both.
 
     None: the weight reaches to that end of the tile without a soft edge.
@@ -65,9 +72,9 @@ def cell(tile: int, begin: float | None, end: float | None, feather: float) -> W
     centre: Weights = np.arange(tile, dtype=np.float64) + 0.5
     w = np.ones(tile)
     if begin is not None:
-        w = w * ramp(centre - begin, feather)
+        w = w * ramp(centre - begin, feather, shape)
     if end is not None:
-        w = w * ramp(end - centre, feather)
+        w = w * ramp(end - centre, feather, shape)
     return w
 
 

@@ -82,7 +82,7 @@ def test_one_tile_is_diffusers_own_result_bit_for_bit(kind, sampler):
     pipe, denoiser = pipeline(kind), Denoiser.of(model, request)
     pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = make_scheduler(sampler, model.scheduler_config)
-    (positive,), (negative,) = denoiser.prompts, denoiser.negatives
+    positive, negative = denoiser.encoded["a red house"], denoiser.encoded["snow"]
     pooled = {}
     if kind == "sdxl":
         pooled = {"pooled_prompt_embeds": positive.pooled[None], "negative_pooled_prompt_embeds": negative.pooled[None]}
@@ -114,9 +114,8 @@ def test_each_region_has_its_own_prompt_and_negative():
     regions = (Region("a blue tower", 0, 0, 0.5, 1, feather=0), Region("a tree", 0.5, 0, 0.5, 1, "night", feather=0))
     request = Request("a red house", **WIDE, tiling=Settings(regions=regions))
     denoiser = Denoiser.of(tiny_model("sd1"), request)
-    assert len(denoiser.prompts) == len(denoiser.negatives) == 3
-    assert torch.equal(denoiser.negatives[0].text, denoiser.negatives[1].text)
-    assert not torch.equal(denoiser.negatives[0].text, denoiser.negatives[2].text)
+    assert [g.negative for g in denoiser.guidances] == ["", "", "night"]
+    assert set(denoiser.encoded) == {"a red house", "", "a blue tower", "a tree", "night"}
     base = sample_latents(tiny_model("sd1"), replace(request, steps=1))
     changed = (regions[0], replace(regions[1], prompt="a cactus"))
     other = sample_latents(tiny_model("sd1"), replace(request, steps=1, tiling=Settings(regions=changed)))
@@ -224,3 +223,85 @@ def test_an_unknown_sampler_is_named():
 def test_a_missing_start_picture_is_named(tmp_path):
     with pytest.raises(TiledError, match=r"init_image: .*nothing.png cannot be read as a picture"):
         generate(tiny_model("sd1"), Request("a", **WIDE, init_image=str(tmp_path / "nothing.png")))
+
+
+ONE = {"width": 64, "height": 64, "steps": 3, "seed": 5, "sampler": "Euler"}
+
+
+def _latents(prompt, settings=None, **more):
+    return sample_latents(tiny_model("sd1"), Request(prompt, **{**ONE, **more}, tiling=settings or Settings()))
+
+
+def _close(a, b):
+    torch.testing.assert_close(a, b, atol=2e-5 * float(b.abs().max()), rtol=0)
+
+
+def test_a_regions_cfg_scale_is_that_of_its_place():
+    whole = Region("a tree", cfg_scale=7.0, feather=0)
+    _close(_latents("a house", Settings(regions=(whole,)), cfg_scale=2.0), _latents("a tree", cfg_scale=7.0))
+
+
+SAME = [
+    ("a tree AND a house :0", "a tree"),
+    ("a tree ENSEMBLE a tree", "a tree"),
+    ("a tree ENSEMBLE a house", "a house ENSEMBLE a tree"),
+    ("a tree :1 ENSEMBLE a house :0", "a tree"),
+    ("a tree :1 ENSEMBLE a house :3", "a tree :0.25 AND a house :0.75"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_compositions_that_are_the_same(one, other):
+    _close(_latents(one), _latents(other))
+
+
+def test_and_adds_directions():
+    doubled = _latents("a tree AND a tree", cfg_scale=2.0)
+    _close(doubled, _latents("a tree", cfg_scale=4.0))
+
+
+@pytest.mark.parametrize(("join", "text"), [("replace", "b"), ("append", "a tree, b"), ("prepend", "b, a tree")])
+def test_a_region_over_everything_is_its_joined_prompt(join, text):
+    region = Region("b", join=join, negative_prompt="fog", feather=0)
+    ours = _latents("a tree", Settings(regions=(region,)), negative_prompt="snow")
+    negative = {"replace": "fog", "append": "snow, fog", "prepend": "fog, snow"}[join]
+    _close(ours, _latents(text, negative_prompt=negative))
+
+
+def test_a_disabled_region_and_one_after_the_end_do_nothing():
+    plain = _latents("a tree")
+    for region in (Region("b", enabled=False), Region("b", step_from=0.99)):
+        assert torch.equal(_latents("a tree", Settings(regions=(region,))), plain)
+
+
+def test_a_step_range_ends_where_it_says(monkeypatch):
+    seen, original = [], Denoiser.predict
+
+    def predict(self, x, t, plan, *rest):
+        seen.append({j.prompt for j in plan.jobs})
+        return original(self, x, t, plan, *rest)
+
+    monkeypatch.setattr(Denoiser, "predict", predict)
+    regions = (Region("b", 0, 0, 0.25, 1, step_to=0.5, feather=0), Region("c", step_from=0.75, feather=0))
+    _latents("a", Settings(regions=regions), width=256, steps=4)
+    assert seen == [{0, 1}, {0, 1}, {0}, {2}]
+
+
+def test_a_regions_seed_is_its_own_and_changes_only_its_place():
+    region = Region("a tree", 0.5, 0, 0.5, 1, seed=11)
+    request = Request("a tree", **WIDE, batch_size=2, tiling=Settings(regions=(region,)))
+    model = tiny_model("sd1")
+    base, ours = start_noise(model, replace(request, tiling=Settings())), start_noise(model, request)
+    assert torch.equal(base[..., :16], ours[..., :16])
+    assert not torch.equal(ours[0, ..., 16:], ours[1, ..., 16:])
+    later = start_noise(model, replace(request, seed=99, tiling=request.tiling))
+    assert torch.equal(later[..., 16:], ours[..., 16:])
+
+
+def test_bootstrapping_is_deterministic_and_ends():
+    def latents(bootstrap):
+        return _latents("a", Settings(regions=(Region("a tree", 0.25, 0.25, 0.5, 0.5, bootstrap=bootstrap),)), steps=4)
+
+    assert torch.equal(latents(0.5), latents(0.5))
+    assert not torch.equal(latents(0.5), latents(0.0))
+    assert not torch.equal(latents(0.5), latents(1.0))

@@ -10,8 +10,8 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.fuse import Batching, fuse
 from tiled_diffusion.geometry import Box, Extent
 from tiled_diffusion.methods import METHODS
-from tiled_diffusion.plan import ModelSize, Planner
-from tiled_diffusion.regions import region_area, region_mask, shares
+from tiled_diffusion.plan import ModelSize, Planner, region_areas
+from tiled_diffusion.regions import places, region_area, region_mask, shares
 from tiled_diffusion.settings import Region, Settings
 
 SD, SDXL, TINY = ModelSize(64, 8), ModelSize(128, 4), ModelSize(16, 2)
@@ -105,9 +105,16 @@ def test_regions_leave_nothing_uncovered(h, w, boxes, ring_y, ring_x):
         )
         for x, y, bw, bh, f, weight in boxes
     )
-    share = shares(regions, Extent(h, w), (ring_y, ring_x))
-    np.testing.assert_allclose(share.sum(0), 1, atol=1e-9)
-    assert (share >= 0).all()
+    planner = Planner(Extent(h, w), Settings(regions=regions, wrap_x=ring_x, wrap_y=ring_y), TINY)
+    areas = region_areas(planner)
+    share = shares(regions, Extent(h, w), (ring_y, ring_x), areas, [True] * len(regions), "main")
+    total = share.main.astype(np.float64)
+    for area, own in zip(areas, share.own, strict=True):
+        if own is not None:
+            assert (own >= 0).all()
+            total[places(area, Extent(h, w))] += own
+    np.testing.assert_allclose(total, 1, atol=2e-5)
+    assert (share.main >= 0).all()
     plan = Planner(Extent(h, w), Settings(regions=regions, wrap_x=ring_x, wrap_y=ring_y), TINY).plan()
     ones = fuse(torch.zeros(1, 1, h, w), plan, lambda t, jobs: t + 1, Batching(8))
     torch.testing.assert_close(ones, torch.ones_like(ones), atol=1e-5, rtol=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tiled_diffusion.bootstrap import Bootstrap, plain_colours
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.fuse import Batching, fuse
 from tiled_diffusion.geometry import Extent
-from tiled_diffusion.noise import canvas_noise, keyed_generator
+from tiled_diffusion.guidance import Guidance, guidances
+from tiled_diffusion.noise import canvas_noise, keyed_generator, region_noise
 from tiled_diffusion.plan import Job, Plan, Planner
+from tiled_diffusion.settings import Settings
 from tiled_vae import TiledVaeSettings
 
 from .model import Model
@@ -94,10 +97,11 @@ def sample_latents(
 
 
 def start_noise(model: Model, request: Request) -> Tensor:
-    """Standard normal noise on the canvas; image k of the batch from seed + k."""
+    """Standard normal noise on the canvas; image k of the batch from seed + k, and of regions from their seed + k."""
     seeds = [request.seed + k for k in range(request.batch_size)]
     channels = model.unet.config.in_channels
-    return canvas_noise((channels, request.height // 8, request.width // 8), seeds).to(model.device)
+    noise = canvas_noise((channels, request.height // 8, request.width // 8), seeds)
+    return region_noise(noise, request.tiling).to(model.device)
 
 
 @torch.no_grad()
@@ -122,11 +126,14 @@ def denoise(model: Model, request: Request, noise: Tensor, clean: Tensor | None,
     generators = [keyed_generator(request.seed + k, "sampler") for k in range(request.batch_size)]
     options = step_options(scheduler, generators)
     batching = Batching(request.tiling.first_batch, progress.tiles)
+    bootstrap = _bootstrap(model, request, noise)
     progress.start(len(timesteps), len(planner.plan(0).jobs))
     try:
         for call, t in enumerate(timesteps):
-            latents = latents.float()
-            prediction = denoiser.predict(scheduler.scale_model_input(latents, t), t, planner.plan(call), batching)
+            latents, done = latents.float(), call / len(timesteps)
+            seen = scheduler.scale_model_input(latents, t)
+            prepare = _prepare(bootstrap, scheduler, t, call, done)
+            prediction = denoiser.predict(seen, t, planner.plan(call, done), batching, prepare)
             stepped = scheduler.step(prediction, t, latents, **options)
             latents = stepped.prev_sample
             if not torch.isfinite(latents).all():
@@ -139,6 +146,27 @@ def denoise(model: Model, request: Request, noise: Tensor, clean: Tensor | None,
     finally:
         progress.finish()
     return latents.float()
+
+
+def _bootstrap(model: Model, request: Request, noise: Tensor) -> Bootstrap | None:
+    """None where no region wants it."""
+    if not any(r.enabled and r.bootstrap > 0 for r in request.tiling.regions):
+        return None
+    plain = plain_colours()[:, :, None, None].expand(-1, -1, 64, 64)
+    latents = encode(model, plain, Settings())
+    middle = latents[:, :, latents.shape[2] // 2, latents.shape[3] // 2]  # far from the border, which looks different
+    return Bootstrap(request.tiling, request.seed, noise, middle)
+
+
+def _prepare(bootstrap: Bootstrap | None, scheduler: Any, t: Tensor, call: int, done: float) -> Prepare:
+    if bootstrap is None:
+        return lambda crops, jobs: crops  # noqa: ARG005
+
+    def add_noise(clean: Tensor, noise: Tensor) -> Tensor:
+        noisy = scheduler.add_noise(clean, noise, t.reshape(1).expand(clean.shape[0]))
+        return scheduler.scale_model_input(noisy, t)  # type: ignore[no-any-return]
+
+    return lambda crops, jobs: bootstrap.apply(crops, jobs, progress=done, step=call, add_noise=add_noise)
 
 
 def _wider(dtype: torch.dtype) -> str:
@@ -159,51 +187,74 @@ def _start(s: Any, request: Request, noise: Tensor, clean: Tensor | None) -> tup
     return timesteps, s.add_noise(clean.expand_as(noise), noise, timesteps[:1].expand(noise.shape[0]))
 
 
+Prepare = Callable[[Tensor, Sequence[Job]], Tensor]
+"""Changes what the model sees of each crop: (crops [k * B, C, h, w], k jobs) -> crops."""
+
+
 @dataclass
 class Denoiser:
     """Evaluates tiles: the U-Net with and without prompt, and classifier-free guidance per tile.
 
     Attributes:
         model: see load_model.
-        request: size, CFG scale.
-        prompts, negatives: conditioning by a job's prompt number: 0 the main one, k the k-th region's.
+        request: size and tiling.
+        guidances: by a job's prompt number: 0 the main one, k the k-th region's.
+        encoded: conditioning of every text in them.
     """
 
     model: Model
     request: Request
-    prompts: list[Conditioning]
-    negatives: list[Conditioning]
+    guidances: tuple[Guidance, ...]
+    encoded: dict[str, Conditioning]
 
     @classmethod
     def of(cls, model: Model, request: Request) -> Denoiser:
         """Encodes all prompts of a request, once."""
-        regions = request.tiling.regions
-        positive = [request.prompt, *(r.prompt for r in regions)]
-        main = request.negative_prompt
-        negative = [main, *(main if r.negative_prompt is None else r.negative_prompt for r in regions)]
-        encoded = Encoder(model).encode([*positive, *negative])
-        return cls(model, request, encoded[: len(positive)], encoded[len(positive) :])
+        found = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)
+        texts = list(dict.fromkeys(t for g in found for t in (*(p.text for p in g.parts), g.negative)))
+        return cls(model, request, found, dict(zip(texts, Encoder(model).encode(texts), strict=True)))
 
-    def predict(self, x: Tensor, t: Tensor, plan: Plan, batching: Batching) -> Tensor:
+    def predict(
+        self,
+        x: Tensor,
+        t: Tensor,
+        plan: Plan,
+        batching: Batching,
+        prepare: Prepare = lambda crops, jobs: crops,  # noqa: ARG005
+    ) -> Tensor:
         """The canvas's prediction [B, 4, H, W] (eps or v, as the model was trained) at time t."""
-        return fuse(x, plan, lambda crops, jobs: self._evaluate(crops, t, jobs, x.shape[0]), batching)
+        return fuse(x, plan, lambda crops, jobs: self._evaluate(prepare(crops, jobs), t, jobs), batching)
 
-    def _evaluate(self, crops: Tensor, t: Tensor, jobs: Sequence[Job], images: int) -> Tensor:
-        guided = self.request.cfg_scale > 1
-        rows = [self.prompts[j.prompt] for j in jobs for _ in range(images)]
-        if guided:
-            rows = [self.negatives[j.prompt] for j in jobs for _ in range(images)] + rows
-            crops = torch.cat([crops, crops])
-        dtype = self.model.dtype
-        text = torch.stack([r.text for r in rows]).to(dtype)
-        added = self._added(rows, [j for j in jobs for _ in range(images)] * (2 if guided else 1))
-        out: Tensor = self.model.unet(
-            crops.to(dtype), t, encoder_hidden_states=text, added_cond_kwargs=added, return_dict=False
-        )[0].float()
-        if not guided:
-            return out
-        without, with_prompt = out.chunk(2)
-        return without + self.request.cfg_scale * (with_prompt - without)
+    def _evaluate(self, crops: Tensor, t: Tensor, jobs: Sequence[Job]) -> Tensor:
+        """Guided predictions; rows go to the U-Net negatives first, then first parts, then second ones, ..."""
+        views = torch.split(crops, crops.shape[0] // len(jobs))
+        rows = self._rows(jobs)
+        predictions = self._unet([(views[k], jobs[k], text) for k, text, _ in rows], t)
+        out = []
+        for k, job in enumerate(jobs):
+            own = [(p, weight) for p, (owner, _, weight) in zip(predictions, rows, strict=True) if owner == k]
+            out.append(_guided(own, self.guidances[job.prompt]))
+        return torch.cat(out)
+
+    def _rows(self, jobs: Sequence[Job]) -> list[tuple[int, str, float]]:
+        """(number of the job, text, weight) of every evaluation."""
+        found = [self.guidances[j.prompt] for j in jobs]
+        rows = [(k, g.negative, 0.0) for k, g in enumerate(found) if g.guided]
+        for i in range(max(len(g.parts) for g in found)):
+            rows += [(k, g.parts[i].text, g.parts[i].weight) for k, g in enumerate(found) if i < len(g.parts)]
+        return rows
+
+    def _unet(self, rows: Sequence[tuple[Tensor, Job, str]], t: Tensor) -> Sequence[Tensor]:
+        """Predictions of views [B, C, h, w], each with one text."""
+        dtype, images = self.model.dtype, rows[0][0].shape[0]
+        conditionings = [self.encoded[text] for _, _, text in rows for _ in range(images)]
+        text = torch.stack([c.text for c in conditionings]).to(dtype)
+        added = self._added(conditionings, [job for _, job, _ in rows for _ in range(images)])
+        crops = torch.cat([view for view, _, _ in rows]).to(dtype)
+        out: Tensor = self.model.unet(crops, t, encoder_hidden_states=text, added_cond_kwargs=added, return_dict=False)[
+            0
+        ].float()
+        return torch.split(out, images)
 
     def _added(self, rows: Sequence[Conditioning], jobs: Sequence[Job]) -> dict[str, Tensor] | None:
         """SDXL's pooled text and size conditioning: original size, crop corner, target size, each (height, width)."""
@@ -220,6 +271,15 @@ class Denoiser:
         device, dtype = self.model.device, self.model.dtype
         pooled = torch.stack([r.pooled for r in rows if r.pooled is not None]).to(dtype)
         return {"text_embeds": pooled, "time_ids": torch.tensor(ids, device=device, dtype=dtype)}
+
+
+def _guided(rows: Sequence[tuple[Tensor, float]], guidance: Guidance) -> Tensor:
+    """U + s * sum_j v_j (c_j - u) of one job: its negative's prediction first, where it has one."""
+    if not guidance.guided:
+        return rows[0][0]
+    (without, _), *parts = rows
+    direction = sum((weight * (c - without) for c, weight in parts[1:]), parts[0][1] * (parts[0][0] - without))
+    return without + guidance.scale * direction
 
 
 def open_image(path: str) -> Image.Image:

@@ -27,6 +27,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tiled_diffusion.geometry import Extent
+from tiled_diffusion.guidance import guidances
 from tiled_diffusion.plan import Plan, Planner
 
 from .request import Request
@@ -125,10 +126,12 @@ def inspect_plan(planner: Planner, request: Request, unet: Any = None) -> Report
         unet: a diffusers U-Net; only its configuration and the shapes of its parameters are looked at.
     """
     steps = min(request.steps, MOST_STEPS) if planner.method.moves else 1
-    plans = [planner.plan(step) for step in range(steps)]
+    plans = [planner.plan(step, step / request.steps) for step in range(steps)]
     tiles = [len(p.jobs) for p in plans]
+    found = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)
+    seen = [request.batch_size * sum(found[j.prompt].rows for j in p.jobs) for p in plans]
     batches = [len(list(p.batches(planner.settings.first_batch))) for p in plans]
-    per_tile = request.batch_size * (2 if request.cfg_scale > 1 else 1)
+    per_tile = request.batch_size * max(g.rows for g in found)
     rows, cols = planner.axes(planner.canvas, 0)
     tile = planner.tile_size()
     overlap = [planner.overlap(axis.tile) if len(axis.starts) > 1 else 0 for axis in (cols, rows)]
@@ -143,7 +146,7 @@ def inspect_plan(planner: Planner, request: Request, unet: Any = None) -> Report
         grid=(len(cols.starts), len(rows.starts)),
         tiles=(min(tiles), max(tiles)),
         batches=(min(batches), max(batches)),
-        rows=(min(tiles) * per_tile, max(tiles) * per_tile),
+        rows=(min(seen), max(seen)),
         work=(round(min(p.work_ratio for p in plans), 3), round(max(p.work_ratio for p in plans), 3)),
         steps=request.steps,
         regions=len(request.tiling.regions),
