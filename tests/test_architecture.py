@@ -7,10 +7,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FORBIDDEN = {
-    "tiled_diffusion": {"modules", "gradio", "diffusers", "transformers", "tiled_vae", "PIL"},
+    "tiled_diffusion": {"modules", "gradio", "diffusers", "transformers", "tiled_vae"},
     "tiled_diffusion/methods": {"modules", "gradio", "diffusers", "transformers", "tiled_vae", "PIL"},
-    "tiled_diffusion/standalone": {"modules", "gradio"},
+    "tiled_diffusion/ui": {"modules", "diffusers", "transformers", "tiled_vae"},
+    "tiled_diffusion/webui": {"diffusers", "transformers", "tiled_vae"},
+    "tiled_diffusion/standalone": {"modules"},
     "tiled_vae": {"modules", "gradio", "diffusers", "transformers", "tiled_diffusion"},
+}
+OUTER = {
+    "tiled_diffusion": ("tiled_diffusion.standalone", "tiled_diffusion.ui", "tiled_diffusion.webui"),
+    "tiled_diffusion/methods": ("tiled_diffusion.standalone", "tiled_diffusion.ui", "tiled_diffusion.webui"),
+    "tiled_diffusion/ui": ("tiled_diffusion.standalone", "tiled_diffusion.webui"),
+    "tiled_diffusion/webui": ("tiled_diffusion.standalone",),
+    "tiled_diffusion/standalone": ("tiled_diffusion.webui",),
 }
 
 
@@ -34,9 +43,8 @@ def test_arrows(folder):
     for path in files(folder):
         tops = {name.split(".")[0] for name in imported(path)}
         assert not tops & FORBIDDEN[folder], path
-        if folder in ("tiled_diffusion", "tiled_diffusion/methods"):
-            outer = {n for n in imported(path) if n.startswith(("tiled_diffusion.standalone", "tiled_diffusion.ui"))}
-            assert not outer, path
+        outer = {n for n in imported(path) if n.startswith(OUTER.get(folder, ()))}
+        assert not outer, path
 
 
 def test_a_planted_import_is_seen(tmp_path):

@@ -1,0 +1,1 @@
+"""The panel, for the WebUI and the studio."""

@@ -1,0 +1,106 @@
+"""The WebUI's conditioning dicts: taking rows, crops and other prompts' texts.
+
+SD 1 and 2: {"c_crossattn": [T], "c_concat": [C]}; SDXL: {"crossattn": T, "vector": V, "c_concat": [C]}; unCLIP:
+{"c_crossattn": [T], "c_adm": A}. C is [rows, 5, 1, 1] where the model is no inpainting model, and may have more rows
+than there are (the WebUI leaves the negatives' in when it skips them).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tiled_diffusion.fuse import ring_crop
+from tiled_diffusion.geometry import Box, Extent
+
+Cond = dict[str, Any]
+SIZE_NUMBERS = 6
+SIZE_CHANNELS = 256
+
+
+def text_of(cond: Mapping[str, Any]) -> Tensor:
+    """[rows, tokens, channels]."""
+    text = cond["crossattn"] if "crossattn" in cond else cond["c_crossattn"][0]
+    assert isinstance(text, Tensor)
+    return text
+
+
+def taken(cond: Mapping[str, Any], rows: int, index: Sequence[int], boxes: Sequence[Box], canvas: Extent) -> Cond:
+    """The conditioning of crops: row index[i] of the host's, cropped to boxes[i] where it is a map of the canvas.
+
+    Args:
+        cond: the host's, of `rows` rows.
+        rows: of the host's call.
+        index: a host's row for each row of ours.
+        boxes: a crop for each row of ours.
+        canvas: size of the latent.
+    """
+
+    def take(value: Any) -> Any:
+        if isinstance(value, list):
+            return [take(v) for v in value]
+        if not isinstance(value, Tensor) or value.dim() == 0 or value.shape[0] < rows:
+            return value
+        if value.dim() == 4 and tuple(value.shape[-2:]) == tuple(canvas):
+            return torch.cat([ring_crop(value[i : i + 1], box) for i, box in zip(index, boxes, strict=True)])
+        return value[list(index)]
+
+    return {key: take(value) for key, value in cond.items()}
+
+
+def with_texts(cond: Cond, texts: Sequence[Any], like: Mapping[str, Any]) -> Cond:
+    """The conditioning with other texts: tensors [tokens, channels], or dicts of "crossattn" and "vector"."""
+    out = dict(cond)
+    marks = _marks(like)
+    if isinstance(texts[0], Mapping):
+        own = [t["crossattn"] for t in texts]
+        if "vector" in cond:
+            out["vector"] = torch.stack([t["vector"] for t in texts]).to(cond["vector"])
+    else:
+        own = list(texts)
+    stacked = torch.stack(own).to(text_of(cond))
+    if marks is not None:
+        stacked = torch.cat([marks[: len(own)], stacked], dim=1)
+    if "crossattn" in cond:
+        out["crossattn"] = stacked
+    else:
+        out["c_crossattn"] = [stacked]
+    return out
+
+
+def _marks(cond: Mapping[str, Any]) -> Tensor | None:
+    """The extra first token of constant +-1024 by which ControlNet tells prompts from negative prompts, if there."""
+    first = text_of(cond)[:, :1]
+    return first if bool((first.abs() == 1024).all()) else None
+
+
+def tokens(text: Any) -> int:
+    """Length of an encoded text."""
+    own = text["crossattn"] if isinstance(text, Mapping) else text
+    return int(own.shape[0])
+
+
+def with_tile_sizes(cond: Cond, boxes: Sequence[Box], canvas: Extent) -> Cond:
+    """SDXL's size conditioning by tile: original size the canvas's, crop corner and target size the tile's, in px.
+
+    The last 6 x 256 numbers of "vector" are (height, width) of each, embedded by sines (arXiv 2307.01952, section 2.2).
+    """
+    vector = cond.get("vector")
+    if not isinstance(vector, Tensor) or vector.shape[-1] < SIZE_NUMBERS * SIZE_CHANNELS:
+        return cond
+    px = [b.scaled(8) for b in boxes]
+    numbers = torch.tensor([(canvas.h * 8, canvas.w * 8, b.y, b.x, b.h, b.w) for b in px], dtype=torch.float32)
+    embedded = size_embedding(numbers).to(vector)
+    return {**cond, "vector": torch.cat([vector[:, : -embedded.shape[1]], embedded], dim=1)}
+
+
+def size_embedding(numbers: Tensor) -> Tensor:
+    """[rows, n] to [rows, n * 256]: cosines, then sines, of each number times 10000^(-i / 128)."""
+    half = SIZE_CHANNELS // 2
+    frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32) / half)
+    angles = numbers[..., None] * frequencies
+    return torch.cat([angles.cos(), angles.sin()], dim=-1).flatten(1)

@@ -1,0 +1,44 @@
+"""The picture's size: a larger one than the sliders allow, and img2img's enlarged input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiled_diffusion.ui.job import NO_UPSCALER, PanelJob
+
+from . import host
+
+UNIT_PX = 8
+
+
+def set_size(p: Any, job: PanelJob) -> None:
+    """txt2img: the panel's size in place of the sliders'."""
+    p.width = job.width or p.width
+    p.height = job.height or p.height
+
+
+def enlarge_input(p: Any, job: PanelJob) -> None:
+    """img2img: the input pictures enlarged, and the canvas with them.
+
+    With a mask of "only masked" the canvas stays what it is: it is the masked part that is drawn at that size.
+    """
+    if not p.init_images or (getattr(p, "inpaint_full_res", False) and p.image_mask is not None):
+        return
+    factor = 1.0 if job.upscaler == NO_UPSCALER else job.upscale_factor
+    first = p.init_images[0]
+    base = first.size if job.keep_size else (p.width, p.height)
+    if job.keep_size or factor != 1.0:
+        p.width, p.height = (rounded(side * factor) for side in base)
+    if factor != 1.0:
+        p.init_images = [_enlarged(image, job.upscaler, factor) for image in p.init_images]
+        p.extra_generation_params["Tiled upscaler"] = job.upscaler
+        p.extra_generation_params["Tiled upscale"] = f"{factor:g}"
+
+
+def _enlarged(image: Any, upscaler: str, factor: float) -> Any:
+    return host.enlarged(image, upscaler, round(image.width * factor), round(image.height * factor))
+
+
+def rounded(side: float) -> int:
+    """To the nearest multiple of 8, at least 8."""
+    return max(UNIT_PX, round(side / UNIT_PX) * UNIT_PX)
