@@ -13,6 +13,8 @@ FORBIDDEN = {
     "tiled_diffusion/webui": {"diffusers", "transformers", "tiled_vae"},
     "tiled_diffusion/standalone": {"modules"},
     "tiled_vae": {"modules", "gradio", "diffusers", "transformers", "tiled_diffusion"},
+    "tiled_vae/ui": {"modules", "diffusers", "transformers", "tiled_diffusion"},
+    "tiled_vae/webui": {"diffusers", "transformers"},
 }
 OUTER = {
     "tiled_diffusion": ("tiled_diffusion.standalone", "tiled_diffusion.ui", "tiled_diffusion.webui"),
@@ -20,6 +22,8 @@ OUTER = {
     "tiled_diffusion/ui": ("tiled_diffusion.standalone", "tiled_diffusion.webui"),
     "tiled_diffusion/webui": ("tiled_diffusion.standalone",),
     "tiled_diffusion/standalone": ("tiled_diffusion.webui",),
+    "tiled_vae": ("tiled_vae.standalone", "tiled_vae.ui", "tiled_vae.webui"),
+    "tiled_vae/ui": ("tiled_vae.standalone", "tiled_vae.webui"),
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -23,6 +25,7 @@ def swapped(
     callbacks: Callbacks | None = None,
     *,
     memory: Memory | None = None,
+    this_thread_only: bool = False,
 ) -> Iterator[None]:
     """Within the block, `vae.encode` and `vae.decode` of this one instance are tiled.
 
@@ -35,6 +38,7 @@ def swapped(
         settings: mode, tiles, rings.
         callbacks: progress, interruption, messages.
         memory: free bytes; measured by default.
+        this_thread_only: calls from other threads (a host's live previews) take the original pass.
 
     Raises:
         TiledVaeError: encoder or decoder is missing or has an unknown layout; then nothing is replaced.
@@ -44,26 +48,27 @@ def swapped(
         if getattr(vae, name, None) is None:
             raise TiledVaeError(f"{type(vae).__name__} has no {name!r}: not a known VAE")
         read(getattr(vae, name))
+    thread = get_ident() if this_thread_only else None
     with ExitStack() as stack:
         for net, tiled in ((vae.encoder, encode), (vae.decoder, decode)):
-            stack.enter_context(_forward(net, tiled, settings, callbacks, memory))
+            run = partial(tiled, settings=settings, callbacks=callbacks, memory=memory)
+            stack.enter_context(_forward(net, run, thread))
         yield
 
 
 @contextmanager
-def _forward(
-    net: Any, tiled: Callable[..., Tensor], settings: TiledVaeSettings, callbacks: Callbacks, memory: Memory | None
-) -> Iterator[None]:
+def _forward(net: Any, tiled: Callable[..., Tensor], thread: int | None) -> Iterator[None]:
     before = net.__dict__.get("forward")
     original = getattr(net.forward, ORIGINAL, net.forward)
     active = [True]
 
     def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         extra = any(a is not None for a in (*args, *kwargs.values()))
-        if not active[0] or extra or (x.requires_grad and torch.is_grad_enabled()):
+        elsewhere = thread is not None and get_ident() != thread
+        if not active[0] or elsewhere or extra or (x.requires_grad and torch.is_grad_enabled()):
             passed: Tensor = original(x, *args, **kwargs)
             return passed
-        return tiled(net, x, settings, callbacks, memory=memory)
+        return tiled(net, x)
 
     setattr(forward, ORIGINAL, original)
     net.forward = forward

@@ -5,32 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-OWNER = "tiled_diffusion_owner"
-BELOW = "tiled_diffusion_below"
+OWNER = "tiled_owner"
+BELOW = "tiled_below"
 
 
-def wrap(p: Any, name: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+def wrap(p: Any, name: str, owner: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     """Replaces a method of one instance by `around(what was there)`.
 
-    A copy of a job carries the wrapper of the job that it was copied from; that one is dropped first, and what is below
-    it is taken from the class unless somebody else had set it on the instance.
+    Args:
+        p: the host's job.
+        name: of the method.
+        owner: whose wrapper it is; one of each owner at most.
+        around: makes the wrapper.
     """
-    unwrap(p, name)
+    unwrap(p, name, owner)
     own = p.__dict__.get(name)
-    original = getattr(p, name)
-    wrapper = around(original)
-    setattr(wrapper, OWNER, id(p))
+    wrapper = around(getattr(p, name))
+    setattr(wrapper, OWNER, (owner, id(p)))
     setattr(wrapper, BELOW, own)
     p.__dict__[name] = wrapper
 
 
-def unwrap(p: Any, name: str) -> None:
-    """Takes our wrapper off, if it is on top."""
+def unwrap(p: Any, name: str, owner: str) -> None:
+    """Takes this owner's wrapper off, if it is on top.
+
+    A copy of a job carries the wrappers of the job that it was copied from: there everything down to the class goes.
+    """
     wrapper = p.__dict__.get(name)
-    if not hasattr(wrapper, OWNER):
+    found, job = getattr(wrapper, OWNER, (None, None))
+    if found != owner:
         return
     below = getattr(wrapper, BELOW)
-    if below is None or getattr(wrapper, OWNER) != id(p):
+    if below is None or job != id(p):
         del p.__dict__[name]
     else:
         p.__dict__[name] = below

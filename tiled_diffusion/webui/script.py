@@ -86,7 +86,7 @@ class TiledDiffusionScript(host.Script):  # type: ignore[misc]
         """Builds the panel; its components are the script's arguments."""
         tab = "img2img" if is_img2img else "txt2img"
         panel = build_panel(tab, PanelHost(host.accordion, host.upscalers(), host.option("tiled_diffusion_on", False)))
-        self.controls = tuple(panel.controls)
+        self.control_names = tuple(panel.controls)
         self._paste_fields(panel)
         return panel.args
 
@@ -98,7 +98,7 @@ class TiledDiffusionScript(host.Script):  # type: ignore[misc]
         """Drops what a copy of a job brought along."""
         p.__dict__.pop(RUN, None)
         for name in WRAPPED:
-            unwrap(p, name)
+            unwrap(p, name, TITLE)
 
     def process(self, p: Any, enabled: Any = False, value: Any = None, *controls: Any) -> None:
         """Reads the settings and prepares the job; a wrong one stops it as soon as it begins."""
@@ -112,10 +112,10 @@ class TiledDiffusionScript(host.Script):  # type: ignore[misc]
             return
         p.__dict__[RUN] = run
         for name in WRAPPED:
-            wrap(p, name, partial(_ending, run))
+            wrap(p, name, TITLE, partial(_ending, run))
 
     def _job(self, p: Any, value: Any, controls: tuple[Any, ...]) -> PanelJob:
-        job = merge(value, dict(zip(self.controls, controls, strict=False)))
+        job = merge(value, dict(zip(self.control_names, controls, strict=False)))
         return xyz.applied(p, job)
 
     def _prepare(self, p: Any, run: Run) -> None:
@@ -260,12 +260,12 @@ def _refuse(p: Any, message: str) -> None:
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:  # noqa: ARG001
         def init(*args: Any, **kwargs: Any) -> None:  # noqa: ARG001
-            unwrap(p, "init")
+            unwrap(p, "init", TITLE)
             raise JobError(f"{TITLE}: {message}")
 
         return init
 
-    wrap(p, "init", around)
+    wrap(p, "init", TITLE, around)
 
 
 def _refuse_sampling(p: Any, message: str) -> None:
