@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types python-tests javascript-tests bench clean
+.PHONY: demo test lint types python-tests javascript-tests test-webui bench clean
 
 demo: $(STAMP)
 	$(BIN)/python -m tiled_diffusion demo
@@ -24,6 +24,9 @@ javascript-tests:
 	@if ! ls tests/javascript/*.test.js >/dev/null 2>&1; then echo "JavaScript tests: none yet"; \
 	elif ! command -v node >/dev/null; then echo "JavaScript tests: skipped, Node is not installed"; \
 	else node --test tests/javascript/*.test.js; fi
+
+test-webui: $(STAMP)
+	$(BIN)/python -m tests.webui_suite
 
 bench: $(STAMP)
 	$(BIN)/python -m bench

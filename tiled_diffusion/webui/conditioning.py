@@ -84,6 +84,22 @@ def tokens(text: Any) -> int:
     return int(own.shape[0])
 
 
+def repeated(text: Any, length: int) -> Any:
+    """The text with its last token's vector repeated up to a length, or cut to it."""
+    if isinstance(text, Mapping):
+        return {**text, "crossattn": repeated(text["crossattn"], length)}
+    missing = length - int(text.shape[0])
+    return text[:length] if missing <= 0 else torch.cat([text, text[-1:].expand(missing, -1)])
+
+
+def with_empty(text: Any, empty: Tensor, length: int) -> Any:
+    """The text with whole empty prompts [tokens, channels] after it, as many as are missing to a length."""
+    if isinstance(text, Mapping):
+        return {**text, "crossattn": with_empty(text["crossattn"], empty, length)}
+    count = max(0, length - int(text.shape[0])) // int(empty.shape[0])
+    return torch.cat([text, *[empty.to(text)] * count])
+
+
 def with_tile_sizes(cond: Cond, boxes: Sequence[Box], canvas: Extent) -> Cond:
     """SDXL's size conditioning by tile: original size the canvas's, crop corner and target size the tile's, in px.
 

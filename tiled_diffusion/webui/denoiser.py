@@ -26,7 +26,7 @@ from tiled_diffusion.geometry import Extent
 from tiled_diffusion.plan import Job, Plan, Planner
 
 from .conditioning import Cond, taken, text_of, tokens, with_texts, with_tile_sizes
-from .prompts import Part, RegionPrompts
+from .prompts import RegionPrompts
 from .rows import Row, RowCounter
 
 Forward = Callable[..., Tensor]
@@ -236,18 +236,20 @@ class Piece:
         """Notes which texts are needed for a picture: its parts for its prompt's rows, its negative for guidance."""
         prompts = [i for i, row in enumerate(self.call.rows) if row.image == image and not row.negative]
         negatives = [i for i, row in enumerate(self.call.rows) if row.image == image and row.negative]
+        texts, against = self.prompts.texts(image, self.call.step.schedule_step)
         if prompts:
-            self.parts[image] = [(self._want(prompts[0], part), part.weight) for part in self.prompts.parts[image]]
+            weights = [part.weight for part in self.prompts.parts[image]]
+            self.parts[image] = [(self._want(prompts[0], t), v) for t, v in zip(texts, weights, strict=True)]
         if negatives or (prompts and self._guided_here(image)):
-            self.negatives[image] = self._want((negatives or prompts)[0], self.prompts.negative[image])
+            self.negatives[image] = self._want((negatives or prompts)[0], against)
 
     def _guided_here(self, image: int) -> bool:
         """Whether a prompt's row can only be given together with the negative's."""
         as_it_is = self.prompts.plain and list(self.call.step.weights[image]) == [1.0]
         return not as_it_is and not self.call.step.unguided
 
-    def _want(self, row: int, part: Part) -> int:
-        self.wanted.append(Wanted(self.job, row, self.view[row : row + 1], part.at(self.call.step.schedule_step)))
+    def _want(self, row: int, text: Any) -> int:
+        self.wanted.append(Wanted(self.job, row, self.view[row : row + 1], text))
         return len(self.wanted) - 1
 
     def assembled(self, found: Sequence[Tensor]) -> Tensor:

@@ -21,6 +21,8 @@ from modules.ui_components import InputAccordion
 
 from tiled_diffusion.plan import ModelSize
 
+from .conditioning import repeated, tokens, with_empty
+
 Script = scripts.Script
 ALWAYS_VISIBLE = scripts.AlwaysVisible
 INTERRUPT: type[BaseException] = sd_samplers_common.InterruptedException
@@ -130,6 +132,19 @@ def enlarged(image: Any, upscaler: str, width: int, height: int) -> Any:
 def accordion(label: str, elem_id: str) -> Any:
     """An accordion with a tick box in its header."""
     return InputAccordion(False, label=label, elem_id=elem_id)
+
+
+def padded(parts: list[Any], negative: Any) -> tuple[list[Any], Any]:
+    """Texts of equal length, where the user's settings ask for it: as the host does to its own before it draws."""
+    own, other = tokens(parts[0]), tokens(negative)
+    if own == other:
+        return parts, negative
+    if option("pad_cond_uncond_v0", False):
+        return parts, repeated(negative, own)
+    if option("pad_cond_uncond", False):
+        empty = shared.sd_model.cond_stage_model_empty_prompt[0]
+        return [with_empty(t, empty, other) for t in parts], with_empty(negative, empty, own)
+    return parts, negative
 
 
 def skips_negatives(denoiser: Any, sigma: Any) -> bool:

@@ -11,6 +11,7 @@ from tiled_diffusion.composition import joined, parts
 from tiled_diffusion.settings import Region, Settings
 
 from . import host
+from .conditioning import repeated, tokens
 
 _COMMENT = re.compile(r"(^|\s)#.*?(?=\n|$)")
 
@@ -53,6 +54,14 @@ class RegionPrompts:
     def plain(self) -> bool:
         """Whether its rows simply take the place of the host's: one part of weight 1, the main CFG scale."""
         return self.scale is None and all(len(p) == 1 and p[0].weight == 1 for p in self.parts)
+
+
+    def texts(self, image: int, step: int) -> tuple[list[Any], Any]:
+        """(texts of the parts, text of the negative prompt) of a picture at a step, as long as the host makes them."""
+        parts = [part.at(step) for part in self.parts[image]]
+        longest = max(tokens(text) for text in parts)
+        parts = [repeated(text, longest) for text in parts]
+        return host.padded(parts, self.negative[image].at(step))
 
 
 def encode_regions(p: Any, settings: Settings, size: tuple[int, int]) -> dict[int, RegionPrompts]:

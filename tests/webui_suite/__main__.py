@@ -1,0 +1,44 @@
+"""Runs the suite: WEBUI_DIR=... python -m tests.webui_suite [part of a case's name ...]."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+from pathlib import Path
+
+from . import registry
+from .client import Webui
+from .server import running
+
+
+def main(words: list[str]) -> int:
+    """The exit status: 0 where no case failed."""
+    folder = os.environ.get("WEBUI_DIR")
+    address = os.environ.get("WEBUI_URL")
+    if not folder and not address:
+        print("WebUI suite: skipped, neither WEBUI_DIR nor WEBUI_URL is set")
+        return 0
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if module.name.endswith("_cases"):
+            importlib.import_module(f"{__package__}.{module.name}")
+    chosen = [c for c in registry.CASES if not words or any(w in c.name for w in words)]
+    rows = []
+    if address:
+        rows += registry.run_all(Webui(address, Path(os.devnull)), [c for c in chosen if not c.flags])
+    else:
+        for flags in sorted({c.flags for c in chosen}):
+            with running(Path(folder), list(flags)) as (url, log):
+                rows += registry.run_all(Webui(url, log), [c for c in chosen if c.flags == flags])
+    print("\n| case | result | seconds |\n|---|---|---|")
+    for name, result, seconds in rows:
+        print(f"| {name} | {result} | {seconds:.1f} |")
+    failed = sum(r.startswith("FAILED") for _, r, _ in rows)
+    skipped = sum(r.startswith("skipped") for _, r, _ in rows)
+    print(f"\n{len(rows) - failed - skipped} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

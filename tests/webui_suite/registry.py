@@ -1,0 +1,54 @@
+"""Named cases, and running them to a table."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .client import Webui
+
+
+class Skipped(Exception):  # noqa: N818 no error
+    """The case cannot be run here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case: raises where something is wrong, and may return a remark."""
+
+    name: str
+    run: Callable[[Webui], str | None]
+    flags: tuple[str, ...]
+
+
+CASES: list[Case] = []
+
+
+def case(name: str, flags: tuple[str, ...] = ()) -> Callable:
+    """Registers a case; `flags` are of the WebUI that it needs."""
+
+    def add(run: Callable[[Webui], str | None]) -> Callable:
+        CASES.append(Case(name, run, flags))
+        return run
+
+    return add
+
+
+def run_all(webui: Webui, cases: list[Case]) -> list[tuple[str, str, float]]:
+    """(name, result, seconds) of each case; prints each as it ends."""
+    rows = []
+    for each in cases:
+        begun = time.monotonic()
+        try:
+            remark = each.run(webui)
+            result = "ok" if not remark else f"ok: {remark}"
+        except Skipped as e:
+            result = f"skipped: {e}"
+        except Exception as e:  # noqa: BLE001 the table holds it
+            result = f"FAILED: {type(e).__name__}: {str(e)[:300]}"
+            traceback.print_exc()
+        rows.append((each.name, result, time.monotonic() - begun))
+        print(f"{rows[-1][2]:7.1f} s  {each.name:58} {result}", flush=True)
+    return rows

@@ -1,0 +1,90 @@
+"""Starts the real WebUI on a fresh data folder, with this extension and the shipped checkpoint."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+from tiled_diffusion.standalone.ldm_export import write_ldm_checkpoint
+from tiled_diffusion.standalone.model import checkpoint_folder
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ["--use-cpu", "all", "--no-half", "--no-half-vae", "--precision", "full", "--skip-torch-cuda-test", "--do-not-download-clip", "--no-download-sd-model", "--disable-console-progressbars", "--api", "--skip-prepare-environment", "--skip-install"]
+
+
+def interpreter(webui: Path) -> Path:
+    """The WebUI's own Python: WEBUI_PYTHON, or a venv in its folder or beside it."""
+    named = os.environ.get("WEBUI_PYTHON")
+    places = [Path(named)] if named else [d / "venv" / "bin" / "python" for d in (webui, webui.parent)]
+    for place in places:
+        if place.exists():
+            return place
+    raise SystemExit(f"no Python for the WebUI: looked for {', '.join(map(str, places))}; set WEBUI_PYTHON")
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def prepare(data: Path, webui: Path, extensions: dict[str, Path]) -> Path:
+    """Fills a data folder; returns the folder of checkpoints."""
+    (data / "extensions").mkdir(parents=True)
+    for name, folder in {"tiled-diffusion": ROOT, **extensions}.items():
+        (data / "extensions" / name).symlink_to(folder)
+    checkpoints = data / "checkpoints"
+    write_ldm_checkpoint(checkpoint_folder(), checkpoints)
+    for found in (webui / "models" / "Stable-diffusion").glob("tiny*"):
+        if not (checkpoints / found.name).exists():
+            (checkpoints / found.name).symlink_to(found)
+    return checkpoints
+
+
+@contextmanager
+def running(webui: Path, flags: list[str] | None = None, extensions: dict[str, Path] | None = None):
+    """The address of a WebUI that runs within the block, and its log file."""
+    with tempfile.TemporaryDirectory(prefix="webui-suite-") as folder:
+        data = Path(folder) / "data"
+        checkpoints = prepare(data, webui, extensions or {})
+        port, log = free_port(), Path(folder) / "log.txt"
+        command = [
+            str(interpreter(webui)), "launch.py", "--data-dir", str(data), "--models-dir", str(webui / "models"),
+            "--ckpt-dir", str(checkpoints), "--ckpt", str(checkpoints / "tiny-landscapes.safetensors"),
+            "--port", str(port), *FLAGS, *(flags or []),
+        ]  # fmt: skip
+        more = {
+            "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False",
+            "TINY_LANDSCAPES_CLIP": str(checkpoints / "clip"),
+        }  # fmt: skip
+        with log.open("wb") as out:
+            process = subprocess.Popen(command, cwd=webui, env={**os.environ, **more}, stdout=out, stderr=out)
+        try:
+            wait(f"http://127.0.0.1:{port}/sdapi/v1/samplers", process, log)
+            yield f"http://127.0.0.1:{port}", log
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def wait(url: str, process: subprocess.Popen, log: Path, seconds: int = 240) -> None:
+    """Until the WebUI answers."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                time.sleep(2)  # the page is built after the routes
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(1)
+    raise SystemExit("the WebUI did not start:\n" + log.read_text(errors="replace")[-3000:])
