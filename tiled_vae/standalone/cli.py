@@ -68,8 +68,9 @@ def _run(args: argparse.Namespace) -> None:
     )
     if args.compare and args.wrap:
         raise TiledVaeError("--compare needs a picture without --wrap: the untiled pass knows no ring")
-    given = _read_latent(args.input) if args.command == "decode" else _read_picture(args.input)
     vae = load_vae(args.vae).to(args.device, DTYPES[args.dtype])
+    channels = int(vae.config.latent_channels)
+    given = _read_latent(args.input, channels) if args.command == "decode" else _read_picture(args.input)
     given = given.to(args.device, DTYPES[args.dtype])
     with swapped(vae, settings, Callbacks(say=print)):
         result = _apply(args.command, vae, given)
@@ -118,7 +119,7 @@ def _read_picture(path: Path) -> Tensor:
     return pixels.permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
-def _read_latent(path: Path) -> Tensor:
+def _read_latent(path: Path, channels: int) -> Tensor:
     try:
         tensors = load_file(str(path))
     except OSError:
@@ -128,6 +129,8 @@ def _read_latent(path: Path) -> Tensor:
     if "latent" not in tensors:
         raise TiledVaeError(f"{path} holds {', '.join(tensors) or 'nothing'}; a tensor named 'latent' is needed")
     latent: Tensor = tensors["latent"]
+    if latent.dim() != 4 or latent.shape[1] != channels:
+        raise TiledVaeError(f"{path}: latent is {tuple(latent.shape)}; [batch, {channels} channels, h, w] is needed")
     return latent
 
 
