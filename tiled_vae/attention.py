@@ -9,14 +9,30 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from .group_norm import FixedNorm, Moments, measure, normalise
 from .program import Attention
 
 SCORES_BYTES = 256 * 2**20  # a chunk's scores, should the host's code write them out
-PROBE = (4, 6)  # rows and columns of the map on which the host's code is tried
+PROBE = (5, 7)  # rows and columns of the map on which the host's code is tried
+SCORES_AT_ONCE = 2  # before and after softmax, where they are written out
+CANNOT = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, AssertionError)
 
 RowsOf = Callable[[int, int], Tensor]
+
+
+class _ScoresSeen(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes whether an operator made a matrix of that many rows and columns."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.shape, self.seen = (rows, columns), False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.seen = self.seen or (isinstance(out, Tensor) and tuple(out.shape[-2:]) == self.shape)
+        return out
 
 
 class _Given(nn.Module):
@@ -33,6 +49,26 @@ class _Given(nn.Module):
 def chunk_rows(width: int, tokens: int, itemsize: int) -> int:
     """Rows of queries per chunk, so that the scores against that many tokens stay below SCORES_BYTES."""
     return max(1, SCORES_BYTES // (tokens * itemsize * width))
+
+
+def score_bytes(op: Attention, queries: int, tokens: int, itemsize: int) -> int:
+    """Bytes of the scores of so many queries that the host's code holds at once; 0 if it writes none."""
+    return SCORES_AT_ONCE * queries * tokens * itemsize if writes_scores(op) else 0
+
+
+def writes_scores(op: Attention) -> bool:
+    """Whether the host's attention writes all scores out, seen on a small map; one that cannot be tried may do so."""
+    if op.writes_scores is None:
+        weight = next(op.module.parameters())
+        x = torch.ones(1, int(op.norm.weight.numel()), *PROBE, dtype=weight.dtype, device=weight.device)
+        tokens = PROBE[0] * PROBE[1]
+        try:
+            with torch.no_grad(), _ScoresSeen(tokens, tokens) as watch:
+                op.module(x)
+            op.writes_scores = watch.seen
+        except CANNOT:
+            op.writes_scores = True
+    return op.writes_scores
 
 
 def key_stride(height: int, width: int, limit: int) -> int:
@@ -127,8 +163,8 @@ def _own_chunk(op: Attention, rows: Tensor, moments: Moments, key: Tensor, value
         out: Tensor = op.module.to_out[0](tokens).transpose(1, 2).reshape(rows.shape)
         kept = rows if op.module.residual_connection else 0
         return (out + kept) / float(op.module.rescale_output_factor)
-    q, k, v = (t.flatten(2).transpose(1, 2) for t in (query, key, value))
-    tokens = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(query.shape)
+    q, k, v = (t.flatten(2).transpose(1, 2)[:, None] for t in (query, key, value))  # torch's lean code wants heads
+    tokens = F.scaled_dot_product_attention(q, k, v)[:, 0].transpose(1, 2).reshape(query.shape)
     added: Tensor = rows + op.module.proj_out(tokens)
     return added
 
@@ -149,7 +185,7 @@ def _host_can(op: Attention, like: Tensor) -> bool:
         key, value = _keys(op, rows_of, PROBE, moments, (PROBE[0], 1))
         parts = [_host_chunk(op, rows_of(lo, lo + 1), moments, key, value) for lo in range(PROBE[0])]
         chunked = torch.cat(parts, dim=-2)
-    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, AssertionError):
+    except CANNOT:
         return False
     tolerance = 1e-4 if like.element_size() >= 4 else 3e-2
     return chunked.shape == whole.shape and bool(torch.allclose(chunked, whole, rtol=tolerance, atol=tolerance))

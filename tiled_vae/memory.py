@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from .attention import SCORES_BYTES, chunk_rows, key_stride
+from .attention import chunk_rows, key_stride, score_bytes
 from .executor import Run
 from .program import Add, Attention, Conv, Down, Keep, Norm, Op, Up
 from .tiles import Box, Span
@@ -111,7 +111,7 @@ class _Walk:
         elif isinstance(op, Up | Down):
             self.resample(op, box)
         elif isinstance(op, Attention):
-            self.see(6 * self.bytes(box))
+            self.see(6 * self.bytes(box) + score_bytes(op, box.area, box.area, self.itemsize))
         self.channels = op.channels(self.channels)
 
     def add(self, op: Add, box: Box) -> None:
@@ -166,7 +166,7 @@ def _largest(tiles: Sequence[Box]) -> list[Box]:
     return [tiles[0], max(tiles, key=lambda b: b.area), tiles[len(tiles) // 2], *tiles[len(tiles) // 3 :: len(tiles)]]
 
 
-def attention_peak(run: Run, k: int, itemsize: int, loads: bool) -> int:
+def attention_peak(run: Run, k: int, op: Attention, itemsize: int, loads: bool) -> int:
     """Peak bytes of the attention that is segment k: keys and values of all tokens and a chunk of queries."""
     height, width, channels = run.heights[k], run.widths[k], run.program.channels()[k]
     stride = key_stride(height, width, run.attention_tokens)
@@ -174,9 +174,17 @@ def attention_peak(run: Run, k: int, itemsize: int, loads: bool) -> int:
     rows = chunk_rows(width, tokens, itemsize)
     whole = height * width * channels * itemsize
     if rows >= height and stride == 1:
-        return whole * (7 if loads else 6)
-    chunk = min(rows, height) * width * channels * itemsize
-    return 2 * tokens * channels * itemsize + 6 * chunk + min(SCORES_BYTES, tokens * rows * width * itemsize)
+        return whole * (7 if loads else 6) + score_bytes(op, tokens, tokens, itemsize)
+    queries = min(rows, height) * width
+    return (2 * tokens + 6 * queries) * channels * itemsize + score_bytes(op, queries, tokens, itemsize)
+
+
+def segment_peak(run: Run, start: int, stop: int, itemsize: int, loads: bool) -> int:
+    """Peak bytes on the way from one stored boundary to the next, what is stored aside."""
+    op = run.segment(start).attention
+    if op is not None:
+        return attention_peak(run, start, op, itemsize, loads)
+    return chain_peak(run, start, stop, itemsize, loads)
 
 
 def exact_peak(run: Run, itemsize: int) -> Peak:
@@ -184,11 +192,9 @@ def exact_peak(run: Run, itemsize: int) -> Peak:
     device = host = 0
     sizes = [c * h * w * itemsize for c, h, w in zip(run.program.channels(), run.heights, run.widths, strict=True)]
     last = len(run.program.segments) - 1
-    for k, segment in enumerate(run.program.segments):
+    for k in range(last + 1):
         loads = run.host and k > 0
-        work = (
-            attention_peak(run, k, itemsize, loads) if segment.attention else chain_peak(run, k, k + 1, itemsize, loads)
-        )
+        work = segment_peak(run, k, k + 1, itemsize, loads)
         given, made = sizes[k] + (sizes[k - 1] if _has_kept(run, k) else 0), sizes[k + 1]
         on_device = (sizes[0] if k else 0) + (0 if loads else given) + (made if k == last or not run.host else 0)
         device = max(device, work + on_device)
@@ -201,14 +207,12 @@ def one_pass_peak(run: Run, itemsize: int) -> Peak:
     tiled = run.program.tiled
     device, host = 0, 0
     sizes = [c * h * w * itemsize for c, h, w in zip(run.program.channels(), run.heights, run.widths, strict=True)]
-    for k, segment in enumerate(run.program.segments):
+    for k in range(len(run.program.segments)):
         if k in tiled and k != tiled.start:
             continue
         loads = run.host and k > 0
         stop = tiled.stop if k == tiled.start else k + 1
-        work = (
-            attention_peak(run, k, itemsize, loads) if segment.attention else chain_peak(run, k, stop, itemsize, loads)
-        )
+        work = segment_peak(run, k, stop, itemsize, loads)
         stored = sizes[k] + sizes[stop]
         device = max(
             device, work + sizes[0] + (sizes[-1] if stop == len(sizes) - 1 else 0) + (0 if run.host else stored)

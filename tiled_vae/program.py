@@ -127,11 +127,19 @@ class Down(Pointwise):
 
 @dataclass
 class Attention(Pointwise):
-    """The host's attention block over all pixels, norm and residual included; names of its parts."""
+    """The host's attention block over all pixels, norm and residual included.
+
+    Attributes:
+        module: the block.
+        norm: its GroupNorm.
+        parts: names of its norm, query, key and value.
+        writes_scores: whether it writes the scores of all queries out; None as long as nobody has tried.
+    """
 
     module: Any
     norm: Any
-    parts: tuple[str, str, str, str]  # norm, query, key, value
+    parts: tuple[str, str, str, str]
+    writes_scores: bool | None = None
 
     @property
     def groups(self) -> int:

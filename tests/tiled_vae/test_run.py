@@ -23,14 +23,14 @@ MUCH = Memory(2**40, 2**40)
 
 
 def test_auto_takes_the_first_that_fits():
-    net = tiny().decoder
-    need = plan(net, (64, 64), memory=MUCH).peak.device
-    fast = plan(net, (64, 64), TiledVaeSettings("fast", decoder_tile_lp=16, offload="host"), memory=MUCH).peak
+    net = tiny_diffusers().decoder
+    need = plan(net, (256, 256), memory=MUCH).peak.device
+    fast = plan(net, (256, 256), TiledVaeSettings("fast", decoder_tile_lp=16, offload="host"), memory=MUCH).peak
     modes = [(need * 2, 2**40), (need // 3, 2**40), (fast.device * 6 // 5, fast.host * 6 // 5)]
-    found = [plan(net, (64, 64), memory=Memory(*m)) for m in modes]
+    found = [plan(net, (256, 256), memory=Memory(*m)) for m in modes]
     assert [p.mode for p in found] == ["untiled", "exact", "fast"]
     assert "untiled would need" in found[1].describe()
-    assert plan(net, (64, 64), TiledVaeSettings(wrap_x=True), memory=MUCH).mode == "exact"
+    assert plan(net, (256, 256), TiledVaeSettings(wrap_x=True), memory=MUCH).mode == "exact"
 
 
 def test_fast_is_near_and_says_how_near():
