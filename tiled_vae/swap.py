@@ -17,6 +17,8 @@ from .memory import Memory
 from .settings import TiledVaeSettings
 from .vae import ORIGINAL, Callbacks, decode, encode
 
+Forward = Callable[[Tensor], Tensor]
+
 
 @contextmanager
 def swapped(
@@ -38,7 +40,8 @@ def swapped(
         settings: mode, tiles, rings.
         callbacks: progress, interruption, messages.
         memory: free bytes; measured by default.
-        this_thread_only: calls from other threads (a host's live previews) take the original pass.
+        this_thread_only: calls from other threads (a host's live previews) get mode `auto` and no callbacks: the
+            original pass wherever that fits.
 
     Raises:
         TiledVaeError: encoder or decoder is missing or has an unknown layout; then nothing is replaced.
@@ -51,24 +54,23 @@ def swapped(
     thread = get_ident() if this_thread_only else None
     with ExitStack() as stack:
         for net, tiled in ((vae.encoder, encode), (vae.decoder, decode)):
-            run = partial(tiled, settings=settings, callbacks=callbacks, memory=memory)
-            stack.enter_context(_forward(net, run, thread))
+            ours = partial(tiled, net, settings=settings, callbacks=callbacks, memory=memory)
+            stack.enter_context(_forward(net, ours, partial(tiled, net, memory=memory), thread))
         yield
 
 
 @contextmanager
-def _forward(net: Any, tiled: Callable[..., Tensor], thread: int | None) -> Iterator[None]:
+def _forward(net: Any, ours: Forward, elsewhere: Forward, thread: int | None) -> Iterator[None]:
     before = net.__dict__.get("forward")
     original = getattr(net.forward, ORIGINAL, net.forward)
     active = [True]
 
     def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         extra = any(a is not None for a in (*args, *kwargs.values()))
-        elsewhere = thread is not None and get_ident() != thread
-        if not active[0] or elsewhere or extra or (x.requires_grad and torch.is_grad_enabled()):
+        if not active[0] or extra or (x.requires_grad and torch.is_grad_enabled()):
             passed: Tensor = original(x, *args, **kwargs)
             return passed
-        return tiled(net, x)
+        return ours(x) if thread in (None, get_ident()) else elsewhere(x)
 
     setattr(forward, ORIGINAL, original)
     net.forward = forward

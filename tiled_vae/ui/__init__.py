@@ -1,1 +1,1 @@
-"""The panel of the tiled VAE."""
+"""The panel of the tiled VAE, for any host that shows gradio."""

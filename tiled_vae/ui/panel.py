@@ -1,22 +1,19 @@
-"""The panel: gradio controls for the tiled VAE, and what they say as settings."""
+"""The panel: gradio controls for the tiled VAE."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
 import gradio as gr
 
-from tiled_vae.errors import TiledVaeError
-from tiled_vae.settings import TiledVaeSettings
+from tiled_vae.settings import Mode, Offload
 
-VERSION = 1
-MODES = ("auto", "exact", "fast", "untiled")
-OFFLOADS = ("auto", "device", "host", "recompute")
-FIELDS = ("mode", "encoder_tile_px", "decoder_tile_lp", "offload", "wrap_x", "wrap_y")
+from .job import DEFAULT
+
+PLAN_HINT = "The plan for the picture's size stands here as soon as something is changed."
 
 
 @dataclass
@@ -26,17 +23,33 @@ class Panel:
     Attributes:
         enabled: on or off.
         json_box: for the API: settings as JSON; what it says holds, the controls fill the rest.
-        controls: by the settings' field, and "move_to_gpu".
+        controls: by field of VaeJob.
+        plan: a line that says what would be done.
     """
 
     enabled: Any
     json_box: Any
+    plan: Any
     controls: dict[str, Any] = field(default_factory=dict)
 
     @property
     def args(self) -> list[Any]:
         """Components in the order of a script's arguments."""
         return [self.enabled, self.json_box, *self.controls.values()]
+
+    def describe_with(self, describe: Callable[..., str], sizes: list[Any]) -> None:
+        """Keeps the line up to date.
+
+        Args:
+            describe: gets the values of the controls, then those of `sizes`; gives the line.
+            sizes: components of the host that say how large the picture will be.
+        """
+        inputs = [*self.controls.values(), *sizes]
+        for component in (self.enabled, *inputs):
+            component.change(
+                lambda *values: gr.update(value=describe(*values)),
+                inputs=inputs, outputs=[self.plan], queue=False, show_progress="hidden",
+            )  # fmt: skip
 
 
 def build_panel(tab: str, accordion: Callable[[str, str], AbstractContextManager[Any]]) -> Panel:
@@ -46,101 +59,42 @@ def build_panel(tab: str, accordion: Callable[[str, str], AbstractContextManager
         return f"tvae_{tab}_{key}"
 
     with accordion("Tiled VAE", name("enabled")) as enabled:
-        mode = gr.Radio(
-            list(MODES), value="auto", label="VAE mode", elem_id=name("mode"),
-            info="Auto takes the first that fits into memory: untiled, exact (equal to untiled), fast (estimated).",
-        )  # fmt: skip
-        with gr.Row():
-            encoder = gr.Slider(
-                0, 4096, 0, step=64, label="Encoder tile (px)", elem_id=name("encoder_tile_px"),
-                info="Side of a tile when a picture is read, in image pixels; 0 chooses by free memory.",
-            )  # fmt: skip
-            decoder = gr.Slider(
-                0, 512, 0, step=8, label="Decoder tile (latent px)", elem_id=name("decoder_tile_lp"),
-                info="Side of a tile when a picture is made, in latent pixels of 8 image pixels; 0 chooses.",
-            )  # fmt: skip
+        plan = gr.Markdown(PLAN_HINT, elem_id=name("plan"), elem_classes=["tvae-plan"])
+        controls = {"mode": _mode(name), **_tiles(name)}
         with gr.Accordion("Advanced VAE", open=False, elem_id=name("advanced")):
-            offload = gr.Radio(
-                list(OFFLOADS), value="auto", label="Activations wait", elem_id=name("offload"),
-                info="In exact mode: on the device, in host memory, or nowhere (recomputed: slowest, least memory).",
-            )  # fmt: skip
-            move = gr.Checkbox(
-                True, label="Move the VAE to the GPU", elem_id=name("move_to_gpu"),
-                info="Where the WebUI keeps it in host memory (medvram, lowvram) it is moved while it works.",
-            )  # fmt: skip
-        json_box = gr.Textbox(
-            value="", label=f"VAE data ({tab})", elem_id=name("json"), elem_classes=["td-hidden"], lines=1
-        )
+            controls.update(_advanced(name))
+        json_box = gr.Textbox(value="", label=f"VAE settings as JSON ({tab})", elem_id=name("json"), visible=False)
         json_box.do_not_save_to_config = True
-    controls = {"mode": mode, "encoder_tile_px": encoder, "decoder_tile_lp": decoder, "offload": offload}
-    return Panel(enabled, json_box, {**controls, "move_to_gpu": move})
+    return Panel(enabled, json_box, plan, controls)
 
 
-@dataclass(frozen=True)
-class VaeJob:
-    """What the panel asks for.
-
-    Attributes:
-        settings: how pictures are encoded and decoded.
-        move_to_gpu: whether a VAE in host memory is moved to the device while it works.
-    """
-
-    settings: TiledVaeSettings = field(default_factory=TiledVaeSettings)
-    move_to_gpu: bool = True
-
-    def to_json(self) -> str:
-        """The version and every field that differs from its default."""
-        plain = asdict(TiledVaeSettings())
-        own = {k: v for k, v in asdict(self.settings).items() if k in FIELDS and v != plain[k]}
-        if not self.move_to_gpu:
-            own["move_to_gpu"] = False
-        return json.dumps({"version": VERSION, **own}, separators=(",", ":"))
+def _mode(name: Callable[[str], str]) -> Any:
+    return gr.Radio(
+        list(get_args(Mode)), value=DEFAULT.mode, label="VAE mode", elem_id=name("mode"),
+        info="Exact equals untiled, fast estimates; auto takes the first of untiled, exact and fast that fits.",
+    )  # fmt: skip
 
 
-def job_from(value: object, controls: Mapping[str, object] | None = None) -> VaeJob:
-    """The job: what the JSON says holds, and the controls say the rest.
-
-    Args:
-        value: JSON text, a JSON object, or None or an empty text for nothing.
-        controls: by name as in Panel.controls.
-
-    Raises:
-        TiledVaeError: names the field that is unknown or wrong.
-    """
-    data = {k: v for k, v in (controls or {}).items() if v is not None}
-    data.update(_object(value))
-    version = data.pop("version", VERSION)
-    if version != VERSION:
-        raise TiledVaeError(f"version is {version!r}; this release reads {VERSION}")
-    move = data.pop("move_to_gpu", True)
-    if not isinstance(move, bool):
-        raise TiledVaeError(f"move_to_gpu is {move!r}; it may be true or false")
-    for key in data:
-        if key not in FIELDS:
-            raise TiledVaeError(f"unknown field {key!r}; known are {', '.join((*FIELDS, 'move_to_gpu'))}")
-    return VaeJob(TiledVaeSettings(**{k: _whole(k, v) for k, v in data.items()}), move)
+def _tiles(name: Callable[[str], str]) -> dict[str, Any]:
+    with gr.Row():
+        encoder = gr.Slider(
+            0, 4096, DEFAULT.encoder_tile_px, step=64, label="Encoder tile (px)", elem_id=name("encoder_tile_px"),
+            info="Side of a tile where a picture is read, in image pixels; 0 chooses by free memory.",
+        )  # fmt: skip
+        decoder = gr.Slider(
+            0, 512, DEFAULT.decoder_tile_lp, step=8, label="Decoder tile (latent px)", elem_id=name("decoder_tile_lp"),
+            info="Side of a tile where a picture is made, in units of 8 image pixels; 0 chooses by free memory.",
+        )  # fmt: skip
+    return {"encoder_tile_px": encoder, "decoder_tile_lp": decoder}
 
 
-def _object(value: object) -> Mapping[str, object]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.strip() else {}
-        except (json.JSONDecodeError, RecursionError) as e:
-            raise TiledVaeError(f"settings: this is no valid JSON: {e}") from e
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise TiledVaeError(f"settings are {value!r}; they may be a JSON object {{...}} or its text")
-    return value
-
-
-def _whole(name: str, value: object) -> Any:
-    """Sliders give whole numbers as floats, and may give them with a fraction of nothing."""
-    kind = {f.name: f.type for f in fields(TiledVaeSettings)}[name]
-    if kind == "bool" and not isinstance(value, bool):
-        raise TiledVaeError(f"{name} is {value!r}; it may be true or false")
-    if kind == "int" and isinstance(value, float) and value == int(value):
-        return int(value)
-    if kind not in ("bool", "int") and not isinstance(value, str):
-        raise TiledVaeError(f"{name} is {value!r}; it may be a text")
-    return value
+def _advanced(name: Callable[[str], str]) -> dict[str, Any]:
+    offload = gr.Radio(
+        list(get_args(Offload)), value=DEFAULT.offload, label="Activations wait", elem_id=name("offload"),
+        info="In exact mode: on the device, in host memory, or nowhere (recompute: slowest, least memory).",
+    )  # fmt: skip
+    move = gr.Checkbox(
+        DEFAULT.move_to_gpu, label="Move the VAE to the GPU", elem_id=name("move_to_gpu"),
+        info="A VAE that lies in host memory is moved while it works; medvram and lowvram do so by themselves.",
+    )  # fmt: skip
+    return {"offload": offload, "move_to_gpu": move}

@@ -1,34 +1,44 @@
-"""The script that the WebUI runs for every job: the tiled VAE, as long as the job uses the VAE."""
+"""The script that the WebUI runs for every job: the order of events."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import gradio as gr
-
 from tiled_diffusion.webui.scope import unwrap, wrap
-from tiled_vae import Callbacks, Interrupted, TiledVaeError, swapped
-from tiled_vae.ui.panel import Panel, VaeJob, build_panel, job_from
+from tiled_vae import Interrupted, TiledVaeError
+from tiled_vae.ui.job import VaeJob, job_from
+from tiled_vae.ui.panel import build_panel
 
-from . import host
+from . import host, infotext, plan_line, xyz
+from .tiling import TITLE, Tiling
 
-log = logging.getLogger("tiled_vae")
-TITLE = "Tiled VAE"
+TILING = "_tiled_vae"
 WRAPPED = ("init", "sample", "sample_hr_pass")
-JOB = "_tiled_vae_job"
-PEER_HOOK = "VAEHook"
 
 
 class JobError(TiledVaeError):
-    """Stops a job before it draws; the API answers with its text and status 422."""
+    """Stops a job; the API answers with its text and status 422."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.detail, self.status_code = message, 422
+
+
+class FailedSamples:
+    """Stands for pictures that could not be decoded: the host, which asks it first of all, gets the error.
+
+    A hook cannot stop a job: what it raises is only reported, and the host would decode once more by itself.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    @property
+    def already_decoded(self) -> bool:
+        """Raises what went wrong."""
+        raise self._error
 
 
 class TiledVaeScript(host.Script):  # type: ignore[misc]
@@ -45,128 +55,109 @@ class TiledVaeScript(host.Script):  # type: ignore[misc]
     def ui(self, is_img2img: bool) -> list[Any]:
         """Builds the panel; its components are the script's arguments."""
         panel = build_panel("img2img" if is_img2img else "txt2img", host.accordion)
-        self.control_names = tuple(panel.controls)
-        self.infotext_fields = paste_fields(panel)
+        self.controls = tuple(panel.controls)
+        self.infotext_fields = infotext.fields(panel)
         self.paste_field_names = [TITLE]
+        self._line().show_on(panel)
         return panel.args
+
+    def after_component(self, component: Any, **kwargs: Any) -> None:
+        """Remembers where the host asks for the picture's size."""
+        self._line().found(str(kwargs.get("elem_id")), component)
+
+    def _line(self) -> plan_line.PlanLine:
+        line: plan_line.PlanLine | None = self.__dict__.get("plan_line")
+        if line is None:
+            line = self.plan_line = plan_line.PlanLine("img2img" if self.is_img2img else "txt2img")
+        return line
 
     def before_process(self, p: Any, *args: Any) -> None:  # noqa: ARG002
         """Drops what a copy of a job brought along."""
-        p.__dict__.pop(JOB, None)
+        p.__dict__.pop(TILING, None)
         for name in WRAPPED:
             unwrap(p, name, TITLE)
 
     def process(self, p: Any, enabled: Any = False, value: Any = None, *controls: Any) -> None:
         """Reads the settings and wraps the job's methods that use the VAE."""
-        if not enabled:
+        chosen = p.__dict__.get(xyz.VALUES, {})
+        if not xyz.is_on(chosen, bool(enabled)):
             return
         try:
-            job = job_from(value, dict(zip(self.control_names, controls, strict=False)))
+            job = xyz.applied(chosen, job_from(value, dict(zip(self.controls, controls, strict=False))))
         except TiledVaeError as e:
             wrap(p, "init", TITLE, partial(_refusing, p, str(e)))
             return
-        if _peer_works():
-            p.comment(f"{TITLE}: another extension tiles this VAE already; this one steps aside")
-            return
-        p.__dict__[JOB] = job
-        p.extra_generation_params[TITLE] = job.to_json()
-        for name in WRAPPED:
-            if hasattr(p, name):
-                wrap(p, name, TITLE, partial(_tiling, job, name == "init"))
+        self._begin(p, job)
+
+    def _begin(self, p: Any, job: VaeJob) -> None:
+        tiling = p.__dict__[TILING] = Tiling(job, p)
+        infotext.write(p, job)
+        wrap(p, "init", TITLE, partial(_init, tiling))
+        wrap(p, "sample", TITLE, partial(_sample, tiling))
+        if hasattr(p, "sample_hr_pass"):
+            wrap(p, "sample_hr_pass", TITLE, partial(_sample_hr_pass, tiling))
 
     def post_sample(self, p: Any, ps: Any, *args: Any) -> None:  # noqa: ARG002
         """The final decoding; the host leaves out its own when it finds decoded pictures."""
-        job = p.__dict__.get(JOB)
-        if job is None or getattr(ps.samples, "already_decoded", False) or not host.decodes_fully():
+        tiling = p.__dict__.get(TILING)
+        if tiling is None or getattr(ps.samples, "already_decoded", False) or not host.decodes_fully():
             return
         try:
-            with tiled(job, stoppable=True):
+            with tiling.scope():
                 ps.samples = host.decode(p, ps.samples)
-        except Interrupted:
-            ps.samples = host.cheap_pictures(ps.samples)
+        except Exception as e:  # noqa: BLE001 whatever it is, the host gets it
+            ps.samples = FailedSamples(_for_the_api(e))
 
 
-def paste_fields(panel: Panel) -> list[tuple[Any, Any]]:
-    """What a paste does to each component: the record's values; without a record the panel is switched off."""
-
-    def switched(params: dict[str, Any]) -> Any:
-        return gr.update(value=_read(params) is not None)
-
-    def control(name: str) -> Any:
-        def value(params: dict[str, Any]) -> Any:
-            job = _read(params)
-            if job is None:
-                return gr.update()
-            return gr.update(value=job.move_to_gpu if name == "move_to_gpu" else getattr(job.settings, name))
-
-        return value
-
-    return [(panel.enabled, switched), *((component, control(name)) for name, component in panel.controls.items())]
+def on_cfg_denoiser(params: Any) -> None:
+    """Called before each denoiser call: the refiner may have changed the model."""
+    p = getattr(params.denoiser, "p", None)
+    tiling = None if p is None else p.__dict__.get(TILING)
+    if tiling is not None:
+        tiling.arm()
 
 
-def _read(params: dict[str, Any]) -> VaeJob | None:
-    text = params.get(TITLE)
-    if not isinstance(text, str):
-        return None
-    try:
-        return job_from(text)
-    except TiledVaeError:
-        return None
+def _for_the_api(error: Exception) -> Exception:
+    return JobError(f"{TITLE}: {error}") if isinstance(error, TiledVaeError) else error
 
 
-@contextmanager
-def tiled(job: VaeJob, *, stoppable: bool = False) -> Iterator[None]:
-    """The present VAE tiled in this thread; live previews are drawn in another one, and stay as they are.
+def _init(tiling: Tiling, original: Callable[..., Any]) -> Callable[..., Any]:
+    """The job's preparation; where it was stopped there is nothing to draw, and the host ends by itself."""
 
-    Args:
-        job: how.
-        stoppable: whether Interrupt ends the work on the VAE by raising Interrupted.
-    """
-    vae = host.vae()
-    if vae is None:
-        yield
-        return
-    stopped_before = host.interrupted()
-    callbacks = Callbacks(
-        on_progress=lambda done, total: host.say(f"Tiled VAE: tile {done} of {total}"),
-        should_stop=lambda: stoppable and host.interrupted() and not stopped_before,
-        say=_say,
-    )
-    with _on_device(vae, job), swapped(vae, job.settings, callbacks, this_thread_only=True):
-        yield
-    host.say("")
-
-
-def _say(line: str) -> None:
-    log.info(line)
-    host.say(line)
-
-
-@contextmanager
-def _on_device(vae: Any, job: VaeJob) -> Iterator[None]:
-    """Moves a VAE that lies in host memory, where the WebUI does not do so itself."""
-    before = next(vae.parameters()).device
-    moved = job.move_to_gpu and not host.moves_models() and before.type != host.device().type
-    if moved:
-        vae.to(host.device())
-    try:
-        yield
-    finally:
-        if moved:
-            vae.to(before)
-
-
-def _tiling(job: VaeJob, stoppable: bool, original: Callable[..., Any]) -> Callable[..., Any]:
-    """A job's method with the VAE tiled; where it was stopped, the host goes on, and stops by itself."""
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def init(*args: Any, **kwargs: Any) -> Any:
         try:
-            with tiled(job, stoppable=stoppable):
+            with tiling.scope(), tiling.stoppable():
                 return original(*args, **kwargs)
         except Interrupted:
             return None
+        except TiledVaeError as e:
+            raise _for_the_api(e) from e
 
-    return wrapper
+    return init
+
+
+def _sample(tiling: Tiling, original: Callable[..., Any]) -> Callable[..., Any]:
+    def sample(*args: Any, **kwargs: Any) -> Any:
+        try:
+            with tiling.scope():
+                return original(*args, **kwargs)
+        except TiledVaeError as e:
+            raise _for_the_api(e) from e
+
+    return sample
+
+
+def _sample_hr_pass(tiling: Tiling, original: Callable[..., Any]) -> Callable[..., Any]:
+    """The hires pass, perhaps of another model; where its encoding was stopped, the first pass is the result."""
+
+    def sample_hr_pass(samples: Any, decoded_samples: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with tiling.scope(), tiling.stoppable():
+                return original(samples, decoded_samples, *args, **kwargs)
+        except Interrupted:
+            return samples if samples is not None else host.decoded(decoded_samples)
+
+    return sample_hr_pass
 
 
 def _refusing(p: Any, message: str, original: Callable[..., Any]) -> Callable[..., Any]:  # noqa: ARG001
@@ -175,10 +166,3 @@ def _refusing(p: Any, message: str, original: Callable[..., Any]) -> Callable[..
         raise JobError(f"{TITLE}: {message}")
 
     return init
-
-
-def _peer_works() -> bool:
-    """Whether another extension has put its own forward on the VAE."""
-    vae = host.vae()
-    nets = (getattr(vae, "encoder", None), getattr(vae, "decoder", None))
-    return any(type(getattr(net, "forward", None)).__name__ == PEER_HOOK for net in nets)

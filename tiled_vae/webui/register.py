@@ -1,0 +1,12 @@
+"""Registers the callbacks; called whenever the WebUI (re)loads its scripts, which forgets earlier ones."""
+
+from __future__ import annotations
+
+from . import host, xyz
+from .script import on_cfg_denoiser
+
+
+def register() -> None:
+    """Registers all of them."""
+    host.on_cfg_denoiser(on_cfg_denoiser)
+    host.before_ui(xyz.register)
