@@ -25,12 +25,12 @@ class PanelHost:
     Attributes:
         accordion: makes a context manager that yields the "enabled" component; gets the label and an element id.
         upscalers: names for the img2img upscaler, the first one meaning none.
-        enabled: the default of "enabled".
+        method: the default method.
     """
 
     accordion: Callable[[str, str], AbstractContextManager[Any]]
     upscalers: Sequence[str] = (NO_UPSCALER,)
-    enabled: bool = False
+    method: str = "mixture"
 
 
 @dataclass
@@ -63,7 +63,7 @@ def build_panel(tab: str, host: PanelHost) -> Panel:
 
     with host.accordion("Tiled Diffusion", name("enabled")) as enabled:
         gr.HTML(f'<div class="td-status" id="{name("status")}" data-tab="{tab}" role="status"></div>')
-        controls = _tiles(name)
+        controls = _tiles(name, host)
         if tab == "img2img":
             controls.update(_upscaling(name, host.upscalers))
         elif tab == "txt2img":
@@ -80,12 +80,11 @@ def build_panel(tab: str, host: PanelHost) -> Panel:
     return Panel(tab, enabled, json_box, controls)
 
 
-def _tiles(name: Callable[[str], str]) -> dict[str, Any]:
+def _tiles(name: Callable[[str], str], host: PanelHost) -> dict[str, Any]:
     out: dict[str, Any] = {}
     with gr.Row():
         out["method"] = gr.Dropdown(
-            [(m.label, m.name) for m in METHODS.values()] if not GRADIO_3 else list(METHODS),
-            value="mixture", label="Method", elem_id=name("method"), type="value",
+            list(METHODS), value=host.method, label="Method", elem_id=name("method"),
             info="How neighbouring tiles are blended. " + " ".join(f"{m.label}: {m.summary}" for m in METHODS.values()),
         )  # fmt: skip
         out["tile_batch"] = gr.Slider(

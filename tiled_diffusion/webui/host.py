@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from fastapi import Depends, HTTPException, Request
 from modules import (
     devices,
     extra_networks,
     images,
+    paths_internal,
     prompt_parser,
     rng,
     script_callbacks,
@@ -55,6 +58,11 @@ def model_size() -> ModelSize:
         return ModelSize(96, multiple)
     size = getattr(model, "image_size", 64)
     return ModelSize(size if isinstance(size, int) else 64, multiple)
+
+
+def checkpoint() -> str:
+    """Which checkpoint is loaded."""
+    return str(shared.sd_model.sd_checkpoint_info.filename)
 
 
 def is_edit_model() -> bool:
@@ -131,7 +139,7 @@ def enlarged(image: Any, upscaler: str, width: int, height: int) -> Any:
 
 def accordion(label: str, elem_id: str) -> Any:
     """An accordion with a tick box in its header."""
-    return InputAccordion(False, label=label, elem_id=elem_id)
+    return InputAccordion(bool(option("tiled_diffusion_on", False)), label=label, elem_id=elem_id)
 
 
 def padded(parts: list[Any], negative: Any) -> tuple[list[Any], Any]:
@@ -188,3 +196,37 @@ def xyz_module() -> Any:
 def before_ui(callback: Callable[[], None]) -> None:
     """Registers what is called before the page is built."""
     script_callbacks.on_before_ui(callback)
+
+
+def on_app_started(callback: Callable[[Any, Any], None]) -> None:
+    """Registers what is called with (blocks, FastAPI application) once the server runs."""
+    script_callbacks.on_app_started(callback)
+
+
+def on_ui_settings(callback: Callable[[], None]) -> None:
+    """Registers what is called when the settings page is built."""
+    script_callbacks.on_ui_settings(callback)
+
+
+def add_option(name: str, default: Any, label: str, component: Any = None, arguments: Any = None) -> None:
+    """Adds a setting to the section of this extension."""
+    info = shared.OptionInfo(default, label, component, arguments, section=("tiled_diffusion", "Tiled Diffusion & VAE"))
+    shared.opts.add_option(name, info)
+
+
+def data_folder() -> Path:
+    """Where the WebUI keeps its user's files."""
+    return Path(paths_internal.data_path)
+
+
+def log_in(app: Any) -> list[Any]:
+    """What a route has to ask for where the page asks for a name and a password."""
+    if not (shared.cmd_opts.gradio_auth or shared.cmd_opts.gradio_auth_path):
+        return []
+
+    def current_user(request: Request) -> None:
+        token = request.cookies.get("access-token") or request.cookies.get("access-token-unsecure")
+        if token not in app.tokens:
+            raise HTTPException(401, "not logged in")
+
+    return [Depends(current_user)]

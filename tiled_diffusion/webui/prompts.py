@@ -55,7 +55,6 @@ class RegionPrompts:
         """Whether its rows simply take the place of the host's: one part of weight 1, the main CFG scale."""
         return self.scale is None and all(len(p) == 1 and p[0].weight == 1 for p in self.parts)
 
-
     def texts(self, image: int, step: int) -> tuple[list[Any], Any]:
         """(texts of the parts, text of the negative prompt) of a picture at a step, as long as the host makes them."""
         parts = [part.at(step) for part in self.parts[image]]

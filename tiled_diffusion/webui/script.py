@@ -13,6 +13,7 @@ from tiled_diffusion.bootstrap import Bootstrap, plain_colours
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.fuse import Batching
 from tiled_diffusion.geometry import Extent
+from tiled_diffusion.methods import METHODS
 from tiled_diffusion.noise import region_noise
 from tiled_diffusion.plan import Planner
 from tiled_diffusion.settings import Settings
@@ -22,7 +23,7 @@ from tiled_diffusion.ui.panel import Panel, PanelHost, build_panel
 from . import host, infotext, upscale, xyz
 from .controlnet import ControlTiles
 from .denoiser import Tiling
-from .prompts import encode_regions, networks_of_regions
+from .prompts import RegionPrompts, encode_regions, networks_of_regions
 from .scope import unwrap, wrap
 
 log = logging.getLogger("tiled_diffusion")
@@ -49,12 +50,14 @@ class Run:
         tiling: of the present sampling.
         denoiser: the sampler's CFG denoiser that it belongs to.
         controls: the ControlNets' hints.
+        checkpoint: whose text encoder made the regions' conditioning.
     """
 
     job: PanelJob
     tiling: Tiling | None = None
     denoiser: Callable[[], Any] = lambda: None
     controls: ControlTiles | None = None
+    checkpoint: str = ""
 
     def end(self) -> None:
         """Takes everything off the sampler."""
@@ -85,7 +88,10 @@ class TiledDiffusionScript(host.Script):  # type: ignore[misc]
     def ui(self, is_img2img: bool) -> list[Any]:
         """Builds the panel; its components are the script's arguments."""
         tab = "img2img" if is_img2img else "txt2img"
-        panel = build_panel(tab, PanelHost(host.accordion, host.upscalers(), host.option("tiled_diffusion_on", False)))
+        method = host.option("tiled_diffusion_method", "mixture")
+        panel = build_panel(
+            tab, PanelHost(host.accordion, host.upscalers(), method if method in METHODS else "mixture")
+        )
         self.control_names = tuple(panel.controls)
         self._paste_fields(panel)
         return panel.args
@@ -178,12 +184,11 @@ def _attach(p: Any, run: Run, x: Any, noise: Any) -> None:
     active = [r for r in settings.regions if r.enabled]
     if first.is_whole and not active:
         return
-    size = (canvas.w * host.LATENT_PX, canvas.h * host.LATENT_PX)
     denoiser = p.sampler.model_wrap_cfg
     tiling = Tiling(
         planner,
         Batching(settings.tile_batch or _auto_batch(planner, int(x.shape[0])), _stop_if_wanted),
-        encode_regions(p, settings, size) if active else {},
+        _encoded(p, planner) if active else {},
         _bootstrap(p, settings, noise),
         lambda sigma: host.noising(p.sampler, sigma),
     )
@@ -191,9 +196,14 @@ def _attach(p: Any, run: Run, x: Any, noise: Any) -> None:
     if run.controls is not None:
         run.controls.begin(canvas)
     tiling.controls = run.controls
-    run.tiling, run.denoiser = tiling, weakref.ref(denoiser)
+    run.tiling, run.denoiser, run.checkpoint = tiling, weakref.ref(denoiser), host.checkpoint()
     _LIVE[denoiser] = run
     tiling.arm(denoiser.inner_model)
+
+
+def _encoded(p: Any, planner: Planner) -> dict[int, RegionPrompts]:
+    height, width = (side * host.LATENT_PX for side in planner.canvas)
+    return encode_regions(p, planner.settings, (width, height))
 
 
 _LIVE: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
@@ -206,6 +216,9 @@ def on_cfg_denoiser(params: Any) -> None:
     if run is None or run.tiling is None:
         return
     run.tiling.arm(denoiser.inner_model)  # the refiner makes a new wrapper
+    if run.tiling.regions and run.checkpoint != host.checkpoint():  # and has its own text encoder
+        run.tiling.regions = _encoded(denoiser.p, run.tiling.planner)
+        run.checkpoint = host.checkpoint()
     extra = denoiser.sampler.sampler_extra_args
     weights = [[part.weight for part in parts] for parts in extra["cond"].batch]
     scale = extra["cond_scale"] * denoiser.cond_scale_miltiplier

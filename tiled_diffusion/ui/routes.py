@@ -1,0 +1,105 @@
+"""HTTP routes of the panel: figures of the plan, and presets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from tiled_diffusion.describe import describe
+from tiled_diffusion.errors import SettingsError, TiledError
+from tiled_diffusion.plan import ModelSize
+from tiled_diffusion.presets import NotFoundError, Presets
+
+from .job import merge
+
+BASE = "/tiled-diffusion"
+MOST_BYTES = 4 * 2**20
+
+
+def add_routes(
+    app: FastAPI, presets: Presets, model_size: Callable[[], ModelSize], dependencies: Sequence[Any] = ()
+) -> None:
+    """Adds the routes to an application.
+
+    Args:
+        app: a FastAPI application.
+        presets: where presets are kept.
+        model_size: what the loaded model likes.
+        dependencies: of FastAPI, for instance a log-in that the rest of the application asks for.
+    """
+
+    async def plan(request: Request) -> Any:
+        data = await _object(request)
+        controls = data.get("controls", {})
+        if not isinstance(controls, dict):
+            raise SettingsError(f"controls: got {controls!r}, allowed is a JSON object {{...}}")
+        job = merge(data.get("settings"), controls)
+        width, height = (_size(name, data.get(name)) for name in ("width", "height"))
+        if not data.get("fixed_size"):
+            width, height = job.width or width, job.height or height
+        return describe(job.tiling, width, height, model_size()).to_dict()
+
+    async def listing(request: Request) -> Any:  # noqa: ARG001
+        return presets.listing()
+
+    async def read(request: Request) -> Any:
+        return presets.read(request.path_params["name"])
+
+    async def save(request: Request) -> Any:
+        presets.save(request.path_params["name"], await _object(request))
+        return {}
+
+    async def delete(request: Request) -> Any:
+        presets.delete(request.path_params["name"])
+        return {}
+
+    async def rename(request: Request) -> Any:
+        presets.rename(request.path_params["name"], (await _object(request)).get("to"))
+        return {}
+
+    for path, method, answer in (
+        ("/plan", "POST", plan),
+        ("/presets", "GET", listing),
+        ("/presets/{name}", "GET", read),
+        ("/presets/{name}", "PUT", save),
+        ("/presets/{name}", "DELETE", delete),
+        ("/presets/{name}/rename", "POST", rename),
+    ):
+        app.add_api_route(BASE + path, _guarded(answer), methods=[method], dependencies=list(dependencies))
+
+
+def _guarded(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    """Errors a user can act on become an answer with their text: 404 for what is not there, else 422."""
+
+    async def route(request: Request) -> JSONResponse:
+        try:
+            return JSONResponse(await answer(request))
+        except NotFoundError as e:
+            return JSONResponse({"detail": str(e)}, status_code=404)
+        except TiledError as e:
+            return JSONResponse({"detail": str(e)}, status_code=422)
+
+    route.__annotations__ = {"request": Request}
+    return route
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    body = await request.body()
+    if len(body) > MOST_BYTES:
+        raise SettingsError(f"request: got {len(body)} bytes, allowed are at most {MOST_BYTES}")
+    try:
+        data = await request.json()
+    except ValueError as e:
+        raise SettingsError(f"request: this is no valid JSON: {e}") from e
+    if not isinstance(data, dict):
+        raise SettingsError(f"request: got {type(data).__name__}, allowed is a JSON object {{...}}")
+    return data
+
+
+def _size(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 8 <= value <= 131072:
+        raise SettingsError(f"{name}: got {value!r}, allowed is a number of pixels from 8 to 131072")
+    return int(value)
