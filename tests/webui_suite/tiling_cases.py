@@ -348,10 +348,6 @@ def _decoded(text: str) -> np.ndarray:
 @case("X/Y/Z plot axes")
 def _(w: Webui):
     module = ["[Tiled Diffusion] Method", "mixture,spot", "[Tiled Diffusion] Overlap (px)", "16,64"]
-    types = w.call("/sdapi/v1/script-info")
-    assert any(s["name"] == "x/y/z plot" for s in types)
-    raise_unless = w.call("/sdapi/v1/scripts")
-    assert "tiled diffusion" in raise_unless["txt2img"]
     args = _xyz(w, *module)
     answer = w.call("/sdapi/v1/txt2img", {
         **BASE, **WIDE, "script_name": "x/y/z plot", "script_args": args,
@@ -367,14 +363,14 @@ def _xyz(w: Webui, x: str, x_values: str, y: str, y_values: str) -> list:
     """Arguments of the plot script: axes by their number in its list."""
     info = next(s for s in w.call("/sdapi/v1/script-info") if s["name"] == "x/y/z plot" and not s["is_img2img"])
     choices = info["args"][0]["choices"]
-    return [choices.index(x), x_values, [], choices.index(y), y_values, [], 0, "", [], True, False, True, False, False, False, False, 0]  # fmt: skip
+    return [choices.index(x), x_values, [], choices.index(y), y_values, [], 0, "", [], True, True, False, False, False, False, False, 0, True]  # fmt: skip
 
 
 @case("SDXL")
 def _(w: Webui):
     if "tiny-xl" not in w.names("/sdapi/v1/sd-models", "model_name"):
         raise Skipped("there is no checkpoint 'tiny-xl'")
-    w.options(sd_model_checkpoint="tiny-xl")
+    w.options(sd_model_checkpoint="tiny-xl", show_progress_type="Approx cheap")
     try:
         size = {"width": 512, "height": 256, "steps": 3}
         tiles = {"tile_width_lp": 32, "tile_height_lp": 32, "overlap_lp": 8}

@@ -261,7 +261,7 @@ class Piece:
             return found[self.negatives[row.image]]
         parts = [(found[i], weight) for i, weight in self.parts[row.image]]
         if not self._guided_here(row.image):
-            return _averaged(parts)
+            return _unguided(parts)
         u = found[self.negatives[row.image]]
         return u + self._share(row) * torch.stack([weight * (c - u) for c, weight in parts]).sum(0)
 
@@ -275,9 +275,7 @@ class Piece:
         return own / (s * weights[first])
 
 
-def _averaged(parts: Sequence[tuple[Tensor, float]]) -> Tensor:
-    """Without a negative prompt there is no guidance: parts count by their weights."""
-    total = sum(weight for _, weight in parts)
-    if len(parts) == 1 or total == 0:
-        return parts[0][0]
-    return torch.stack([c * (weight / total) for c, weight in parts]).sum(0)
+def _unguided(parts: Sequence[tuple[Tensor, float]]) -> Tensor:
+    """Without a negative prompt the first part takes its place, as in the host."""
+    (first, _), *others = parts
+    return first + torch.stack([weight * (c - first) for c, weight in others]).sum(0) if others else first

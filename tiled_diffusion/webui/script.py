@@ -63,7 +63,7 @@ class Run:
         """Takes everything off the sampler."""
         denoiser = self.denoiser()
         if self.tiling is not None and denoiser is not None:
-            wrapper = denoiser.__dict__.get("model_wrap")
+            wrapper = getattr(denoiser, "model_wrap", None)
             if wrapper is not None:
                 self.tiling.disarm(wrapper)
         if self.controls is not None:

@@ -1,0 +1,5 @@
+"""Pictures."""
+
+
+def resize_image(resize_mode, im, width, height, upscaler_name=None):
+    return im.resize((width, height))

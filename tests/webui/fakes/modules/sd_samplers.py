@@ -1,0 +1,13 @@
+"""Samplers by name."""
+
+
+class SamplerData:
+    def __init__(self, second_order=False):
+        self.second_order = second_order
+
+    def total_steps(self, steps):
+        return steps * 2 if self.second_order else steps
+
+
+def find_sampler_config(name):
+    return SamplerData(name in ("Heun", "DPM++ SDE"))

@@ -1,0 +1,28 @@
+"""State of the program."""
+
+from types import SimpleNamespace
+
+import torch
+
+device = torch.device("cpu")
+opts = SimpleNamespace()
+state = SimpleNamespace(interrupted=False, skipped=False, textinfo="")
+sd_model = None
+sd_upscalers = []
+cmd_opts = SimpleNamespace(gradio_auth=None, gradio_auth_path=None)
+
+
+class PromptStyles:
+    def apply_styles_to_prompt(self, prompt, styles):
+        return ", ".join([prompt, *styles])
+
+    def apply_negative_styles_to_prompt(self, prompt, styles):
+        return prompt
+
+
+prompt_styles = PromptStyles()
+
+
+class OptionInfo:
+    def __init__(self, default=None, label="", component=None, component_args=None, section=None):
+        self.default, self.label = default, label

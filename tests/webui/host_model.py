@@ -1,0 +1,242 @@
+"""A host that samples as the WebUI does: rows, calls, guidance; its model is a function of pixel, text and noise level."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import torch
+from modules import prompt_parser, script_callbacks, sd_samplers_common, shared
+from torch import Tensor
+
+from tiled_diffusion.webui.script import TiledDiffusionScript, on_cfg_denoiser
+
+
+class Model(torch.nn.Module):
+    """Small enough to be exact: its prediction at a pixel depends on that pixel, the text and sigma alone."""
+
+    def __init__(self, name="one", scale=1.0):
+        super().__init__()
+        self.model = SimpleNamespace(diffusion_model=SimpleNamespace(channel_mult=(1, 2)), conditioning_key="crossattn")
+        self.is_sdxl, self.image_size, self.cond_stage_key = False, 16, "txt"
+        self.sd_checkpoint_info = SimpleNamespace(filename=name)
+        self.cond_stage_model_empty_prompt = prompt_parser.embedded("")[None]
+        self.scale, self.calls = scale, []
+
+    def encoded(self, text):
+        return prompt_parser.embedded(text) * self.scale
+
+    def predict(self, x: Tensor, sigma: Tensor, cond: dict) -> Tensor:
+        text = cond["c_crossattn"][0]
+        assert x.shape[0] == sigma.shape[0] == text.shape[0]
+        self.calls.append((x.shape, text.shape))
+        push = text.mean(dim=1)[:, :, None, None] * self.scale
+        return torch.tanh(x + push) * 0.5 + push + 0.1 * sigma.reshape(-1, 1, 1, 1)
+
+
+class Wrapper(torch.nn.Module):
+    """Around the model, made anew for each sampler."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.inner_model, self.sigmas = model, torch.linspace(0, 1, 10)
+
+    def forward(self, x, sigma, cond=None):
+        return self.inner_model.predict(x, sigma, cond)
+
+
+class Denoiser(torch.nn.Module):
+    """Guidance over rows: each picture's parts, then the negatives; in one call or several."""
+
+    def __init__(self, sampler, p):
+        super().__init__()
+        self.sampler, self.p = sampler, p
+        self.model_wrap, self.step, self.total_steps, self.cond_scale_miltiplier = None, 0, p.steps, 1.0
+        self.fail_at = None
+
+    @property
+    def inner_model(self):
+        if self.model_wrap is None:
+            self.model_wrap = Wrapper(shared.sd_model)
+        return self.model_wrap
+
+    def forward(self, x, sigma):
+        if shared.state.interrupted or shared.state.skipped:
+            raise sd_samplers_common.InterruptedException
+        extra, p = self.sampler.sampler_extra_args, self.p
+        parts = [[_at(part.schedules, self.step) for part in image] for image in extra["cond"].batch]
+        weights = [[part.weight for part in image] for image in extra["cond"].batch]
+        longest = max(t.shape[0] for image in parts for t in image)
+        cond = torch.stack([_repeated(t, longest) for image in parts for t in image])
+        uncond = torch.stack([_at(s, self.step) for s in extra["uncond"]])
+        images = x.shape[0]
+        x_in = torch.cat([x[i : i + 1] for i in range(images) for _ in parts[i]] + [x])
+        sigma_in = sigma[:1].expand(x_in.shape[0])
+        params = SimpleNamespace(denoiser=self, x=x_in, sigma=sigma_in, text_cond=cond, text_uncond=uncond)
+        for callback in script_callbacks.registered.get("cfg_denoiser", []):
+            callback(params)
+        if self.fail_at == self.step:
+            raise RuntimeError("broken on purpose")
+        early = getattr(shared.opts, "skip_early_cond", 0)
+        skips = early != 0 and self.step / self.total_steps <= early
+        rows = cond.shape[0] if skips else x_in.shape[0]
+        cond, uncond = _padded(cond, uncond)
+        out = self._calls(x_in[:rows], sigma_in[:rows], cond, uncond, images, skips)
+        self.step += 1
+        result = []
+        first = 0
+        for i in range(images):
+            own = out[first : first + len(weights[i])]
+            u = own[0] if skips else out[cond.shape[0] + i]
+            scale = 1.0 if skips else p.cfg_scale
+            result.append(u + sum((c - u) * (w * scale) for c, w in zip(own, weights[i], strict=True)))
+            first += len(weights[i])
+        return torch.stack(result)
+
+    def _calls(self, x, sigma, cond, uncond, images, skips):
+        joint = cond.shape[1] == uncond.shape[1]
+        if skips or joint:
+            text = cond if skips else torch.cat([cond, uncond])
+            step = x.shape[0] if getattr(shared.opts, "batch_cond_uncond", True) else images
+            spans = [(a, min(a + step, x.shape[0])) for a in range(0, x.shape[0], step)]
+            return torch.cat([self._call(x[a:b], sigma[a:b], text[a:b]) for a, b in spans])
+        step, count = images * (2 if getattr(shared.opts, "batch_cond_uncond", True) else 1), cond.shape[0]
+        spans = [(a, min(a + step, count)) for a in range(0, count, step)]
+        out = [self._call(x[a:b], sigma[a:b], cond[a:b]) for a, b in spans]
+        return torch.cat([*out, self._call(x[count:], sigma[count:], uncond)])
+
+    def _call(self, x, sigma, text):
+        dummy = torch.zeros(x.shape[0] + 1, 5, 1, 1)
+        return self.inner_model(x, sigma, cond={"c_crossattn": [text], "c_concat": [dummy]})
+
+
+def _at(schedules, step):
+    return next((s.cond for s in schedules if step <= s.end_at_step), schedules[0].cond)
+
+
+def _padded(cond, uncond):
+    """As the settings ask: negatives repeated or cut to the prompts' length, or the shorter ones filled with empties."""
+    longer, shorter = cond.shape[1], uncond.shape[1]
+    if longer != shorter and getattr(shared.opts, "pad_cond_uncond_v0", False):
+        fill = uncond[:, -1:].expand(-1, max(0, longer - shorter), -1)
+        return cond, torch.cat([uncond, fill], dim=1)[:, :longer]
+    if longer != shorter and getattr(shared.opts, "pad_cond_uncond", False):
+        empty = shared.sd_model.cond_stage_model_empty_prompt
+
+        def filled(t, length):
+            return torch.cat([t, *[empty.expand(t.shape[0], -1, -1)] * ((length - t.shape[1]) // empty.shape[1])], dim=1)
+
+        return filled(cond, shorter), filled(uncond, longer)
+    return cond, uncond
+
+
+def _repeated(text, length):
+    return torch.cat([text, text[-1:].expand(length - text.shape[0], -1)])
+
+
+class Sampler:
+    """Euler on a few sigmas."""
+
+    def __init__(self, p):
+        self.model_wrap_cfg, self.sampler_extra_args = Denoiser(self, p), {}
+        self.last = None
+
+    def sample(self, p, x, cond, uncond):
+        self.sampler_extra_args = {"cond": cond, "uncond": uncond, "cond_scale": p.cfg_scale, "s_min_uncond": 0}
+        sigmas = torch.linspace(1, 0.1, p.steps)
+        try:
+            for i, sigma in enumerate(sigmas):
+                if i == getattr(p, "refine_at", None):
+                    self._refine(p)
+                x = x - 0.3 * (x - self.model_wrap_cfg(x, sigma.reshape(1).expand(x.shape[0])))
+                self.last = x
+        except sd_samplers_common.InterruptedException:
+            return self.last
+        return x
+
+    def _refine(self, p):
+        shared.sd_model = p.refiner
+        p.setup_conds()
+        self.model_wrap_cfg.model_wrap = None
+        self.sampler_extra_args.update(cond=p.c, uncond=p.uc)
+
+    sample_img2img = sample
+
+
+@dataclass
+class Job:
+    """The host's job."""
+
+    prompt: str = "a house"
+    negative_prompt: str = ""
+    width: int = 320
+    height: int = 160
+    batch_size: int = 1
+    steps: int = 4
+    cfg_scale: float = 3.0
+    sampler_name: str = "Euler"
+    styles: list = field(default_factory=list)
+    seed: int = 1
+    init_images: list = field(default_factory=list)
+    args: tuple = ()
+    comments: list = field(default_factory=list)
+    extra_generation_params: dict = field(default_factory=dict)
+    fail_in_init: bool = False
+    fail_at: int | None = None
+
+    def __post_init__(self):
+        self.all_seeds = [self.seed + i for i in range(self.batch_size)]
+        self.prompts = [self.prompt] * self.batch_size
+        self.negative_prompts = [self.negative_prompt] * self.batch_size
+        self.script = TiledDiffusionScript()
+        self.script.control_names = ()
+        self.scripts, self.script_args, self.sd_model = SimpleNamespace(alwayson_scripts=[]), (), None
+        self.sampler = None
+
+    def comment(self, text):
+        self.comments.append(text)
+
+    def setup_conds(self):
+        model = shared.sd_model
+        self.c = prompt_parser.get_multicond_learned_conditioning(model, self.prompts, self.steps)
+        self.uc = prompt_parser.get_learned_conditioning(model, self.negative_prompts, self.steps)
+
+    def init(self, *args):
+        if self.fail_in_init:
+            raise RuntimeError("broken on purpose")
+
+    def sample(self):
+        self.sampler = Sampler(self)
+        self.sampler.model_wrap_cfg.fail_at = self.fail_at
+        noise = torch.stack(
+            [
+                torch.randn(4, self.height // 8, self.width // 8, generator=torch.Generator().manual_seed(s))
+                for s in self.all_seeds
+            ]
+        )
+        self.script.process_before_every_sampling(self, *self.args, x=noise, noise=noise, c=self.c, uc=self.uc)
+        return self.sampler.sample(self, noise, self.c, self.uc)
+
+
+def run(p: Job) -> Tensor:
+    """One job, with the events in the WebUI's order."""
+    if on_cfg_denoiser not in script_callbacks.registered.get("cfg_denoiser", []):
+        script_callbacks.on_cfg_denoiser(on_cfg_denoiser)
+    p.script.before_process(p, *p.args)
+    p.script.process(p, *p.args)
+    p.init(p.prompts, p.all_seeds, [])
+    p.script.before_process_batch(p, *p.args)
+    p.script.process_batch(p, *p.args)
+    p.setup_conds()
+    return p.sample()
+
+
+def job(settings=None, **more) -> Tensor:
+    """A job with (or without) the extension."""
+    return run(Job(args=() if settings is None else (True, settings), **more))
+
+
+def copied(p: Job) -> Job:
+    """As plot scripts copy jobs."""
+    return copy.copy(p)

@@ -1,0 +1,173 @@
+"""What a job leaves behind: nothing; and how wrong settings are told."""
+
+import json
+
+import pytest
+import torch
+from modules import script_callbacks, sd_samplers_common, shared
+
+from tests.webui.host_model import Job, copied, job, run
+from tiled_diffusion.webui.script import JobError
+
+TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
+REGION = {**TILES, "regions": [{"prompt": "a tree", "w": 0.5}]}
+
+
+def traces(p):
+    """What of ours hangs on the host's objects."""
+    found = {}
+    for name, thing in (("job", p), ("sampler", p.sampler), ("model", shared.sd_model)):
+        if thing is not None:
+            found[name] = sorted(k for k in vars(thing) if k in ("forward", "sample_img2img"))
+    if p.sampler is not None:
+        wrapper = p.sampler.model_wrap_cfg.model_wrap
+        found["wrapper"] = "forward" in vars(wrapper) if wrapper is not None else False
+    return found
+
+
+CLEAN = {"job": [], "sampler": [], "model": [], "wrapper": False}
+
+
+@pytest.mark.parametrize("settings", [{}, TILES, REGION])
+def test_after_a_job_the_host_is_as_before(settings):
+    p = Job(args=(True, settings))
+    run(p)
+    assert traces(p) == CLEAN
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_after_an_exception_the_host_is_as_before(at):
+    before = job()
+    p = Job(args=(True, REGION), fail_at=at)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        run(p)
+    assert traces(p) == CLEAN
+    assert torch.equal(job(), before)
+
+
+def test_an_exception_in_init():
+    p = Job(args=(True, REGION), fail_in_init=True)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        run(p)
+    assert p.sampler is None
+    assert torch.equal(job(), job())
+
+
+@pytest.mark.parametrize("flag", ["interrupted", "skipped"])
+def test_interrupt_stops_between_two_batches_of_tiles(flag):
+    calls = shared.sd_model.calls
+    original = shared.sd_model.predict
+
+    def predict(*args):
+        if len(calls) == 9:
+            setattr(shared.state, flag, True)
+        return original(*args)
+
+    shared.sd_model.predict = predict
+    p = Job(args=(True, {**TILES, "tile_batch": 2}))
+    out = run(p)
+    assert out is not None
+    assert len(calls) == 10
+    assert traces(p) == CLEAN | {"model": []}
+
+
+def test_a_copy_of_a_job_is_a_job_of_its_own():
+    p = Job(args=(True, REGION))
+    first = run(p)
+    other = copied(p)
+    assert torch.equal(run(other), first)
+    other.args = ()
+    other.script.before_process(other)
+    assert "sample" not in vars(other)
+    assert torch.equal(run(other), job())
+    assert torch.equal(run(p), first)
+
+
+def test_a_wrapper_of_another_extension_stays():
+    p = Job(args=(True, TILES))
+    below = p.sample
+    heard = []
+
+    def theirs():
+        heard.append("theirs")
+        return below()
+
+    p.sample = theirs
+    plain = run(p)
+    assert heard == ["theirs"]
+    assert torch.equal(plain, job(TILES))
+    p.script.before_process(p)
+    assert p.sample is theirs
+
+
+def test_a_nested_job_is_not_touched():
+    results = []
+    p = Job(args=(True, REGION))
+    original = shared.sd_model.predict
+
+    def predict(*args):
+        if not results:
+            results.append(None)
+            results[0] = run(Job())
+        return original(*args)
+
+    shared.sd_model.predict = predict
+    run(p)
+    shared.sd_model.predict = original
+    assert torch.equal(results[0], job())
+
+
+WRONG = [
+    ({"tile_width": 3}, "unknown field 'tile_width'"),
+    ({"method": "x"}, "settings.method: got 'x'"),
+    ({"tile_width_lp": 16, "overlap_lp": 16}, "overlap"),
+    ({"regions": [{"prompt": "a", "w": 0.5, "feather": 0}], "fill": "none"}, "x 0.50 to 1.00"),
+    ("{", "no valid JSON"),
+    (3, "allowed is a JSON object"),
+    ({"width": 100}, "width"),
+]
+
+
+@pytest.mark.parametrize(("settings", "text"), WRONG)
+def test_wrong_settings_stop_the_job_with_their_name(settings, text):
+    p = Job(args=(True, settings))
+    with pytest.raises(JobError) as e:
+        run(p)
+    assert text in str(e.value)
+    assert e.value.status_code == 422
+    assert e.value.detail == str(e.value)
+    assert not vars(p).keys() & {"init", "sample"} or torch.equal(job(), job())
+
+
+def test_an_edit_model_refuses_regions():
+    shared.sd_model.cond_stage_key = "edit"
+    with pytest.raises(JobError, match="instruct-pix2pix"):
+        job(REGION)
+
+
+def test_a_lora_in_a_region_is_loaded_for_the_picture_and_told():
+    p = Job(args=(True, {**TILES, "regions": [{"prompt": "a tree <lora:leaves:0.5>", "w": 0.5}]}))
+    run(p)
+    assert p.prompts[0].endswith("<lora:leaves:0.5>")
+    assert "whole picture" in p.comments[0]
+    assert "leaves" in p.comments[0]
+
+
+def test_the_record_holds_the_settings():
+    p = Job(args=(True, REGION))
+    run(p)
+    assert json.loads(p.extra_generation_params["Tiled Diffusion"]) == {"version": 1, **REGION}
+
+
+def test_a_disabled_script_leaves_everything_alone():
+    p = Job(args=(False, REGION))
+    out = run(p)
+    assert torch.equal(out, job())
+    assert not p.extra_generation_params
+
+
+def test_the_interrupt_is_the_hosts_own():
+    from tiled_diffusion.webui import host
+
+    assert host.INTERRUPT is sd_samplers_common.InterruptedException
+    assert script_callbacks.registered is not None
