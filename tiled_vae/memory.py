@@ -196,8 +196,9 @@ def exact_peak(run: Run, itemsize: int) -> Peak:
         loads = run.host and k > 0
         work = segment_peak(run, k, k + 1, itemsize, loads)
         given, made = sizes[k] + (sizes[k - 1] if _has_kept(run, k) else 0), sizes[k + 1]
-        on_device = (sizes[0] if k else 0) + (0 if loads else given) + (made if k == last or not run.host else 0)
-        device = max(device, work + on_device)
+        waits = (sizes[0] if k else 0) + (0 if loads else given)
+        room = made if k == last or not run.host else 0
+        device = max(device, waits + (work + room if len(run.grid(k + 1)) > 1 else max(work, made + room)))
         host = max(host, (given if loads else 0) + (made if run.host and k < last else 0))
     return Peak(device, host)
 

@@ -97,6 +97,10 @@ class TiledVaeScript(host.Script):  # type: ignore[misc]
         if hasattr(p, "sample_hr_pass"):
             wrap(p, "sample_hr_pass", TITLE, partial(_sample_hr_pass, tiling))
 
+    def postprocess(self, p: Any, processed: Any, *args: Any) -> None:  # noqa: ARG002
+        """The job is done; what an error left behind goes with the job, or before the next process."""
+        self.before_process(p)
+
     def post_sample(self, p: Any, ps: Any, *args: Any) -> None:  # noqa: ARG002
         """The final decoding; the host leaves out its own when it finds decoded pictures."""
         tiling = p.__dict__.get(TILING)

@@ -37,7 +37,7 @@ class Tiling:
         self._depth = 0
         self._thread = get_ident()
         self._said: set[str] = set()
-        self._can_stop = self._stopped_before = False
+        self._can_stop = self._stopped_before = self._stopped = False
 
     @contextmanager
     def scope(self) -> Iterator[None]:
@@ -58,11 +58,17 @@ class Tiling:
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:
-        """Within it, pressing Interrupt stops the VAE within one tile by raising Interrupted."""
+        """Within it, pressing Interrupt stops the VAE within one tile by raising Interrupted.
+
+        Pressed before, while the sampler ran, it does not: the host decodes what is there, and so does this.
+        """
         before = self._can_stop, self._stopped_before
         self._can_stop, self._stopped_before = True, host.interrupted()
         try:
             yield
+        except Interrupted:
+            self._stopped = True
+            raise
         finally:
             self._can_stop, self._stopped_before = before
             host.show(None)
@@ -114,6 +120,8 @@ class Tiling:
         def decode_first_stage(z: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             if get_ident() != self._thread:
                 return original(z, *args, **kwargs)
+            if self._stopped:
+                return host.cheap_pictures(z)
             try:
                 with self.stoppable():
                     return original(z, *args, **kwargs)
