@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+GRADIO3 := .venv-gradio3/.installed
+GRADIO4 := .venv-gradio4/.installed
 
 .PHONY: demo test lint types python-tests javascript-tests test-webui bench clean
 
 demo: $(STAMP)
 	$(BIN)/python -m tiled_diffusion demo
 
-test: $(STAMP) lint types python-tests javascript-tests
+test: $(STAMP) $(GRADIO3) $(GRADIO4) lint types python-tests javascript-tests
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -39,5 +41,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[standalone,dev]"
 	@touch $(STAMP)
 
+# The panel is tested on the versions of gradio that hosts have, each in an environment of its own.
+.venv-gradio%/.installed: constraints-gradio%.txt
+	$(PYTHON) -m venv .venv-gradio$*
+	.venv-gradio$*/bin/python -m pip install --quiet --disable-pip-version-check -c $< torch==2.13.0
+	.venv-gradio$*/bin/python -m pip install --quiet --disable-pip-version-check -c $< gradio pillow numpy safetensors
+	@touch $@
+
 clean:
-	rm -rf $(VENV) out bench/out
+	rm -rf $(VENV) .venv-gradio3 .venv-gradio4 out bench/out

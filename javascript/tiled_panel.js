@@ -114,14 +114,19 @@ tiledDiffusion.panel = (() => {
         timers[tab] = window.setTimeout(() => refresh(tab), DELAY);
     }
 
+    /** @returns {string[]} The tabs whose panels are on the page now. */
+    function tabs() {
+        return [...root().querySelectorAll(".td-status")].map(line => /** @type {HTMLElement} */ (line).dataset.tab || "");
+    }
+
     /** Listens to everything on the page that could change a plan. */
     function start() {
-        const tabs = [...root().querySelectorAll(".td-status")].map(line => /** @type {HTMLElement} */ (line).dataset.tab || "");
-        const listen = () => tabs.forEach(later);
+        const listen = () => tabs().forEach(later);
         for (const kind of ["input", "change", "click", "drop"]) {
             root().addEventListener(kind, listen, {passive: true});
         }
-        listen();
+        const first = () => tabs().length ? listen() : window.setTimeout(first, DELAY);
+        first();
     }
 
     return {start, refresh, later, canvasSize, controls};

@@ -1,0 +1,93 @@
+"""A browser, and the panel's page in each version of gradio."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PYTHONS = {
+    "gradio-3.41.2": ROOT / ".venv-gradio3" / "bin" / "python",
+    "gradio-4.40.0": ROOT / ".venv-gradio4" / "bin" / "python",
+    "gradio-newest": Path(sys.executable),
+}
+NOT_OURS = ("fonts", "Failed to load resource", "non-interactive or hidden tab", "manifest")
+"""What gradio itself says on the console where there is no network."""
+
+
+def missing(what: str) -> None:
+    """Fails where everything has to be there, and skips elsewhere."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        missing("no Chromium is installed: the page cannot be tested")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session", params=PYTHONS)
+def address(request):
+    """The address of the page."""
+    python = PYTHONS[request.param]
+    if not python.exists():
+        missing(f"{request.param} is not installed: `make test` does it")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen([str(python), str(ROOT / "tests" / "ui" / "app.py"), str(port)], env=environment)
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        _wait(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(url, process):
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        assert process.poll() is None, "the page's server ended"
+        try:
+            urllib.request.urlopen(url, timeout=2).read()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+        else:
+            return
+    pytest.fail("the page's server did not start")
+
+
+@pytest.fixture
+def page(browser, address):
+    """A fresh page; it must not report errors."""
+    context = browser.new_context(viewport={"width": 1300, "height": 1400})
+    tab = context.new_page()
+    errors = []
+    tab.on("pageerror", lambda e: errors.append(str(e)))
+    tab.on("console", lambda m: errors.append(m.text) if m.type == "error" and "ERR_NAME" not in m.text else None)
+    tab.goto(address)
+    tab.wait_for_selector("#td_txt2img_status:not(:empty)", timeout=60000)
+    yield tab
+    context.close()
+    serious = [e for e in errors if not any(word in e for word in NOT_OURS)]
+    assert not serious

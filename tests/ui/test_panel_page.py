@@ -1,0 +1,100 @@
+"""The panel in a browser: every control reaches the job, and the line follows."""
+
+import json
+
+import pytest
+
+
+def number(page, tab, name):
+    return page.locator(f"#td_{tab}_{name} input[type=number]").first
+
+
+def asked(page, tab):
+    before = page.locator(f"#{tab}_answer textarea, #{tab}_answer input").first.input_value()
+    page.locator(f"#{tab}_ask").click()
+    for _ in range(100):
+        page.wait_for_timeout(50)
+        text = page.locator(f"#{tab}_answer textarea, #{tab}_answer input").first.input_value()
+        if text and text != before:
+            return json.loads(text)
+    raise AssertionError("no answer")
+
+
+def status(page, tab, has):
+    page.wait_for_function(
+        "([id, text]) => gradioApp().querySelector(id).textContent.includes(text)",
+        arg=[f"#td_{tab}_status", has], timeout=10000,
+    )  # fmt: skip
+
+
+def test_the_line_says_what_the_settings_cost_and_follows_them(page):
+    status(page, "txt2img", "512 x 256 px")
+    first = page.locator("#td_txt2img_status").inner_text()
+    number(page, "txt2img", "tile_width_px").fill("128")
+    number(page, "txt2img", "tile_width_px").press("Tab")
+    status(page, "txt2img", "tiles of 128 x")
+    assert page.locator("#td_txt2img_status").inner_text() != first
+    page.locator("#txt2img_width input[type=number]").first.fill("1024")
+    page.locator("#txt2img_width input[type=number]").first.press("Tab")
+    status(page, "txt2img", "1024 x 256 px")
+    number(page, "txt2img", "width").fill("2048")
+    number(page, "txt2img", "width").press("Tab")
+    status(page, "txt2img", "2048 x 256 px")
+
+
+def test_a_wrong_combination_is_told(page):
+    for name, value in (("tile_width_px", "128"), ("overlap_px", "128")):
+        number(page, "txt2img", name).fill(value)
+        number(page, "txt2img", name).press("Tab")
+    status(page, "txt2img", "overlap must be smaller")
+    assert "td-wrong" in page.locator("#td_txt2img_status").get_attribute("class")
+
+
+def test_defaults_are_an_empty_job(page):
+    assert asked(page, "txt2img") == {"enabled": False, "version": 1}
+
+
+NUMBERS = [("tile_width_px", "192", "tile_width_lp", 24), ("tile_height_px", "256", "tile_height_lp", 32),
+           ("overlap_px", "48", "overlap_lp", 6), ("tile_batch", "9", "tile_batch", 9)]  # fmt: skip
+
+
+@pytest.mark.parametrize("tab", ["txt2img", "img2img"])
+def test_every_control_reaches_the_job(page, tab):
+    if tab == "img2img":
+        page.locator("button", has_text="img2img").first.click()
+    for name, typed, _, _ in NUMBERS:
+        number(page, tab, name).fill(typed)
+        number(page, tab, name).press("Tab")
+    page.locator(f"#td_{tab}_wrap_x input[type=checkbox]").check()
+    page.locator(f"#td_{tab}_enabled input[type=checkbox], #td_{tab}_enabled").first.click()
+    if tab == "txt2img":
+        number(page, tab, "width").fill("4096")
+        number(page, tab, "width").press("Tab")
+    page.wait_for_timeout(300)
+    job = asked(page, tab)
+    assert {key: job[key] for _, _, key, _ in NUMBERS} == {key: value for _, _, key, value in NUMBERS}
+    assert job["wrap_x"] is True
+    assert job["enabled"] is True
+    if tab == "txt2img":
+        assert job["width"] == 4096
+
+
+def test_a_pasted_region_document_reaches_the_job(page):
+    document = {"version": 1, "regions": [{"prompt": "<img src=x onerror=alert(1)> \"'\n雪", "w": 0.5}]}
+    page.locator("#txt2img_paste textarea, #txt2img_paste input").first.fill(json.dumps(document))
+    page.wait_for_timeout(1500)
+    assert asked(page, "txt2img")["regions"] == document["regions"]
+
+
+def test_ids_are_unique(page):
+    doubled = page.evaluate(
+        "() => { const ids = [...gradioApp().querySelectorAll('[id^=td_]')].map(e => e.id);"
+        " return ids.filter((id, i) => ids.indexOf(id) !== i); }"
+    )
+    assert doubled == []
+
+
+def test_the_carrier_is_there_and_not_seen(page):
+    box = page.locator("#td_txt2img_regions")
+    assert box.count() == 1
+    assert not box.is_visible()

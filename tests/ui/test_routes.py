@@ -1,0 +1,61 @@
+"""The HTTP routes: figures of a plan, and presets."""
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from tiled_diffusion.plan import ModelSize
+from tiled_diffusion.presets import Presets
+from tiled_diffusion.ui.routes import add_routes
+
+DOCUMENT = {"version": 1, "regions": [{"prompt": "a <b>tree</b>", "w": 0.5}]}
+
+
+@pytest.fixture
+def client(tmp_path):
+    app = FastAPI()
+    add_routes(app, Presets(tmp_path / "presets"), lambda: ModelSize(64, 8))
+    with TestClient(app) as found:
+        yield found
+
+
+def test_a_plan(client):
+    answer = client.post("/tiled-diffusion/plan", json={"settings": {}, "width": 2048, "height": 1024}).json()
+    assert answer["tiles"] == len(answer["boxes"]) > 4
+    assert answer["rows"] == 2 * answer["tiles"]
+    assert f"{answer['tiles']} tiles" in answer["text"]
+    whole = client.post("/tiled-diffusion/plan", json={"settings": "", "width": 512, "height": 512}).json()
+    assert whole["tiles"] == 1
+    assert "one piece" in whole["text"]
+    odd = client.post("/tiled-diffusion/plan", json={"width": 520, "height": 512}).json()
+    assert "multiples of 64 px" in odd["problems"][0]
+
+
+WRONG = [
+    ({"settings": {"method": 1}, "width": 64, "height": 64}, "method"),
+    ({"settings": {}, "width": "wide", "height": 64}, "width"),
+    ({"settings": {}, "height": 64}, "width"),
+    ({"settings": {"tile_width_lp": 64, "overlap_lp": 64}, "width": 2048, "height": 64}, "overlap"),
+    ([], "JSON object"),
+]
+
+
+@pytest.mark.parametrize(("body", "text"), WRONG)
+def test_wrong_requests_are_told(client, body, text):
+    answer = client.post("/tiled-diffusion/plan", json=body)
+    assert answer.status_code == 422
+    assert text in answer.json()["detail"]
+
+
+def test_presets(client):
+    assert client.get("/tiled-diffusion/presets").json() == {"presets": [], "broken": []}
+    assert client.put("/tiled-diffusion/presets/one 雪", json=DOCUMENT).status_code == 200
+    assert client.get("/tiled-diffusion/presets/one 雪").json() == DOCUMENT
+    assert client.post("/tiled-diffusion/presets/one 雪/rename", json={"to": "two"}).status_code == 200
+    assert [p["name"] for p in client.get("/tiled-diffusion/presets").json()["presets"]] == ["two"]
+    assert client.get("/tiled-diffusion/presets/one 雪").status_code == 404
+    assert client.delete("/tiled-diffusion/presets/two").status_code == 200
+    assert client.delete("/tiled-diffusion/presets/two").status_code == 404
+    wrong = client.put("/tiled-diffusion/presets/x", json={"regions": 3})
+    assert wrong.status_code == 422
+    assert "regions" in wrong.json()["detail"]
