@@ -1,0 +1,134 @@
+"use strict";
+// How strongly a region counts at each point, as it will be blended; and drawing that. The only DOM is the canvas given.
+
+tiledDiffusion.paint = (() => {
+    const DETAIL = 128;
+    const HUES = [210, 30, 140, 330, 55, 270, 180, 0, 95, 240, 15, 165];
+
+    /** The colour of the n-th region. @param {number} n @param {number} [alpha] */
+    function colour(n, alpha = 1) {
+        return `hsl(${HUES[n % HUES.length]} 75% ${n % 24 < 12 ? 52 : 38}% / ${alpha})`;
+    }
+
+    /** @type {Record<string, (t: number) => number>} */
+    const RISES = {smooth: t => 0.5 - 0.5 * Math.cos(Math.PI * t), linear: t => t, quadratic: t => t * t};
+
+    /**
+     * One axis of a background's soft edge: half inside, half outside, none at the canvas's border.
+     * @param {number} at @param {number} begin @param {number} end @param {number} length @param {number} feather
+     * @param {string} shape all in the same unit
+     */
+    function ramps(at, begin, end, length, feather, shape) {
+        const rise = (/** @type {number} */ p) => feather < 1e-6 ? Number(p >= 0) : RISES[shape](Math.min(Math.max(p / feather + 0.5, 0), 1));
+        return (begin < length * 1e-3 ? 1 : rise(at - begin)) * (end > length * (1 - 1e-3) ? 1 : rise(end - at));
+    }
+
+    /**
+     * 0 to 1: how much of the region there is at a point, both in the units of a canvas of that size.
+     * @param {Region} r @param {number} x @param {number} y @param {{width: number, height: number}} size
+     */
+    function share(r, x, y, size) {
+        const [bx, by, bw, bh] = [r.x * size.width, r.y * size.height, r.w * size.width, r.h * size.height];
+        const feather = r.feather * Math.min(bw, bh);
+        if (r.layer === "background") {
+            return ramps(x, bx, bx + bw, size.width, feather, r.feather_shape) * ramps(y, by, by + bh, size.height, feather, r.feather_shape);
+        }
+        const distance = Math.min(x - bx, bx + bw - x, y - by, by + bh - y);
+        if (distance < 0) return 0;
+        return feather < 1e-6 ? 1 : RISES[r.feather_shape](Math.min(distance / (feather / 2), 1));
+    }
+
+    /**
+     * Fills a canvas context's path with the region's free shape.
+     * @param {any} context @param {number[][][]} polygons @param {Box} box in the context's units
+     */
+    function trace(context, polygons, box) {
+        context.beginPath();
+        for (const polygon of polygons) {
+            polygon.forEach(([x, y], i) => context[i ? "lineTo" : "moveTo"](box.x + x * box.w, box.y + y * box.h));
+            context.closePath();
+        }
+    }
+
+    /** @type {Map<string, HTMLImageElement>} */
+    const pictures = new Map();
+
+    /** @param {string} base64 @param {() => void} loaded */
+    function picture(base64, loaded) {
+        let image = pictures.get(base64);
+        if (!image) {
+            image = new Image();
+            image.onload = loaded;
+            image.src = `data:image/png;base64,${base64}`;
+            pictures.clear();
+            pictures.set(base64, image);
+        }
+        return image.complete && image.naturalWidth ? image : null;
+    }
+
+    /**
+     * Draws all regions with their soft edges.
+     * @param {HTMLCanvasElement} canvas @param {EditorRegion[]} regions @param {{width: number, height: number}} size
+     * @param {() => void} again called when a picture has been loaded
+     */
+    function draw(canvas, regions, size, again) {
+        const scale = DETAIL / Math.max(size.width, size.height);
+        const w = canvas.width = Math.max(8, Math.round(size.width * scale));
+        const h = canvas.height = Math.max(8, Math.round(size.height * scale));
+        const context = canvas.getContext("2d");
+        if (!context) return;
+        const layer = document.createElement("canvas");
+        [layer.width, layer.height] = [w, h];
+        const ink = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d"));
+        const order = [...regions].sort((a, b) => Number(a.layer === "foreground") - Number(b.layer === "foreground"));
+        for (const region of order) {
+            if (region.hidden || !region.enabled) continue;
+            ink.clearRect(0, 0, w, h);
+            if (region.mask) shape(ink, region, {x: region.x * w, y: region.y * h, w: region.w * w, h: region.h * h}, again);
+            else ink.putImageData(soft(ink, region, w, h), 0, 0);
+            ink.globalCompositeOperation = "source-in";
+            ink.fillStyle = colour(regions.indexOf(region), region.layer === "foreground" ? 0.6 : 0.4);
+            ink.fillRect(0, 0, w, h);
+            ink.globalCompositeOperation = "source-over";
+            context.drawImage(layer, 0, 0);
+        }
+    }
+
+    /** @param {CanvasRenderingContext2D} ink @param {Region} region @param {number} w @param {number} h */
+    function soft(ink, region, w, h) {
+        const image = ink.createImageData(w, h);
+        for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
+            image.data[4 * (y * w + x) + 3] = 255 * share(region, x + 0.5, y + 0.5, {width: w, height: h});
+        }
+        return image;
+    }
+
+    /** @param {CanvasRenderingContext2D} ink @param {Region} region @param {Box} box @param {() => void} again */
+    function shape(ink, region, box, again) {
+        const mask = /** @type {any} */ (region.mask);
+        ink.filter = `blur(${(region.feather * Math.min(box.w, box.h) / 4).toFixed(2)}px)`;
+        ink.fillStyle = "#fff";
+        if (mask.polygons) {
+            trace(ink, mask.polygons, box);
+            ink.fill("evenodd");
+        } else {
+            const image = picture(mask.picture, again);
+            if (image) ink.drawImage(alphaOf(image), box.x, box.y, box.w, box.h);
+        }
+        ink.filter = "none";
+    }
+
+    /** White where the picture is white, transparent where it is black. @param {HTMLImageElement} image */
+    function alphaOf(image) {
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+        const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+        context.drawImage(image, 0, 0);
+        const found = context.getImageData(0, 0, canvas.width, canvas.height);
+        for (let i = 0; i < found.data.length; i += 4) found.data[i + 3] = found.data[i];
+        context.putImageData(found, 0, 0);
+        return canvas;
+    }
+
+    return {colour, share, draw, trace, alphaOf, RISES};
+})();

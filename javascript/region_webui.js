@@ -1,0 +1,132 @@
+"use strict";
+// Puts editors into the page, and carries their state to and from it. The only file that knows the WebUI.
+
+/** @type {Record<string, {store: any, view: any, sent: string}>} */
+tiledDiffusion.editors = {};
+
+tiledDiffusion.webui = (() => {
+    const BASE = "tiled-diffusion/presets";
+
+    /** @returns {Document | ShadowRoot} */
+    function page() {
+        return typeof gradioApp === "function" ? gradioApp() : document;
+    }
+
+    /** @param {string} tab @returns {HTMLTextAreaElement | HTMLInputElement | null} */
+    function carrier(tab) {
+        return page().querySelector(`#td_${tab}_regions textarea, #td_${tab}_regions input`);
+    }
+
+    /** @param {string} text */
+    function translate(text) {
+        const found = /** @type {any} */ (window).localization;
+        return (found && found[text]) || text;
+    }
+
+    /** @param {string} path @param {string} [method] @param {any} [body] */
+    async function call(path, method = "GET", body) {
+        const answer = await fetch(path, {method, ...(body === undefined ? {} : {headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)})});
+        const data = await answer.json().catch(() => ({}));
+        if (!answer.ok) throw new Error(data.detail || `${answer.status}`);
+        return data;
+    }
+
+    const presets = {
+        list: () => call(BASE),
+        /** @param {string} name */
+        load: name => call(`${BASE}/${encodeURIComponent(name)}`),
+        /** @param {string} name @param {any} document */
+        save: (name, document) => call(`${BASE}/${encodeURIComponent(name)}`, "PUT", document),
+        /** @param {string} name @param {string} to */
+        rename: (name, to) => call(`${BASE}/${encodeURIComponent(name)}/rename`, "POST", {to}),
+        /** @param {string} name */
+        remove: name => call(`${BASE}/${encodeURIComponent(name)}`, "DELETE"),
+    };
+
+    /** @param {string} selector */
+    function pictureAt(selector) {
+        const image = /** @type {HTMLImageElement | null} */ (page().querySelector(selector));
+        return image ? image.src : null;
+    }
+
+    /** The seed of the picture that was made last, from its record below the gallery. @param {string} tab */
+    function lastSeed(tab) {
+        const words = page().querySelector(`#html_info_${tab}, #${tab}_results`)?.textContent || "";
+        const found = words.match(/Seed: (\d+)/);
+        return found ? Number(found[1]) : null;
+    }
+
+    /** Writes an editor's state into the page's carrier, and keeps a draft. @param {string} tab */
+    function send(tab) {
+        const editor = tiledDiffusion.editors[tab], box = carrier(tab);
+        const text = tiledDiffusion.store.toText(editor.store.state);
+        if (text === editor.sent) return;
+        editor.sent = text;
+        try {
+            localStorage.setItem(`tiled-diffusion-${tab}`, text);
+        } catch { /* a full or forbidden storage: only the draft is lost */ }
+        if (box && box.value !== text) {
+            box.value = text;
+            updateInput(box);
+        }
+        tiledDiffusion.panel?.later(tab);
+    }
+
+    /** What the page's carrier says holds, if it is not what was sent. @param {string} tab @param {string} text */
+    function load(tab, text) {
+        const editor = tiledDiffusion.editors[tab];
+        if (!editor || text === editor.sent) return;
+        try {
+            const document = tiledDiffusion.data.parse(text || "");
+            editor.sent = text;
+            editor.store.dispatch({type: "load", document});
+        } catch (error) {
+            console.warn(`Tiled Diffusion: ${error instanceof Error ? error.message : error}`);
+        }
+    }
+
+    /** @param {HTMLElement} container */
+    function mount(container) {
+        const tab = container.dataset.tab || "";
+        if (container.dataset.mounted) return;
+        container.dataset.mounted = "true";
+        const store = tiledDiffusion.store.createStore();
+        const host = {
+            size: () => tiledDiffusion.panel.canvasSize(tab), unit: () => 64, translate, presets,
+            pictures: {
+                input: () => pictureAt("#img2img_image img, #mode_img2img img"),
+                last: () => pictureAt(`#${tab}_gallery img, #${tab}_results img`),
+            },
+            seed: () => lastSeed(tab),
+        };
+        const view = tiledDiffusion.view.createEditor(container, store, host);
+        tiledDiffusion.editors[tab] = {store, view, sent: ""};
+        const begun = carrier(tab)?.value || draft(tab);
+        if (begun) load(tab, begun);
+        store.subscribe(() => send(tab));
+        send(tab);
+        if (begun) {
+            tiledDiffusion.editors[tab].sent = "";
+            send(tab);
+        }
+    }
+
+    /** @param {string} tab */
+    function draft(tab) {
+        try {
+            return localStorage.getItem(`tiled-diffusion-${tab}`) || "";
+        } catch {
+            return "";
+        }
+    }
+
+    function mountAll() {
+        for (const container of page().querySelectorAll(".td-editor")) mount(/** @type {HTMLElement} */ (container));
+    }
+
+    return {mountAll, load};
+})();
+
+tiledDiffusion.load = tiledDiffusion.webui.load;
+if (typeof onUiLoaded === "function") onUiLoaded(tiledDiffusion.webui.mountAll);
+if (typeof onAfterUiUpdate === "function") onAfterUiUpdate(tiledDiffusion.webui.mountAll);
