@@ -11,7 +11,7 @@ from .executor import Run, State, run_ops
 from .group_norm import Moments
 from .tiles import Box, Span, cut
 
-SAMPLE_LP = 16  # side of a sample in latent pixels, its halo aside
+SAMPLE_LP = 8  # side of a sample in latent pixels, its halo aside
 SAMPLES = 16  # most samples
 
 

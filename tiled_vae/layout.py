@@ -45,7 +45,7 @@ def read_encoder(encoder: Any) -> Program:
     downs = sum(isinstance(op, Down) for op in ops)
     program = Program(segments_of(ops, range(len(down), len(ops))), int(encoder.conv_in.in_channels), factor=2**downs)
     program.tiled = range(sum(not s.middle for s in program.segments))
-    program.encodes = True
+    program.encodes, program.hoards = True, not names.diffusers
     program.circular = encoder.conv_in.padding_mode == "circular"
     return program
 

@@ -83,13 +83,14 @@ class _Walk:
     def __init__(self, itemsize: int, channels: int, main: int, kept: int, untiled: bool) -> None:
         self.itemsize, self.channels, self.untiled = itemsize, channels, untiled
         self.main, self.kept, self.aliased = main, kept, False
+        self.held = 0
         self.peak = main + kept
 
     def bytes(self, box: Box, channels: int | None = None) -> int:
         return (self.channels if channels is None else channels) * box.area * self.itemsize
 
     def see(self, extra: int) -> None:
-        self.peak = max(self.peak, self.main + self.kept + extra)
+        self.peak = max(self.peak, self.main + self.kept + self.held + extra)
 
     def replace(self, new: int, extra: int = 0) -> None:
         """A new main tensor; the old one lives on if it is kept."""
@@ -222,11 +223,36 @@ def one_pass_peak(run: Run, itemsize: int) -> Peak:
     return Peak(device, host)
 
 
+class _Held:
+    """What an encoder's own pass keeps besides: every block's input (ldm), or the present level's (diffusers)."""
+
+    def __init__(self, hoards: bool) -> None:
+        self.hoards = hoards
+        self.block = self.level = self.bytes = 0
+
+    def after(self, op: Op, made: int) -> int:
+        """Bytes that are held after an operation of the way down whose result has `made` bytes."""
+        if isinstance(op, Add | Down):
+            self.bytes = self.bytes + self.block if self.hoards else self.level
+            self.block = made
+        if isinstance(op, Down) or not self.level:
+            self.block = self.level = made
+            self.bytes = self.bytes if self.hoards else 0
+        return self.bytes
+
+
 def untiled_peak(run: Run, itemsize: int) -> Peak:
     """Peak of the host's own pass."""
+    program = run.program
     at = Box(Span(0, run.size[0]), Span(0, run.size[1]))
-    walk = _Walk(itemsize, run.program.in_channels, 0, 0, untiled=True)
-    for op in run.ops(0, len(run.program.segments)):
+    walk = _Walk(itemsize, program.in_channels, 0, 0, untiled=True)
+    held = _Held(program.hoards)
+    down = len(run.ops(0, program.tiled.stop)) if program.encodes else 0
+    for i, op in enumerate(run.ops(0, len(program.segments))):
         walk.op(op, at)
         at = Box(Span(0, op.size(at.y.hi)), Span(0, op.size(at.x.hi)))
-    return Peak(walk.peak + run.program.in_channels * run.size[0] * run.size[1] * itemsize, 0)
+        if i < down:
+            walk.held = held.after(op, walk.main)
+        elif not program.hoards:
+            walk.held = 0
+    return Peak(walk.peak + program.in_channels * run.size[0] * run.size[1] * itemsize, 0)

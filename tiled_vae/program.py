@@ -184,6 +184,7 @@ class Program:
     finish: Act | None = None
     factor: int = 8  # image pixels per latent pixel
     encodes: bool = False
+    hoards: bool = False  # the host's own pass keeps the result of every block until its end
     circular: bool = False  # the host has set its convolutions to circular padding
     tiled: range = field(default_factory=lambda: range(0))  # segments outside the middle
 
