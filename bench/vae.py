@@ -7,8 +7,8 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -17,15 +17,21 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from bench.memory import LiveBytes
-from tiled_vae import Memory, TiledVaeSettings, decode, encode, executor, fast, plan
+from tiled_vae import Callbacks, Memory, TiledVaeSettings, decode, encode, executor, fast, plan
 from tiled_vae.executor import Run, State
-from tiled_vae.layout import read_decoder
+from tiled_vae.layout import read_decoder, read_encoder
 from tiled_vae.standalone.cli import SHIPPED, load_vae
 
 MUCH = Memory(2**50, 2**50)
 LEVELS = 4
-SHAPES_LP = ((37, 53), (200, 24), (24, 200), (16, 16), (64, 40), (33, 97))
+SHAPES_LP = (
+    (37, 53), (200, 24), (24, 200), (16, 16), (17, 17), (8, 64), (64, 8), (33, 31), (40, 12), (12, 40),
+    (20, 20), (25, 18), (18, 25), (48, 16), (16, 48), (9, 9), (10, 30), (30, 10), (21, 34), (34, 21),
+    (50, 20), (20, 50), (13, 61), (61, 13), (28, 28), (32, 24), (24, 32), (11, 47), (47, 11), (65, 17),
+)  # fmt: skip
+FULL_SIZE_SHAPES_LP = ((17, 11), (9, 24), (24, 16))
 TILES_LP = (16, 32, 48, 64, 128)
+SIDES_LP = (64, 128, 256, 512)
 
 
 def build(channels: tuple[int, ...], groups: int, layers: int = 2) -> Any:
@@ -51,9 +57,15 @@ def exact(tile: int, **more: Any) -> TiledVaeSettings:
     return TiledVaeSettings("exact", decoder_tile_lp=tile, encoder_tile_px=8 * tile, **more)
 
 
-def error(dtype: torch.dtype, shapes: tuple[tuple[int, int], ...] = SHAPES_LP) -> dict[str, float]:
+def tiles_for(shape: tuple[int, int]) -> list[int]:
+    """Tiles that cut a picture in different ways; all that are larger than it are one."""
+    return [t for i, t in enumerate(TILES_LP) if not i or TILES_LP[i - 1] < max(shape)]
+
+
+@torch.no_grad()
+def error(vae: Any, dtype: torch.dtype, shapes: Sequence[tuple[int, int]]) -> dict[str, float]:
     """Largest difference exact - untiled over shapes x tiles: absolute in float64, of the range in float32."""
-    vae = build((4, 8, 8, 8), 4, 1).to(dtype)
+    vae = vae.to(dtype)
     worst = {"decoder": 0.0, "encoder": 0.0}
     for h, w in shapes:
         generator = torch.Generator().manual_seed(h)
@@ -62,29 +74,44 @@ def error(dtype: torch.dtype, shapes: tuple[tuple[int, int], ...] = SHAPES_LP) -
         for name, net, run, given in (("decoder", vae.decoder, decode, z), ("encoder", vae.encoder, encode, x)):
             want = net(given)
             span = 1.0 if dtype == torch.float64 else float(want.max() - want.min())
-            for tile in TILES_LP:
+            for tile in tiles_for((h, w)):
                 off = float((run(net, given, exact(tile), memory=MUCH) - want).abs().max()) / span
                 worst[name] = max(worst[name], off)
     return worst
 
 
+def errors(full: bool) -> dict[str, Any]:
+    """Of the trained VAE over all shapes, and of the architecture at full size over some small ones (`full`: all)."""
+    large = SHAPES_LP if full else FULL_SIZE_SHAPES_LP
+    return {
+        f"exact_error_{name}": {
+            f"trained_{len(SHAPES_LP)}_shapes": error(load_vae(SHIPPED), dtype, SHAPES_LP),
+            f"full_size_{len(large)}_shapes": error(full_size(), dtype, large),
+        }
+        for name, dtype in (("fp64", torch.float64), ("fp32", torch.float32))
+    }
+
+
 def seconds(run: Callable[[], Any]) -> float:
-    start = time.process_time()  # other jobs share the machine
+    start = time.perf_counter()
     run()
-    return time.process_time() - start
+    return time.perf_counter() - start
 
 
 @torch.no_grad()
-def time_ratio(side_lp: int, pairs: int) -> dict[str, float]:
-    """Median over pairs run in turn of exact / untiled processor time of a decode at full size, by tile."""
+def time_ratio(side_lp: int, rounds: int) -> dict[str, float]:
+    """Exact / untiled wall time of a decode at full size by tile: medians over rounds that run all of them in turn."""
     decoder = full_size().decoder
     z = torch.randn(1, 4, side_lp, side_lp)
-    ratios: dict[str, list[float]] = {"64": [], "96": []}
-    for _ in range(pairs):
-        base = seconds(lambda: decoder(z))
-        for tile, found in ratios.items():
-            found.append(seconds(lambda tile=tile: decode(decoder, z, exact(int(tile)), memory=MUCH)) / base)
-    return {tile: statistics.median(found) for tile, found in ratios.items()}
+    runs: dict[str, Callable[[], Any]] = {"untiled": lambda: decoder(z)}
+    for tile in (64, 96):
+        runs[str(tile)] = lambda tile=tile: decode(decoder, z, exact(tile), memory=MUCH)
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    for i in range(rounds):
+        for name in list(runs)[:: 1 if i % 2 == 0 else -1]:
+            found[name].append(seconds(runs[name]))
+    base = statistics.median(found.pop("untiled"))
+    return {name: statistics.median(times) / base for name, times in found.items()}
 
 
 def lean_attention() -> Any:
@@ -93,88 +120,122 @@ def lean_attention() -> Any:
 
 
 @contextmanager
-def counted():
-    """Counts what is on the device: what lies in host memory is left out, and a part that is loaded is a copy."""
+def counted(host: bool, lean: bool = True):
+    """Counts what is on the device: what lies in host memory is left out; a part that is loaded is a copy."""
 
     def host_empty(shape: Any, like: Tensor) -> Tensor:
         with _disable_current_modes():
             return torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
 
     def to_device(part: Tensor, device: torch.device) -> Tensor:  # noqa: ARG001
-        return part.clone()
+        return part.clone() if host else part
 
     with (
-        lean_attention(),
+        lean_attention() if lean else nullcontext(),
         patch.object(executor, "host_empty", host_empty),
         patch.object(executor, "to_device", to_device),
+        patch.object(fast, "error_text", lambda *a: "not of shapes alone"),  # noqa: ARG005
         torch.no_grad(),
         LiveBytes() as counter,
     ):
         yield counter
 
 
-def peaks(side_lp: int, tile: int) -> dict[str, int]:
-    """Peak bytes at full size on shapes alone (meta tensors): counted and predicted, beyond input and result."""
-    decoder = full_size().decoder.to("meta")
-    z = torch.empty(1, 4, side_lp, side_lp, device="meta")
-    settings = exact(tile, offload="host")
-    with counted() as counter:
-        decode(decoder, z, settings, memory=MUCH)
-    own = 3 * 64 * side_lp**2 * 4
-    predicted = plan(decoder, (side_lp, side_lp), settings, memory=MUCH).peak.device - 16 * side_lp**2
-    with torch.no_grad(), lean_attention(), LiveBytes() as whole:
-        decoder(z)
-    return {"exact": counter.peak, "predicted": predicted, "untiled": whole.peak, "picture": own}
+def peak(net: Any, side: int, settings: TiledVaeSettings, lean: bool = True) -> tuple[int, float]:
+    """Counted peak bytes beyond the input, on shapes alone (meta tensors), and predicted / counted."""
+    decodes = hasattr(net, "up_blocks")
+    given = torch.empty(1, 4 if decodes else 3, side, side, device="meta")
+    with counted(settings.offload != "device", lean) as counter:
+        (decode if decodes else encode)(net, given, settings, memory=MUCH)
+        predicted = plan(net, (side, side), settings, memory=MUCH).peak.device
+    return counter.peak, (predicted - given.numel() * given.element_size()) / counter.peak
+
+
+def memory() -> dict[str, Any]:
+    """Peaks at full size with tile 64, and how well they were predicted, over sizes, places, modes and tiles."""
+    vae = full_size().to("meta")
+    host, untiled = exact(64, offload="host"), TiledVaeSettings("untiled")
+    found = {side: peak(vae.decoder, side, host) for side in SIDES_LP}
+    wishes = [exact(t, offload=place) for t in (32, 64, 128) for place in ("host", "device")]
+    wishes += [TiledVaeSettings("fast", decoder_tile_lp=64, offload=place) for place in ("host", "device")]
+    ratios = [peak(vae.decoder, side, s, lean)[1] for side in SIDES_LP[:3] for s in wishes for lean in (True, False)]
+    places = [exact(64, offload=place) for place in ("host", "device")]
+    ratios += [peak(vae.encoder, 8 * side, s)[1] for side in SIDES_LP[:3] for s in places]
+    ratios += [peak(vae.decoder, side, untiled)[1] for side in SIDES_LP[:3]]
+    ratios += [peak(vae.encoder, 8 * side, untiled)[1] for side in SIDES_LP[:3]]
+    beside = {side: found[side][0] - 3 * 64 * side**2 * 4 for side in SIDES_LP}
+    return {
+        "device_peak_ratio": found[256][0] / peak(vae.decoder, 256, untiled)[0],
+        "device_peak_flat": beside[512] / beside[128],
+        "plan_error": {
+            **{str(8 * side): ratio for side, (_, ratio) in found.items()},
+            f"least_of_{len(ratios)}": min(ratios),
+            f"most_of_{len(ratios)}": max(ratios),
+        },
+    }
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
     return 20 * math.log10(float(b.max() - b.min()) / max(float((a - b).square().mean().sqrt()), 1e-30))
 
 
-
-
-def plain_fast(decoder: Any, z: Tensor, tile: int) -> Tensor:
-    """Middle exact, everything else with the statistics of the latent, shrunk to one tile and its moments restored."""
-    program = read_decoder(decoder)
-    shrunk = torch.nn.functional.interpolate(z, scale_factor=tile / max(z.shape[-2:]), mode="nearest-exact")
-    std, mean = torch.std_mean(z, dim=(2, 3), keepdim=True)
+def plain_fast(net: Any, x: Tensor, read: Callable[[Any], Any], tile: int, side: int) -> Tensor:
+    """Middle exact, everything else with the statistics of the input, shrunk to a side and its moments restored."""
+    program = read(net)
+    shrunk = torch.nn.functional.interpolate(x, scale_factor=side / max(x.shape[-2:]), mode="nearest-exact")
+    std, mean = torch.std_mean(x, dim=(2, 3), keepdim=True)
     s, m = torch.std_mean(shrunk, dim=(2, 3), keepdim=True)
-    shrunk = ((shrunk - m) / s * std + mean).clamp(z.min(), z.max())
-    small = Run(program, (shrunk.shape[-2], shrunk.shape[-1]), tile)
+    shrunk = ((shrunk - m) / s * std + mean).clamp(x.min(), x.max())
     found: dict[int, Any] = {}
-    small.whole(0, len(program.segments), State(shrunk), found)
-    run = Run(program, (z.shape[-2], z.shape[-1]), tile)
+    Run(program, (shrunk.shape[-2], shrunk.shape[-1]), tile).whole(0, len(program.segments), State(shrunk), found)
+    run = Run(program, (x.shape[-2], x.shape[-1]), tile)
     moments: dict[int, Any] = {}
-    state = run.whole(0, program.tiled.start, State(z), moments)
-    moments = {k: v for k, v in found.items() if k >= program.tiled.start}
-    return fast.one_pass(run, state, moments)[0].main
+    tiled = program.tiled
+    state = run.whole(0, tiled.start, State(x), moments)
+    moments = {k: v for k, v in found.items() if k in tiled}
+    state = fast.one_pass(run, state, moments)[0]
+    run.measure_stored(tiled.stop, state.main, moments)  # for what follows: the encoder's middle
+    return run.whole(tiled.stop, len(program.segments), state, moments).main
+
+
+def fast_pair(net: Any, x: Tensor, read: Callable[[Any], Any], tile: int, sides: Sequence[int]) -> dict[str, float]:
+    """PSNR in dB of one picture: ours, and the plain estimate at the first shrunk side that takes as long as ours."""
+    run = encode if read is read_encoder else decode
+    want, lines = net(x), list[str]()
+    wish = TiledVaeSettings("fast", decoder_tile_lp=tile, encoder_tile_px=8 * tile, offload="device")
+    start = time.process_time()
+    out = run(net, x, wish, Callbacks(say=lines.append))
+    ours = time.process_time() - start
+    for side in sides:
+        start = time.process_time()
+        other = plain_fast(net, x, read, tile, side)
+        plain = time.process_time() - start
+        if plain >= ours:
+            break
+    told = float(lines[-1].split("error ")[1].split(" dB")[0]) if " dB" in lines[-1] else math.inf
+    colour = ((out - want).mean((2, 3)).abs() / want.std((2, 3))).max()
+    return {
+        "ours": psnr(out, want), "plain": psnr(other, want), "own_estimate": told,
+        "time_ratio": ours / plain, "colour_shift": float(colour),
+    }  # fmt: skip
 
 
 @torch.no_grad()
-def fast_psnr(side_lp: int, tile: int, pictures: int) -> dict[str, float]:
-    """PSNR in dB against the untiled pass on the shipped VAE: ours and the plain estimate; mean over drawn pictures."""
-    vae = load_vae(SHIPPED)
-    ours, plain, told, ratio = [], [], [], []
-    for seed in range(pictures):
-        z = vae.encode(scene(8 * side_lp, seed)).latent_dist.mode()
-        want = vae.decoder(vae.post_quant_conv(z))
-        lines: list[str] = []
-        z = vae.post_quant_conv(z)
-        from tiled_vae import Callbacks
+def fast_psnr(side_lp: int, tile: int, pictures: int) -> dict[str, dict[str, float]]:
+    """Fast mode of the trained VAE beside the plain estimate of the same time; means over drawn pictures.
 
-        start = time.process_time()
-        out = decode(vae.decoder, z, TiledVaeSettings("fast", decoder_tile_lp=tile), Callbacks(say=lines.append))
-        middle = time.process_time()
-        other = plain_fast(vae.decoder, z, tile)
-        ratio.append((middle - start) / (time.process_time() - middle))
-        ours.append(psnr(out, want))
-        plain.append(psnr(other, want))
-        told.append(float(lines[-1].split("error ")[1].split(" dB")[0]) if " dB" in lines[-1] else math.inf)
-    mean = statistics.mean
-    return {
-        "ours": mean(ours), "plain": mean(plain), "gain": mean(ours) - mean(plain), "own_estimate": mean(told),
-        "time_ratio_to_plain": statistics.median(ratio),
-    }  # fmt: skip
+    `colour_shift` is the largest shift of a channel's mean, in units of its standard deviation.
+    """
+    vae = load_vae(SHIPPED)
+    found: dict[str, list[dict[str, float]]] = {"decoder": [], "encoder": []}
+    for seed in range(pictures):
+        x = scene(8 * side_lp, seed)
+        z = vae.post_quant_conv(vae.encode(x).latent_dist.mode())
+        sides = [side_lp * k // 12 for k in range(4, 12)]
+        found["decoder"].append(fast_pair(vae.decoder, z, read_decoder, tile, sides))
+        found["encoder"].append(fast_pair(vae.encoder, x, read_encoder, tile, [8 * s for s in sides]))
+    means = {net: {k: statistics.mean(r[k] for r in rows) for k in rows[0]} for net, rows in found.items()}
+    return {net: {**row, "gain": row["ours"] - row["plain"]} for net, row in means.items()}
 
 
 def scene(side: int, seed: int) -> Tensor:
@@ -193,17 +254,12 @@ def scene(side: int, seed: int) -> Tensor:
 
 
 def run(full: bool = False) -> dict[str, Any]:
-    """The section `vae` of the report; `full`: time at 1024 x 1024 px, not 768 x 768; more pictures."""
-    small, large, huge = peaks(128, 64), peaks(256, 64), peaks(512, 64)
-    beside = [p["exact"] - p["picture"] for p in (small, huge)]
+    """The section `vae` of the report; `full`: every shape at full size, more rounds and pictures."""
     return {
-        "exact_error_fp64": error(torch.float64),
-        "exact_error_fp32": error(torch.float32),
-        "device_peak_ratio": large["exact"] / large["untiled"],
-        "device_peak_flat": beside[1] / beside[0],
-        "plan_error": {str(8 * n): p["predicted"] / p["exact"] for n, p in ((128, small), (256, large), (512, huge))},
+        **errors(full),
+        **memory(),
         "fast_psnr": fast_psnr(96, 32, 4 if full else 2),
-        "exact_time_ratio": time_ratio(128 if full else 96, 3 if full else 1),
+        "exact_time_ratio": time_ratio(128, 5 if full else 1),
     }
 
 
