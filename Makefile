@@ -22,10 +22,14 @@ types: $(STAMP)
 python-tests: $(STAMP)
 	$(BIN)/python -m pytest -q
 
-javascript-tests:
-	@if ! ls tests/javascript/*.test.js >/dev/null 2>&1; then echo "JavaScript tests: none yet"; \
-	elif ! command -v node >/dev/null; then echo "JavaScript tests: skipped, Node is not installed"; \
-	else node --test tests/javascript/*.test.js; fi
+javascript-tests: node_modules/.installed
+	npx --no-install tsc -p jsconfig.json
+	node --test --experimental-test-coverage tests/javascript/*.test.js | $(PYTHON) tests/javascript/coverage.py
+
+node_modules/.installed: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "Node with npm is needed for the JavaScript tests"; exit 1; }
+	npm ci --silent --no-audit --no-fund
+	@touch $@
 
 test-webui: $(STAMP)
 	$(BIN)/python -m tests.webui_suite

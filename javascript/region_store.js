@@ -18,7 +18,8 @@ tiledDiffusion.store = (() => {
 
     /** @param {State} state @param {any} region @returns {EditorRegion} */
     function made(state, region) {
-        const checked = data.region({...data.plain({...data.DEFAULTS, ...region}), ...stored(region)}, "region");
+        const full = {...data.DEFAULTS, ...region};
+        const checked = data.region({...data.plain(full), ...stored(full)}, "region");
         return {...checked, id: nextId(state), locked: false, hidden: false};
     }
 

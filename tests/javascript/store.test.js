@@ -1,0 +1,133 @@
+"use strict";
+const test = require("node:test"), assert = require("node:assert/strict");
+const fs = require("node:fs"), path = require("node:path");
+const {td, random} = require("./load.js");
+const {createStore, reduce, EMPTY, toText} = td.store;
+const FIXTURES = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "fixtures", "regions.json"), "utf8"));
+
+for (const {name, document, valid, field} of FIXTURES) {
+    test(`document: ${name}`, () => {
+        if (!valid) return assert.throws(() => td.data.read(document), error => error instanceof td.data.DataError && (field === "settings" || error.message.includes(field)));
+        const read = td.data.read(document);
+        assert.deepEqual(td.data.parse(td.data.write(read)), read);
+    });
+}
+
+test("text that is no JSON is refused, and no text is an empty document", () => {
+    assert.throws(() => td.data.parse("{"), /no valid JSON/);
+    assert.deepEqual(td.data.parse(" "), {regions: [], fill: "main", rerolls: []});
+    assert.equal(td.data.write(td.data.parse("")), "");
+});
+
+function freeze(value) {
+    if (value && typeof value === "object") Object.values(value).forEach(freeze);
+    return Object.freeze(value);
+}
+
+function randomAction(next, state) {
+    const some = () => state.regions.filter(() => next() < 0.4).map(r => r.id);
+    const box = () => { const w = 0.05 + next() * 0.5, h = 0.05 + next() * 0.5; return {x: next() * (1 - w), y: next() * (1 - h), w, h}; };
+    const one = state.regions[Math.floor(next() * state.regions.length)];
+    const choices = [
+        () => ({type: "add", regions: [{prompt: `p${Math.floor(next() * 99)}`, ...box()}]}),
+        () => ({type: "select", ids: some()}),
+        () => ({type: "place", boxes: Object.fromEntries(some().map(id => [id, box()]))}),
+        () => one && ({type: "edit", ids: [one.id], fields: {prompt: "edited", feather: next(), locked: next() < 0.1}, merge: next() < 0.5 ? "m" : undefined}),
+        () => ({type: "nudge", dx: next() - 0.5, dy: next() - 0.5}),
+        () => next() < 0.3 && ({type: "remove"}),
+        () => next() < 0.5 && ({type: "duplicate"}),
+        () => one && ({type: "reorder", id: one.id, to: Math.floor(next() * 5)}),
+        () => ({type: "fill", value: next() < 0.5 ? "main" : "none"}),
+    ];
+    return choices[Math.floor(next() * choices.length)]();
+}
+
+test("undo takes back a thousand random actions one by one, redo does them again", () => {
+    for (const seed of [1, 2, 3]) {
+        const next = random(seed), store = createStore(freeze(EMPTY));
+        const texts = [toText(store.state)];
+        for (let i = 0; i < 1000; i++) {
+            const action = randomAction(next, store.state);
+            if (!action) continue;
+            const before = toText(store.state);
+            store.dispatch(action);
+            freeze(store.state);
+            if (!action.merge && toText(store.state) !== before) texts.push(toText(store.state));
+            assert.doesNotThrow(() => td.data.parse(toText(store.state)));
+            assert.ok(store.state.regions.length <= 64);
+            assert.equal(new Set(store.state.regions.map(r => r.id)).size, store.state.regions.length);
+        }
+        const end = toText(store.state);
+        let steps = 0;
+        while (store.canUndo) { store.undo(); steps++; }
+        assert.ok(steps > 100 && steps <= 200);
+        while (store.canRedo) store.redo();
+        assert.equal(toText(store.state), end);
+    }
+});
+
+test("undo after an action is the state before it", () => {
+    const next = random(9), store = createStore();
+    store.dispatch({type: "add", regions: [{prompt: "a"}, {prompt: "b"}]});
+    for (let i = 0; i < 500; i++) {
+        const action = randomAction(next, store.state);
+        if (!action || action.merge) continue;
+        const before = toText(store.state), regions = store.state.regions;
+        store.dispatch(action);
+        if (store.state.regions !== regions && toText(store.state) !== before) {
+            store.undo();
+            assert.equal(toText(store.state), before);
+            store.redo();
+        }
+    }
+});
+
+test("edits with the same key are one step, selections are none", () => {
+    const store = createStore();
+    store.dispatch({type: "add", regions: [{prompt: ""}]});
+    const [{id}] = store.state.regions;
+    for (const prompt of ["a", "ab", "abc"]) store.dispatch({type: "edit", ids: [id], fields: {prompt}, merge: "prompt"});
+    store.dispatch({type: "select", ids: []});
+    store.undo();
+    assert.equal(store.state.regions[0].prompt, "");
+    store.undo();
+    assert.equal(store.state.regions.length, 0);
+    assert.ok(!store.canUndo);
+    store.undo();
+});
+
+test("wrong edits are refused and change nothing", () => {
+    const store = createStore();
+    store.dispatch({type: "add", regions: [{prompt: "a"}]});
+    const before = store.state;
+    assert.throws(() => store.dispatch({type: "edit", ids: [before.regions[0].id], fields: {feather: 2}}), /feather/);
+    assert.equal(store.state, before);
+    assert.throws(() => store.dispatch({type: "fly"}), /unknown action/);
+});
+
+test("locked regions are not moved or removed", () => {
+    let state = reduce(EMPTY, {type: "add", regions: [{prompt: "a", x: 0.2, w: 0.2}]});
+    const [{id}] = state.regions;
+    state = reduce(state, {type: "edit", ids: [id], fields: {locked: true}});
+    for (const action of [{type: "nudge", dx: 0.1, dy: 0}, {type: "place", boxes: {[id]: {x: 0, y: 0, w: 1, h: 1}}}, {type: "remove"}]) {
+        assert.equal(reduce(state, action).regions[0].x, 0.2);
+    }
+});
+
+test("loading replaces all in one step; at most 64 regions", () => {
+    const store = createStore();
+    store.dispatch({type: "add", regions: Array.from({length: 70}, (_, i) => ({prompt: String(i)}))});
+    assert.equal(store.state.regions.length, 64);
+    store.dispatch({type: "load", document: td.data.parse('{"regions":[{"prompt":"new","w":0.5}],"fill":"none","rerolls":[{"seed":1}]}')});
+    assert.deepEqual(store.state.regions.map(r => r.prompt), ["new"]);
+    assert.equal(store.state.fill, "none");
+    assert.equal(JSON.parse(toText(store.state)).rerolls[0].seed, 1);
+    store.undo();
+    assert.equal(store.state.regions.length, 64);
+    let heard = 0;
+    const stop = store.subscribe(() => heard++);
+    store.redo();
+    stop();
+    store.undo();
+    assert.equal(heard, 1);
+});
