@@ -91,8 +91,10 @@ tiledDiffusion.webui = (() => {
         if (container.dataset.mounted) return;
         container.dataset.mounted = "true";
         const store = tiledDiffusion.store.createStore();
+        let unit = 8;
+        container.addEventListener("td-plan", event => { unit = /** @type {CustomEvent} */ (event).detail.unit || unit; });
         const host = {
-            size: () => tiledDiffusion.panel.canvasSize(tab), unit: () => 64, translate, presets,
+            size: () => tiledDiffusion.panel.canvasSize(tab), unit: () => unit, translate, presets,
             pictures: {
                 input: () => pictureAt("#img2img_image img, #mode_img2img img"),
                 last: () => pictureAt(`#${tab}_gallery img, #${tab}_results img`),

@@ -26,6 +26,7 @@ class Description:
         work_ratio: pixels evaluated / pixels of the canvas.
         tile: width and height of a tile, image pixels.
         boxes: (x, y, width, height in fractions of the canvas, prompt number) of each crop.
+        unit: sides that suit the model are multiples of this, image pixels.
         problems: what the user should know.
     """
 
@@ -35,6 +36,7 @@ class Description:
     work_ratio: float
     tile: tuple[int, int]
     boxes: tuple[tuple[float, float, float, float, int], ...]
+    unit: int = LATENT_PX
     problems: tuple[str, ...] = ()
 
     def line(self) -> str:
@@ -51,7 +53,7 @@ class Description:
         boxes = [{"x": x, "y": y, "w": w, "h": h, "prompt": k} for x, y, w, h, k in self.boxes[:MOST_BOXES]]
         return {
             "text": self.line(), "tiles": self.tiles, "batches": self.batches, "rows": self.rows,
-            "work_ratio": round(self.work_ratio, 3), "boxes": boxes, "problems": list(self.problems),
+            "work_ratio": round(self.work_ratio, 3), "unit": self.unit, "boxes": boxes, "problems": list(self.problems),
         }  # fmt: skip
 
 
@@ -84,6 +86,7 @@ def describe(settings: Settings, width: int, height: int, model: ModelSize, *, c
             (j.box.x / canvas.w, j.box.y / canvas.h, j.box.w / canvas.w, j.box.h / canvas.h, j.prompt)
             for j in plan.jobs
         ),
+        model.multiple * LATENT_PX,
         tuple(_problems(planner, width, height)),
     )
 

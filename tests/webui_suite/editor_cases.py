@@ -1,0 +1,124 @@
+"""The page of the real WebUI in Chromium: drawing two regions with the mouse and generating."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+from .client import Webui
+from .registry import Skipped, case
+from .tiling_cases import field
+
+PICTURES = "WEBUI_SUITE_PICTURES"
+"""Names a folder for screenshots, if they are wanted."""
+
+
+@contextmanager
+def page_of(w: Webui, theme: str = "light"):
+    """The WebUI's page in a browser without a window."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        raise Skipped("no Chromium is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": 1400, "height": 1500})
+        errors: list[str] = []
+        page.on("pageerror", lambda e: errors.append(str(e)))
+        page.goto(f"{w.url}/?__theme={theme}")
+        page.wait_for_selector("#txt2img_generate", timeout=90000)
+        page.wait_for_selector("#td_txt2img_status:not(:empty)", state="attached", timeout=60000)
+        yield page
+        chromium.close()
+        assert not errors, errors
+
+
+def opened(page, tab: str) -> None:
+    """The panel and its regions, unfolded and switched on."""
+    if tab == "img2img":
+        page.locator("#tabs button", has_text="img2img").first.click()
+    page.locator(f"#td_{tab}_enabled .label-wrap").first.click()
+    page.wait_for_timeout(600)
+    page.locator(f"#td_{tab}_regions_accordion .label-wrap").first.click()
+    page.wait_for_timeout(600)
+
+
+def shot(page, name: str) -> None:
+    """A screenshot, where one is wanted."""
+    folder = os.environ.get(PICTURES)
+    if folder:
+        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+
+
+def drag(page, tab: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draws on the editor's canvas, in fractions of it."""
+    r = page.locator(f".td-editor[data-tab={tab}] .td-surface").bounding_box()
+    points = [(r["x"] + x * r["width"], r["y"] + y * r["height"]) for x, y in (start, end)]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    page.mouse.move((points[0][0] + points[1][0]) / 2, (points[0][1] + points[1][1]) / 2)
+    page.mouse.move(*points[1])
+    page.mouse.up()
+
+
+@case("page: two regions drawn with the mouse are in the picture's record")
+def _(w: Webui):
+    with page_of(w) as page:
+        for name, value in (("width", "256"), ("height", "128"), ("steps", "8")):
+            page.locator(f"#txt2img_{name} input[type=number]").first.fill(value)
+            page.locator(f"#txt2img_{name} input[type=number]").first.press("Tab")
+        page.locator("#txt2img_prompt textarea").fill("a wide view of hills")
+        opened(page, "txt2img")
+        page.locator(".td-editor[data-tab=txt2img] .td-stage").scroll_into_view_if_needed()
+        page.wait_for_timeout(800)
+        drag(page, "txt2img", (0.02, 0.02), (0.48, 0.98))
+        page.keyboard.type("a blue tower on snow, night sky")
+        drag(page, "txt2img", (0.52, 0.02), (0.98, 0.98))
+        page.keyboard.type("a green cactus in the desert, sunset")
+        page.wait_for_timeout(500)
+        page.locator("#txt2img_generate").click()
+        page.wait_for_function("() => gradioApp().querySelector('#html_info_txt2img')?.textContent.includes('Tiled Diffusion')", timeout=120000)  # fmt: skip
+        shot(page, "two-regions")
+        text = " ".join(page.locator("#html_info_txt2img").inner_text().split("\n"))
+        record = json.loads(json.loads(field(text, "Tiled Diffusion")))
+        assert [r["prompt"] for r in record["regions"]] == [
+            "a blue tower on snow, night sky", "a green cactus in the desert, sunset",
+        ]  # fmt: skip
+        assert all(abs(r["w"] - 0.47) < 0.06 for r in record["regions"]), record
+        return f"{len(record['regions'])} regions"
+
+
+@case("page: panels in both tabs and themes")
+def _(w: Webui):
+    for theme in ("light", "dark"):
+        with page_of(w, theme) as page:
+            for tab in ("txt2img", "img2img"):
+                opened(page, tab)
+                page.locator(f"#tvae_{tab}_enabled .label-wrap").first.click()
+                page.wait_for_timeout(600)
+                assert page.locator(f".td-editor[data-tab={tab}] .td-surface").is_visible()
+                assert "px" in page.locator(f"#td_{tab}_status").inner_text()
+                shot(page, f"{tab}-{theme}")
+            doubled = page.evaluate(
+                "() => { const ids = [...gradioApp().querySelectorAll('[id^=td_]')].map(e => e.id);"
+                " return ids.filter((id, i) => ids.indexOf(id) !== i); }"
+            )
+            assert not doubled, doubled
+
+
+@case("page: a pasted record fills the panel and the editor")
+def _(w: Webui):
+    tiled = {"method": "jittered", "overlap_lp": 4, "regions": [{"prompt": "a <b>tree</b>", "w": 0.5}]}
+    record = w.txt2img(tiled=tiled, width=256, steps=2).infotexts[0]
+    with page_of(w) as page:
+        page.locator("#txt2img_prompt textarea").fill(record)
+        page.locator("#txt2img_prompt textarea").press("Tab")
+        page.locator("#paste").first.click()
+        page.wait_for_function("() => tiledDiffusion.editors.txt2img?.store.state.regions.length === 1", timeout=20000)
+        assert page.evaluate("() => tiledDiffusion.editors.txt2img.store.state.regions[0].prompt") == "a <b>tree</b>"
+        assert page.locator("#td_txt2img_overlap_px input[type=number]").first.input_value() == "32"
+        assert "jittered" in page.locator("#td_txt2img_method input").first.input_value()
