@@ -1,5 +1,12 @@
 """What the WebUI loads: the script class of the tiled VAE, and the callbacks that go with it."""
 
+from pathlib import Path
+
+import tiled_vae
+
+if not Path(tiled_vae.__file__).resolve().is_relative_to(Path(__file__).resolve().parents[1]):
+    raise ImportError(f"another extension has a package tiled_vae too, {tiled_vae.__file__}: switch one of the two off")
+
 from tiled_vae.webui.register import register
 from tiled_vae.webui.script import TiledVaeScript
 

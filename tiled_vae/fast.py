@@ -12,7 +12,7 @@ from .group_norm import Moments
 from .tiles import Box, Span, cut
 
 SAMPLE_LP = 8  # side of a sample in latent pixels, its halo aside
-SAMPLES = 16  # most samples
+SAMPLES = 32  # most samples
 
 
 def run_fast(run: Run, state: State, say: Callable[[str], None]) -> State:
