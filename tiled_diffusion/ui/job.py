@@ -153,7 +153,7 @@ def _plain(target: str) -> Any:
 
 
 def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1 != 0:
         raise SettingsError(f"{name}: got {value!r}, allowed is a whole number")
     return int(value)
 

@@ -14,6 +14,7 @@ from tiled_diffusion.plan import ModelSize
 from tiled_diffusion.presets import NotFoundError, Presets
 
 from .job import merge
+from .peer import document_of
 
 BASE = "/tiled-diffusion"
 MOST_BYTES = 4 * 2**20
@@ -62,6 +63,7 @@ def add_routes(
 
     for path, method, answer in (
         ("/plan", "POST", plan),
+        ("/import", "POST", _imported),
         ("/presets", "GET", listing),
         ("/presets/{name}", "GET", read),
         ("/presets/{name}", "PUT", save),
@@ -69,6 +71,10 @@ def add_routes(
         ("/presets/{name}/rename", "POST", rename),
     ):
         app.add_api_route(BASE + path, _guarded(answer), methods=[method], dependencies=list(dependencies))
+
+
+async def _imported(request: Request) -> Any:
+    return document_of(await _object(request))
 
 
 def _guarded(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:

@@ -203,6 +203,11 @@ def on_app_started(callback: Callable[[Any, Any], None]) -> None:
     script_callbacks.on_app_started(callback)
 
 
+def on_infotext_pasted(callback: Callable[[str, dict[str, Any]], None]) -> None:
+    """Registers what is called with a pasted record, as text and parsed, before the fields are filled."""
+    script_callbacks.on_infotext_pasted(callback)
+
+
 def on_ui_settings(callback: Callable[[], None]) -> None:
     """Registers what is called when the settings page is built."""
     script_callbacks.on_ui_settings(callback)

@@ -9,6 +9,7 @@ import gradio as gr
 
 from tiled_diffusion.methods import METHODS
 from tiled_diffusion.presets import Presets
+from tiled_diffusion.ui import peer
 from tiled_diffusion.ui.routes import add_routes
 
 from . import host, xyz
@@ -23,6 +24,7 @@ def register() -> None:
     host.before_ui(xyz.register)
     host.on_app_started(_routes)
     host.on_ui_settings(_settings)
+    host.on_infotext_pasted(peer.upgrade)
 
 
 def _routes(_blocks: Any, app: Any) -> None:
