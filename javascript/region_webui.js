@@ -123,12 +123,22 @@ tiledDiffusion.webui = (() => {
     }
 
     function mountAll() {
-        for (const container of page().querySelectorAll(".td-editor")) mount(/** @type {HTMLElement} */ (container));
+        for (const container of page().querySelectorAll(".td-editor:not([data-mounted])")) mount(/** @type {HTMLElement} */ (container));
     }
 
-    return {mountAll, load};
+    /** Mounts what is there, and what comes later: some versions of gradio make an accordion's content when it is opened. */
+    function start() {
+        let waiting = false;
+        mountAll();
+        new MutationObserver(() => {
+            if (waiting) return;
+            waiting = true;
+            setTimeout(() => { waiting = false; mountAll(); }, 50);
+        }).observe(page(), {childList: true, subtree: true});
+    }
+
+    return {start, load};
 })();
 
 tiledDiffusion.load = tiledDiffusion.webui.load;
-if (typeof onUiLoaded === "function") onUiLoaded(tiledDiffusion.webui.mountAll);
-if (typeof onAfterUiUpdate === "function") onAfterUiUpdate(tiledDiffusion.webui.mountAll);
+if (typeof onUiLoaded === "function") onUiLoaded(tiledDiffusion.webui.start);

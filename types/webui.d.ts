@@ -2,4 +2,3 @@
 declare function gradioApp(): Document | ShadowRoot;
 declare function updateInput(target: Element): void;
 declare function onUiLoaded(callback: () => void): void;
-declare function onAfterUiUpdate(callback: () => void): void;

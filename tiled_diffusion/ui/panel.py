@@ -85,7 +85,7 @@ def _tiles(name: Callable[[str], str], host: PanelHost) -> dict[str, Any]:
     with gr.Row():
         out["method"] = gr.Dropdown(
             list(METHODS), value=host.method, label="Method", elem_id=name("method"),
-            info="How neighbouring tiles are blended; mixture suits most pictures, jittered is the cheapest without seams.",
+            info="How neighbouring tiles are blended; mixture suits most pictures, jittered is cheap and has no seams.",
         )  # fmt: skip
         out["tile_batch"] = gr.Slider(
             0, 64, 4, step=1, label="Tiles at once", elem_id=name("tile_batch"),

@@ -160,12 +160,13 @@ class Call:
         return torch.cat([part for part in out if part is not None])
 
     def _regions(self, jobs: Sequence[Job], views: Sequence[Tensor], out: list[Tensor | None]) -> None:
-        """Tiles of regions, those with texts of equal length in one model call."""
+        """Tiles of regions: those with texts of equal length, and alike for ControlNets, in one model call."""
         pieces = {k: Piece(self, job, views[k]) for k, job in enumerate(jobs) if job.prompt}
         flat = [w for piece in pieces.values() for w in piece.wanted]
         found: dict[int, Tensor] = {}
-        for length in sorted({tokens(w.text) for w in flat}):
-            chosen = [i for i, w in enumerate(flat) if tokens(w.text) == length]
+        kinds = [(tokens(w.text), self._controlled(w)) for w in flat]
+        for kind in sorted(set(kinds)):
+            chosen = [i for i, own in enumerate(kinds) if own == kind]
             found.update(zip(chosen, torch.split(self.run([flat[i] for i in chosen]), 1), strict=True))
         first = 0
         for k, piece in pieces.items():
@@ -182,12 +183,15 @@ class Call:
         if self.tiling.planner.settings.size_conditioning == "tile":
             cond = with_tile_sizes(cond, boxes, self.canvas)
         x, sigma = torch.cat([w.x for w in wanted]), self.sigma[index]
-        if self.tiling.controls is not None:
-            regions = self.tiling.planner.settings.regions
-            on = [not w.job.prompt or regions[w.job.prompt - 1].controlnet for w in wanted]
-            with self.tiling.controls.selected(boxes, index, on, self.x.shape[0]):
-                return self.original(x, sigma, cond=cond)
-        return self.original(x, sigma, cond=cond)
+        if self.tiling.controls is None:
+            return self.original(x, sigma, cond=cond)
+        images = [self.rows[i].image if self.rows else 0 for i in index]
+        with self.tiling.controls.selected(boxes, images, self._controlled(wanted[0])):
+            return self.original(x, sigma, cond=cond)
+
+    def _controlled(self, one: Wanted) -> bool:
+        """Whether ControlNets act on a row."""
+        return not one.job.prompt or self.tiling.planner.settings.regions[one.job.prompt - 1].controlnet
 
 
 @dataclass(frozen=True)

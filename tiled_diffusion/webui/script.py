@@ -195,6 +195,8 @@ def _attach(p: Any, run: Run, x: Any, noise: Any) -> None:
     run.controls = ControlTiles.find(p)
     if run.controls is not None:
         run.controls.begin(canvas)
+        if run.controls.whole:
+            p.comment(f"{TITLE}: these ControlNet units act on the whole picture: {', '.join(run.controls.whole)}")
     tiling.controls = run.controls
     run.tiling, run.denoiser, run.checkpoint = tiling, weakref.ref(denoiser), host.checkpoint()
     _LIVE[denoiser] = run
