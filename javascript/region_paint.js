@@ -2,7 +2,7 @@
 // How strongly a region counts at each point, as it will be blended; and drawing that. The only DOM is the canvas given.
 
 tiledDiffusion.paint = (() => {
-    const DETAIL = 128;
+    const DETAIL = 128, MOST_PICTURES = 256;
     const HUES = [210, 30, 140, 330, 55, 270, 180, 0, 95, 240, 15, 165];
 
     /** The colour of the n-th region. @param {number} n @param {number} [alpha] */
@@ -60,7 +60,7 @@ tiledDiffusion.paint = (() => {
             image = new Image();
             image.onload = loaded;
             image.src = `data:image/png;base64,${base64}`;
-            pictures.clear();
+            if (pictures.size >= MOST_PICTURES) pictures.clear();
             pictures.set(base64, image);
         }
         return image.complete && image.naturalWidth ? image : null;
