@@ -651,7 +651,12 @@ tiledDiffusion.view = (() => {
             setTimeout(() => URL.revokeObjectURL(url), 1000);
         }
         function importFile() {
-            told(async () => { store.dispatch({type: "load", document: tiledDiffusion.data.parse(await fileInput.files[0].text())}); });
+            told(async () => {
+                const text = await fileInput.files[0].text();
+                const foreign = text.includes('"bbox_controls"') || text.includes('"Region control"');
+                const document = foreign ? tiledDiffusion.data.read(await host.presets.convert(JSON.parse(text))) : tiledDiffusion.data.parse(text);
+                store.dispatch({type: "load", document});
+            });
             setTimeout(() => { fileInput.value = ""; }, 500);
         }
 

@@ -32,6 +32,8 @@ tiledDiffusion.webui = (() => {
     }
 
     const presets = {
+        /** A region file of any kind as a region document. @param {any} data */
+        convert: data => call("tiled-diffusion/import", "POST", data),
         list: () => call(BASE),
         /** @param {string} name */
         load: name => call(`${BASE}/${encodeURIComponent(name)}`),
