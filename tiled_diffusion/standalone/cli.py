@@ -100,11 +100,15 @@ class Target:
 
 def run_generate(args: argparse.Namespace) -> None:
     """`generate`."""
-    from .cli_request import read_request
+    from .cli_request import read_request, scaled_to
     from .generate import generate
 
     request = read_request(args)
-    _make(args, lambda model: request, lambda model, progress: generate(model, request, progress=progress))  # noqa: ARG005
+
+    def fitted(model: Any) -> Any:
+        return scaled_to(model, request) if args.scale_to_model else request
+
+    _make(args, fitted, lambda model, progress: generate(model, fitted(model), progress=progress))
 
 
 def run_upscale(args: argparse.Namespace) -> None:
@@ -169,7 +173,7 @@ def _progress(args: argparse.Namespace) -> Any:
 
 def run_inspect(args: argparse.Namespace) -> None:
     """`inspect`."""
-    from .cli_request import read_request
+    from .cli_request import read_request, scaled_to
     from .draw import draw_plan
     from .generate import make_planner
     from .inspection import inspect_plan
@@ -178,6 +182,7 @@ def run_inspect(args: argparse.Namespace) -> None:
     target = Target(args.out if args.out.suffix else args.out / "plan.png")
     target.prepare()
     model = _load(args)
+    request = scaled_to(model, request) if args.scale_to_model else request
     planner = make_planner(model, request)
     report = inspect_plan(planner, request, model.unet)
     draw_plan(planner.plan(), request.tiling.regions, lines=report.heading()).save(target.path)

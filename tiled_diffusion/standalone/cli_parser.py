@@ -123,6 +123,9 @@ Prompts side by side, as equal columns from left to right:
 A canvas file holds the same in JSON; regions are boxes in fractions of the canvas:
   {{"prompt": "grass, blue sky", "width": 1536, "height": 192,
     "tiling": {{"method": "mixture", "regions": [{{"prompt": "a red house on grass", "x": 0.5, "w": 0.25}}]}}}}
+
+A grid file of Mixture of Diffusers runs as it is; on a model of another size with --scale-to-model:
+  {PROGRAM} generate linearForest.json --scale-to-model
 """
 UPSCALE_HELP = f"""\
 Enlarge a picture and draw its details anew, tile by tile.
@@ -186,6 +189,7 @@ def _command(commands: Any, name: str, summary: str, description: str) -> Parser
 def _generate(parser: Parser) -> None:
     parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
     _picture_flags(parser)
+    _scale_flag(parser)
     _tiling_flags(parser)
     _model_flags(parser)
     _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
@@ -210,6 +214,7 @@ def _upscale(parser: Parser) -> None:
 def _inspect(parser: Parser) -> None:
     parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
     _picture_flags(parser)
+    _scale_flag(parser)
     _tiling_flags(parser)
     _model_flags(parser)
     _output_flags(parser, "out/plan.png", "where to draw the tiles (default: out/plan.png)")
@@ -235,6 +240,13 @@ def _picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:
         group.add_argument(
             "--size", type=width_by_height, metavar="WxH", help="width and height at once, e.g. 1536x192 (image pixels)"
         )
+
+
+def _scale_flag(parser: Parser) -> None:
+    parser.add_argument(
+        "--scale-to-model", action="store_true",
+        help="shrink or enlarge canvas and tiles, so that a file made for another model suits this one",
+    )  # fmt: skip
 
 
 def _tiling_flags(parser: Parser) -> None:

@@ -14,7 +14,9 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings import Region, Settings, parse_json
 
 from .cli_parser import PROGRAM, REQUEST_FLAGS, TILING_FLAGS, UsageError
+from .grid_file import is_grid, request_from_grid
 from .metadata import read_png
+from .model import Model
 from .request import Request, request_from_dict
 
 
@@ -120,7 +122,8 @@ def _canvas_file(path: Path) -> Request:
     except (OSError, UnicodeDecodeError) as e:
         raise TiledError(f"{path}: cannot be read as text ({e})") from e
     try:
-        request = request_from_dict(parse_json(text, "canvas"))
+        data = parse_json(text, "canvas")
+        request = request_from_grid(data) if is_grid(data) else request_from_dict(data)
     except TiledError as e:
         raise TiledError(f"{path}: {e}") from e
     return _with_start_picture_beside(request, path)
@@ -141,6 +144,25 @@ def _merged(base: Request | None, given: dict[str, Any], tiling: dict[str, Any])
         return dataclasses.replace(base, **given, tiling=settings)
     given.setdefault("prompt", joined(settings.regions))
     return Request(**given, tiling=settings)
+
+
+def scaled_to(model: Model, request: Request) -> Request:
+    """The request in the model's own size: its tiles' shorter side (by default 512 px) becomes the native one."""
+    tiling, unit = request.tiling, model.unit_px
+    factor = model.size.native / (min(tiling.tile_width_lp or 64, tiling.tile_height_lp or 64))
+
+    def scaled(px: int, step: int) -> int:
+        return max(step, int(px * factor / step + 0.5) * step)
+
+    tiles = {
+        name: scaled(value * 8, unit) // 8
+        for name in ("tile_width_lp", "tile_height_lp")
+        if (value := getattr(tiling, name)) is not None
+    }
+    if tiling.overlap_lp is not None:
+        tiles["overlap_lp"] = int(tiling.overlap_lp * factor + 0.5)
+    width, height = (max(64, scaled(px, unit)) for px in (request.width, request.height))
+    return dataclasses.replace(request, width=width, height=height, tiling=dataclasses.replace(tiling, **tiles))
 
 
 def _picture_size(path: str) -> tuple[int, int]:

@@ -41,6 +41,14 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False) if any(c in text for c in ",:\n") else text
 
 
+def _alone(request: Request, seed: int) -> Request:
+    """The request of one picture of a batch; seeds of regions and rerolls count up with the picture's."""
+    number, tiling = seed - request.seed, request.tiling
+    regions = tuple(r if r.seed is None else replace(r, seed=r.seed + number) for r in tiling.regions)
+    rerolls = tuple(replace(r, seed=r.seed + number) for r in tiling.rerolls)
+    return replace(request, seed=seed, batch_size=1, tiling=replace(tiling, regions=regions, rerolls=rerolls))
+
+
 def save_png(
     image: Image.Image, path: str | Path, request: Request, seed: int, model: Model, seconds: float | None = None
 ) -> None:
@@ -54,9 +62,9 @@ def save_png(
         model: names the checkpoint.
         seconds: how long it took, if that is to be recorded.
     """
-    alone = replace(request, seed=seed, batch_size=1)
+    alone = _alone(request, seed)
     if seed != request.seed and METHODS[request.tiling.method].moves and request.tiling.grid_seed is None:
-        alone = replace(alone, tiling=replace(request.tiling, grid_seed=request.seed))
+        alone = replace(alone, tiling=replace(alone.tiling, grid_seed=request.seed))
     info = PngInfo()
     info.add_itxt("parameters", parameters_text(alone, model.name))
     info.add_itxt(CHUNK, json.dumps(alone.to_dict(), ensure_ascii=False))
