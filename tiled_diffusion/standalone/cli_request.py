@@ -154,7 +154,7 @@ def scaled_to(model: Model, request: Request) -> Request:
     def scaled(px: int, step: int) -> int:
         return max(step, int(px * factor / step + 0.5) * step)
 
-    tiles = {
+    tiles: dict[str, Any] = {
         name: scaled(value * 8, unit) // 8
         for name in ("tile_width_lp", "tile_height_lp")
         if (value := getattr(tiling, name)) is not None
