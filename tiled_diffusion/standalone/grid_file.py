@@ -5,7 +5,7 @@ Each tile becomes a region with a soft edge as wide as the overlap, so that the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.settings import (
@@ -33,7 +33,7 @@ Span = tuple[int, int]
 """Begin and end, px."""
 
 
-def is_grid(data: object) -> bool:
+def is_grid(data: object) -> TypeGuard[dict[str, Any]]:
     """Whether parsed JSON is a grid file: its prompt is a list."""
     return isinstance(data, dict) and isinstance(data.get("prompt"), list)
 
