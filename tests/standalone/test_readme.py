@@ -42,9 +42,13 @@ def test_the_commands_are_understood(words):
     assert build_parser().parse_args(words).command == words[0]
 
 
-def test_the_canvas_file_is_valid():
+def test_the_canvas_files_are_valid():
     (text,) = blocks(README, "json")
     assert len(request_from_dict(parse_json(text, "canvas")).tiling.regions) == 2
+    guide = (ROOT / "docs" / "regions.md").read_text(encoding="utf-8")
+    shown, kept = blocks(guide, "json")[0], (ROOT / "docs" / "regions.json").read_text(encoding="utf-8")
+    assert parse_json(shown, "shown") == parse_json(kept, "kept")
+    assert len(request_from_dict(parse_json(kept, "canvas")).tiling.regions) == 4
 
 
 @pytest.mark.parametrize("name", METHODS)

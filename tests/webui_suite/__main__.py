@@ -25,13 +25,16 @@ def main(words: list[str]) -> int:
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         if module.name.endswith("_cases"):
             importlib.import_module(f"{__package__}.{module.name}")
+    extensions = {"suite-helper": HELPER}
+    if os.environ.get("WEBUI_CONTROLNET"):
+        extensions["sd-webui-controlnet"] = Path(os.environ["WEBUI_CONTROLNET"])
     chosen = [c for c in registry.CASES if not words or any(w in c.name for w in words)]
     rows = []
     if address:
         rows += registry.run_all(Webui(address, Path(os.devnull)), [c for c in chosen if not c.flags])
     else:
         for flags in sorted({c.flags for c in chosen}):
-            with running(Path(folder), list(flags), {"suite-helper": HELPER}) as (url, log):
+            with running(Path(folder), list(flags), extensions) as (url, log):
                 rows += registry.run_all(Webui(url, log), [c for c in chosen if c.flags == flags])
     print("\n| case | result | seconds |\n|---|---|---|")
     for name, result, seconds in rows:

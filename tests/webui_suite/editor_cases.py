@@ -83,7 +83,7 @@ def _(w: Webui):
         page.locator("#txt2img_generate").click()
         page.wait_for_function("() => gradioApp().querySelector('#html_info_txt2img')?.textContent.includes('Tiled Diffusion')", timeout=120000)  # fmt: skip
         shot(page, "two-regions")
-        text = " ".join(page.locator("#html_info_txt2img").inner_text().split("\n"))
+        text = " ".join(page.locator("#html_info_txt2img").first.inner_text().split("\n"))
         record = json.loads(json.loads(field(text, "Tiled Diffusion")))
         assert [r["prompt"] for r in record["regions"]] == [
             "a blue tower on snow, night sky", "a green cactus in the desert, sunset",
