@@ -11,10 +11,12 @@ from tiled_diffusion.standalone.cli import main
 from tiled_diffusion.standalone.cli_parser import PROGRAM, build_parser
 from tiled_diffusion.standalone.cli_request import command_line, quoted, read_request
 from tiled_diffusion.standalone.demo import scenes
+from tiled_diffusion.standalone.metadata import read_png
+from tiled_diffusion.standalone.request import request_from_json
 
 NAMES = {
     "panorama.png", "panorama-plan.png", "ring.png", "ring-rolled.png", "ring-plan.png", "prompts.png",
-    "prompts-plan.png", "upscale-before.png", "upscale.png", "upscale-plan.png", "index.html",
+    "prompts-plan.png", "regions.png", "regions.json", "regions-plan.png", "upscale-before.png", "upscale.png", "upscale-plan.png", "index.html",
 }  # fmt: skip
 
 
@@ -42,14 +44,14 @@ def test_all_files_are_there(demo):
 def test_the_page_refers_to_these_files_and_nothing_else(demo):
     links = Links()
     links.feed((demo / "index.html").read_text(encoding="utf-8"))
-    assert links.found == NAMES - {"index.html"}
+    assert links.found == NAMES - {"index.html", "regions.json"}
     assert "script" not in links.tags
     assert "link" not in links.tags
 
 
 def test_the_page_tells_settings_times_and_commands(demo):
     text = (demo / "index.html").read_text(encoding="utf-8")
-    assert len(re.findall(r"<dt>time</dt><dd>[\d.]+ s</dd>", text)) == 4
+    assert len(re.findall(r"<dt>time</dt><dd>[\d.]+ s</dd>", text)) == 5
     assert text.count(PROGRAM + " generate") >= 4
     assert "prefers-color-scheme" in text
     assert "http" not in text
@@ -65,7 +67,17 @@ def test_the_enlarged_picture_is_four_times_as_large(demo):
     assert after.size == (before.width * 4, before.height * 4)
 
 
-@pytest.mark.parametrize("scene", [s for s in scenes() if not s.start], ids=lambda s: s.name)
+def test_the_canvas_file_beside_the_regional_picture_is_its_request(demo):
+    made = request_from_json((demo / "regions.json").read_text(encoding="utf-8"))
+    assert made == read_png(demo / "regions.png")
+    assert {r.layer for r in made.tiling.regions} == {"background", "foreground"}
+    assert "generate regions.json --out regions.png" in (demo / "index.html").read_text(encoding="utf-8")
+
+
+FLAGS = [s for s in scenes() if not s.start and s.name != "regions"]
+
+
+@pytest.mark.parametrize("scene", FLAGS, ids=lambda s: s.name)
 def test_the_commands_on_the_page_make_the_same_request(scene):
     words = shlex.split(quoted(command_line(scene.request, "x.png")))
     assert words[:3] == PROGRAM.split()

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,15 +75,11 @@ def running(webui: Path, flags: list[str] | None = None, extensions: dict[str, P
 
 
 def wait(url: str, process: subprocess.Popen, log: Path, seconds: int = 240) -> None:
-    """Until the WebUI answers."""
+    """Until the WebUI says that it has started, and answers: asked earlier, it cannot finish its own set-up."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                time.sleep(2)  # the page is built after the routes
+    while time.monotonic() < end and process.poll() is None:
+        if "Startup time:" in log.read_text(errors="replace"):
+            with urllib.request.urlopen(url, timeout=60):
                 return
-        except (urllib.error.URLError, OSError):
-            time.sleep(1)
+        time.sleep(0.5)
     raise SystemExit("the WebUI did not start:\n" + log.read_text(errors="replace")[-3000:])

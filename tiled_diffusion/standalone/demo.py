@@ -1,7 +1,8 @@
-"""The demo: five pictures that show what tiles are good for, the plan of each, and a page with all of them."""
+"""The demo: six pictures that show what tiles are good for, the plan of each, and a page with all of them."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
-from tiled_diffusion.settings import Settings
+from tiled_diffusion.settings import Region, Settings
 
 from .cli_parser import PROGRAM
 from .cli_request import columns, command_line, joined, quoted
@@ -35,6 +36,19 @@ COLUMNS = (
     "a green cactus on sand, sunset",
     "a white boat on the sea, sunset",
 )
+REGIONAL: dict[str, Any] = {
+    "prompt": "grass, blue sky", "width": 768, "height": 192, "steps": 25, "cfg_scale": 5.0, "seed": 5,
+    "tiling": Settings(
+        regions=(
+            Region("a tree on grass, blue sky", w=0.36),
+            Region("mountains, sunset", x=0.32, w=0.36),
+            Region("a blue tower on snow, night sky", x=0.66, w=0.34),
+            Region(
+                "a red house on grass, blue sky", layer="foreground", x=0.12, y=0.1, w=0.22, h=0.9, feather=0.4
+            ),
+        )
+    ),
+}  # fmt: skip
 SMALL = replace(BASE, prompt="a forest, blue sky", width=192, height=128, seed=4)
 
 
@@ -80,6 +94,12 @@ def scenes() -> tuple[Scene, ...]:
             "prompts", "Prompts side by side",
             "Each column of the canvas has a prompt of its own. They are drawn together and flow into one another.",
             side_by_side,
+        ),
+        Scene(
+            "regions", "Foreground and background",
+            "Four prompts: three grounds side by side, and a house in front of them, with a soft edge. This needs a "
+            "canvas file, which lies beside the picture.",
+            replace(BASE, **REGIONAL),
         ),
         Scene(
             "upscale", f"Enlarged {SCALE} times",
@@ -137,9 +157,20 @@ def _make(model: Any, scene: Scene, out: Path, new_progress: Callable[[], Any]) 
         names.append(f"{scene.name}-rolled.png")
         ImageChops.offset(picture, picture.width // 2, 0).save(out / names[1])
     plan, report = _plan(model, scene, scene.request, picture, out)
-    command = quoted(command_line(scene.request, name))
+    command = quoted(_command(scene, name, out))
     told = facts(scene.request, report, seconds)
     return Figure(scene.title, scene.text, tuple(names), plan, picture.size, told, (command,))
+
+
+def _command(scene: Scene, name: str, out: Path) -> list[str]:
+    """The words that make a scene's picture again; regions that flags cannot say go into a canvas file."""
+    try:
+        return command_line(scene.request, name)
+    except ValueError:
+        canvas = f"{scene.name}.json"
+        text = json.dumps(scene.request.to_dict(), ensure_ascii=False, indent=2)
+        (out / canvas).write_text(text + "\n", encoding="utf-8")
+        return [*PROGRAM.split(), "generate", canvas, "--out", name]
 
 
 def _upscaled(model: Any, scene: Scene, start: Request, out: Path, new_progress: Callable[[], Any]) -> Figure:
