@@ -1,7 +1,7 @@
 """Samplers by name."""
 
 
-class SamplerData:
+class _SamplerData:
     def __init__(self, second_order=False):
         self.second_order = second_order
 
@@ -10,4 +10,4 @@ class SamplerData:
 
 
 def find_sampler_config(name):
-    return SamplerData(name in ("Heun", "DPM++ SDE"))
+    return _SamplerData(name in ("Heun", "DPM++ SDE"))

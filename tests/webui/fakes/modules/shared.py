@@ -12,7 +12,7 @@ sd_upscalers = []
 cmd_opts = SimpleNamespace(gradio_auth=None, gradio_auth_path=None)
 
 
-class PromptStyles:
+class _PromptStyles:
     def apply_styles_to_prompt(self, prompt, styles):
         return ", ".join([prompt, *styles])
 
@@ -20,7 +20,7 @@ class PromptStyles:
         return prompt
 
 
-prompt_styles = PromptStyles()
+prompt_styles = _PromptStyles()
 
 
 class OptionInfo:

@@ -2,6 +2,8 @@
 
 import gradio as gr
 
+from gradio.events import Dependency
+
 class InputAccordion(gr.Checkbox):
     """A tick box that is also an accordion."""
 
