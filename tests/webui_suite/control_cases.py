@@ -79,7 +79,7 @@ def _(w: Webui):
                 )
                 mine = ours[:, 256 * i : 256 * i + 256]
                 near, far = alike(mine, right), alike(mine, wrong)
-                assert near > far + 0.1, f"{sampler}, half {i}: {near:.2f} like its own hint's, {far:.2f} like the other's"
+                assert near > max(0.9, far + 0.03), f"{sampler}, half {i}: {near:.2f} like its own hint's, {far:.2f} like the other's"
                 worst = min(worst, near - far)
     return f"correlation with the job of the right hint is higher than with the wrong one's by {worst:.2f} or more"
 
