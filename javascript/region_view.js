@@ -69,8 +69,8 @@ tiledDiffusion.view = (() => {
             box: button("▭", "Draw and move boxes", () => setTool("box")),
             ellipse: button("◯", "Shape: ellipse in the selected region", () => shapeOf("ellipse")),
             polygon: button("⬠", "Shape: click points, Enter closes", () => setTool("polygon")),
-            brush: button("🖌", "Shape: paint", () => setTool("brush")),
-            eraser: button("⌫", "Shape: erase", () => setTool("eraser")),
+            brush: button(t("paint"), "Shape: paint", () => setTool("brush")),
+            eraser: button(t("erase"), "Shape: erase", () => setTool("eraser")),
             whole: button("⊠", "Shape: the whole box again", () => shapeOf("box")),
         };
         const undo = button("↶", "Undo (Ctrl+Z)", () => store.undo());
@@ -87,12 +87,12 @@ tiledDiffusion.view = (() => {
             group(...Object.values(tools)), group(undo, redo),
             group(ratio, button("▥", "Columns", () => arrange("columns")), button("▤", "Rows", () => arrange("rows")), button("▦", "Grid", () => arrange("grid")),
                 button("✂", "Split the selected region into columns", () => arrange("split")), button("▨", "Fill the rest with a background", fillRest)),
-            group(button("🖼", "Reference picture from a file (or drop or paste one)", () => pictureInput.click()),
+            group(button(t("image"), "Reference picture from a file (or drop or paste one)", () => pictureInput.click()),
                 ...Object.entries(host.pictures).map(([name, get]) => button(t(name), "Use as the reference picture", () => showPicture(get()))),
                 opacity, button("✕", "Remove the reference picture", () => showPicture(null))),
-            group(presetName, presetList, button("💾", "Save as a preset", savePreset), button("📂", "Load the preset", loadPreset), button("✎", "Rename the loaded preset", renamePreset), button("🗑", "Delete the preset", deletePreset),
+            group(presetName, presetList, button(t("save"), "Save as a preset", savePreset), button(t("load"), "Load the preset", loadPreset), button(t("rename"), "Rename the loaded preset", renamePreset), button(t("delete"), "Delete the preset", deletePreset),
                 button("⇩", "Save to a file", exportFile), button("⇧", "Load from a file", () => fileInput.click())),
-            group(fill, button("#", "Show the tiles of the plan", () => { showTiles = !showTiles; drawTiles(); }), button("+", "Zoom in", () => zoomBy(1.25)), button("−", "Zoom out", () => zoomBy(0.8)), button("1:1", "Whole canvas", () => { zoom = 1; pan = {x: 0, y: 0}; place(); }), button("⛶", "Full screen", fullScreen)),
+            group(fill, button("#", "Show the tiles of the plan", () => { showTiles = !showTiles; drawTiles(); }), button("+", "Zoom in", () => zoomBy(1.25)), button("−", "Zoom out", () => zoomBy(0.8)), button("1:1", "Whole canvas", () => { zoom = 1; pan = {x: 0, y: 0}; place(); }), button(t("full"), "Full screen", fullScreen)),
             fileInput, pictureInput,
         );
 
@@ -209,7 +209,7 @@ tiledDiffusion.view = (() => {
             },
             el("span", {class: "td-swatch", style: `background:${paint.colour(n)}`}),
             el("span", {class: "td-name"}, `${n + 1} ${region.name || region.prompt.slice(0, 30) || t("(no prompt)")}`),
-            toggle(region, "enabled", "●", "○", "Switch on or off"), toggle(region, "hidden", "◌", "◉", "Hide or show"), toggle(region, "locked", "🔒", "🔓", "Lock or unlock"))));
+            toggle(region, "enabled", "●", "○", "Switch on or off"), toggle(region, "hidden", "◌", "◉", "Hide or show"), toggle(region, "locked", "■", "□", "Lock or unlock"))));
         }
 
         /** @param {EditorRegion} region @param {"enabled" | "hidden" | "locked"} key @param {string} on @param {string} off @param {string} hint */
@@ -253,7 +253,7 @@ tiledDiffusion.view = (() => {
                 el("div", {class: "td-row"}, number("feather", "Feather", "Width of the soft edge, 0 to 1", 0, 1, 0.05),
                     select_("feather_shape", "Edge", "How the soft edge rises", [["smooth", "smooth"], ["linear", "linear"], ["quadratic", "quadratic"]])),
                 el("div", {class: "td-row"}, number("seed", "Seed", "Start noise of its own; empty takes the picture's", 0, 2 ** 53 - 1, 1, true),
-                    button("🎲", "A new seed", () => edit("seed", Math.floor(Math.random() * 2 ** 32))), button("♻", "The last picture's seed", () => edit("seed", host.seed()))),
+                    button(t("random"), "A new seed", () => edit("seed", Math.floor(Math.random() * 2 ** 32))), button(t("last"), "The last picture's seed", () => edit("seed", host.seed()))),
                 el("div", {class: "td-row"}, number("cfg_scale", "CFG", "CFG scale of its own; empty takes the main one", 0, 50, 0.5, true),
                     number("step_from", "From", "Where in the sampling it begins, 0 to 1", 0, 1, 0.05), number("step_to", "To", "Where in the sampling it ends, 0 to 1", 0, 1, 0.05)),
                 el("div", {class: "td-row"}, number("bootstrap", "Bootstrap", "Part of the sampling in which it sees plain colours around its shape", 0, 1, 0.05),

@@ -11,30 +11,14 @@ sys.path.insert(0, str(ROOT))
 
 import gradio as gr  # noqa: E402
 import uvicorn  # noqa: E402
-from fastapi import FastAPI, Request  # noqa: E402
-from fastapi.responses import FileResponse, JSONResponse, Response  # noqa: E402
+from fastapi import FastAPI  # noqa: E402
 
 from tiled_diffusion.plan import ModelSize  # noqa: E402
 from tiled_diffusion.presets import Presets  # noqa: E402
 from tiled_diffusion.ui.job import merge  # noqa: E402
+from tiled_diffusion.ui.page import add_scripts  # noqa: E402
 from tiled_diffusion.ui.panel import JS, PanelHost, build_panel  # noqa: E402
 from tiled_diffusion.ui.routes import add_routes  # noqa: E402
-
-HELPERS = """
-window.gradioApp = () => document.querySelector("gradio-app")?.shadowRoot || document;
-window.updateInput = (target) => {
-    const event = new Event("input", {bubbles: true});
-    Object.defineProperty(event, "target", {value: target});
-    target.dispatchEvent(event);
-};
-window.onUiLoaded = (start) => {
-    const wait = () => (gradioApp().querySelector("#td_txt2img_regions textarea, #td_txt2img_regions input") ? start() : setTimeout(wait, 50));
-    wait();
-};
-window.onAfterUiUpdate = () => {};
-window.opts = {};
-if (new URLSearchParams(location.search).get("__theme") === "dark") document.addEventListener("DOMContentLoaded", () => document.body.classList.add("dark"));
-"""
 
 
 @contextmanager
@@ -71,26 +55,7 @@ def build():
 def serve(port):
     """Serves the page, with the scripts and the style sheet in its head as the WebUI puts them there."""
     app = FastAPI()
-    scripts = sorted((ROOT / "javascript").glob("*.js"))
-    head = "".join(
-        f'<script src="/td-files/{p.name}"></script>' for p in [Path("helpers.js"), *scripts]
-    ) + '<link rel="stylesheet" href="/td-files/style.css">'
-
-    @app.get("/td-files/{name}")
-    def file(name: str):
-        if name == "helpers.js":
-            return Response(HELPERS, media_type="text/javascript")
-        found = {p.name: p for p in [*scripts, ROOT / "style.css"]}
-        return FileResponse(found[name]) if name in found else JSONResponse({}, status_code=404)
-
-    @app.middleware("http")
-    async def with_head(request: Request, call_next):
-        answer = await call_next(request)
-        if request.url.path != "/" or "text/html" not in answer.headers.get("content-type", ""):
-            return answer
-        body = b"".join([part async for part in answer.body_iterator]).decode()
-        return Response(body.replace("</head>", head + "</head>", 1), media_type="text/html")
-
+    add_scripts(app)
     folder = tempfile.mkdtemp(prefix="td-presets-")
     add_routes(app, Presets(Path(folder)), lambda: ModelSize(16, 2))
     gr.mount_gradio_app(app, build(), path="/")

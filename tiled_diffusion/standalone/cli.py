@@ -218,6 +218,17 @@ def _share_processor() -> None:
         torch.set_num_threads(1)
 
 
+def run_studio(args: argparse.Namespace) -> None:
+    """`studio`."""
+    from .studio import Studio
+    from .studio_page import serve
+
+    model = _load(args)
+    if not args.quiet:
+        print(f"The studio is at http://{args.host}:{args.port}/ (Ctrl+C ends it)", file=sys.stderr, flush=True)
+    serve(Studio(model, Path(args.out)), args.host, args.port)
+
+
 def run_export(args: argparse.Namespace) -> None:
     """`export-checkpoint`."""
     from .ldm_export import write_ldm_checkpoint
@@ -242,5 +253,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "upscale": run_upscale,
     "inspect": run_inspect,
     "demo": run_demo,
+    "studio": run_studio,
     "export-checkpoint": run_export,
 }

@@ -159,6 +159,15 @@ Write the shipped checkpoint as one .safetensors file, with its .yaml and tokeni
 """
 
 
+STUDIO_HELP = f"""\
+Open a page for the browser: prompts, sizes, the panel with its region editor, a preview, and the pictures made so far.
+
+  {PROGRAM} studio --model path/to/model.safetensors
+
+It listens to this machine alone unless --host says otherwise. Ctrl+C ends it.
+"""
+
+
 def build_parser() -> Parser:
     """The whole command line."""
     parser = Parser(
@@ -174,7 +183,8 @@ def build_parser() -> Parser:
     _generate(_command(commands, "generate", "draw pictures of any size", GENERATE_HELP))
     _upscale(_command(commands, "upscale", "enlarge a picture and draw its details anew", UPSCALE_HELP))
     _inspect(_command(commands, "inspect", "show what a picture would cost, and its tiles", INSPECT_HELP))
-    _demo(_command(commands, "demo", "make five pictures and a page that shows them", DEMO_HELP))
+    _demo(_command(commands, "demo", "make six pictures and a page that shows them", DEMO_HELP))
+    _studio(_command(commands, "studio", "draw in a browser, with a region editor", STUDIO_HELP))
     _export(_command(commands, "export-checkpoint", "write the shipped model for the WebUI", EXPORT_HELP))
     return parser
 
@@ -229,6 +239,14 @@ def _demo(parser: Parser) -> None:
 def _export(parser: Parser) -> None:
     parser.add_argument("folder", metavar="DIR", help="where to write; made if it is not there")
     _output_flags(parser, None, "")
+
+
+def _studio(parser: Parser) -> None:
+    _model_flags(parser)
+    group = parser.add_argument_group("the page")
+    group.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="who is listened to (default: 127.0.0.1)")
+    group.add_argument("--port", type=int, default=7870, metavar="N", help="port (default: 7870)")
+    _output_flags(parser, "out/studio", "folder of the pictures (default: out/studio)")
 
 
 def _picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:

@@ -1,0 +1,117 @@
+"""The studio's page in a browser: draw, watch, stop, and bring a picture's settings back."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.ui.conftest import ROOT
+from tiled_diffusion.standalone.metadata import read_png
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """Its address and the folder of its pictures."""
+    out = tmp_path_factory.mktemp("studio")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    words = [sys.executable, "-m", "tiled_diffusion", "studio", "--port", str(port), "--out", str(out), "--device", "cpu"]
+    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(words, cwd=ROOT, env=environment)
+    try:
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            assert process.poll() is None, "the studio ended"
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2).read()
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.5)
+            else:
+                break
+        yield f"http://127.0.0.1:{port}/", out
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def page(browser, studio):
+    context = browser.new_context(viewport={"width": 1400, "height": 1300})
+    tab = context.new_page()
+    tab.goto(studio[0])
+    tab.wait_for_selector("#td_studio_status:not(:empty)", timeout=60000)
+    yield tab
+    context.close()
+
+
+def fill(page, name, value):
+    box = page.locator(f"#studio_{name} textarea, #studio_{name} input").first
+    box.fill(str(value))
+    box.press("Tab")
+
+
+def wait_for(page, text, seconds=120):
+    page.wait_for_function(
+        "(text) => document.querySelector('#studio_progress')?.textContent.includes(text)", arg=text, timeout=seconds * 1000
+    )  # fmt: skip
+
+
+def made(out):
+    return sorted(out.glob("*.png"))
+
+
+def test_draw_regions_generate_and_bring_back(page, studio):
+    out = studio[1]
+    before = len(made(out))
+    for name, value in (("prompt", "a wide view of hills"), ("width", 256), ("height", 128), ("seed", 5), ("steps", 3)):
+        fill(page, name, value)
+    page.locator("#td_studio_regions_accordion button").first.click()
+    surface = page.locator(".td-editor[data-tab=studio] .td-surface")
+    surface.wait_for(state="visible")
+    page.wait_for_timeout(800)
+    surface.scroll_into_view_if_needed()
+    r = surface.bounding_box()
+    page.mouse.move(r["x"] + 0.1 * r["width"], r["y"] + 0.1 * r["height"])
+    page.mouse.down()
+    page.mouse.move(r["x"] + 0.3 * r["width"], r["y"] + 0.5 * r["height"])
+    page.mouse.move(r["x"] + 0.5 * r["width"], r["y"] + 0.9 * r["height"])
+    page.mouse.up()
+    page.keyboard.type("a red house")
+    page.wait_for_timeout(500)
+    page.locator("#studio_generate").click()
+    wait_for(page, "Done")
+    assert len(made(out)) == before + 1
+    request = read_png(made(out)[-1])
+    assert (request.prompt, request.width, request.height, request.seed) == ("a wide view of hills", 256, 128, 5)
+    assert [region.prompt for region in request.tiling.regions] == ["a red house"]
+    fill(page, "prompt", "something else")
+    fill(page, "seed", 77)
+    page.locator("#studio_drop input[type=file]").set_input_files(str(made(out)[-1]))
+    wait_for(page, "Settings of", 30)
+    assert page.locator("#studio_prompt textarea").input_value() == "a wide view of hills"
+    assert page.locator("#studio_seed input").first.input_value() == "5"
+
+
+def test_cancel(page, studio):
+    out = studio[1]
+    before = len(made(out))
+    for name, value in (("prompt", "hills"), ("width", 1024), ("height", 256), ("steps", 150)):
+        fill(page, name, value)
+    page.locator("#studio_generate").click()
+    wait_for(page, "Step", 60)
+    page.locator("#studio_cancel").click()
+    wait_for(page, "Cancelled", 60)
+    assert len(made(out)) == before
+
+
+def test_a_wrong_size_is_told(page, studio):
+    fill(page, "prompt", "hills")
+    fill(page, "width", 100)
+    page.locator("#studio_generate").click()
+    wait_for(page, "width: got 100", 30)

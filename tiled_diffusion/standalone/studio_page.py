@@ -1,0 +1,147 @@
+"""The studio's page: prompts, sizes, the panel with its region editor, a preview, and the pictures made so far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.presets import Presets
+from tiled_diffusion.ui.job import PanelJob, merge, region_document, to_controls
+from tiled_diffusion.ui.page import add_scripts
+from tiled_diffusion.ui.panel import Panel, PanelHost, build_panel
+from tiled_diffusion.ui.routes import add_routes
+
+from .metadata import read_png
+from .request import SAMPLERS, Request
+from .studio import Cancelled, Studio
+
+MOST_UPLOAD = "20mb"
+FIELDS = ("prompt", "negative_prompt", "width", "height", "steps", "cfg_scale", "sampler", "seed", "batch_size")
+
+
+@contextmanager
+def _accordion(label: str, elem_id: str) -> Iterator[Any]:
+    """The panel is always on here: without regions and large sizes it draws in one piece."""
+    with gr.Accordion(label, open=True):
+        yield gr.State(True)
+        gr.HTML(f'<span id="{elem_id}"></span>')
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """The page."""
+    with gr.Blocks(title="Tiled Diffusion studio") as page, gr.Row():
+        with gr.Column(scale=3):
+            fields = _fields(studio)
+            panel = build_panel("studio", PanelHost(_accordion))
+        with gr.Column(scale=2):
+            with gr.Row():
+                go = gr.Button("Generate", variant="primary", elem_id="studio_generate")
+                stop = gr.Button("Cancel", elem_id="studio_cancel")
+            told = gr.Markdown("", elem_id="studio_progress")
+            preview = gr.Image(label="Preview", interactive=False, elem_id="studio_preview")
+            history = gr.Gallery(_history(studio), label="Pictures", columns=3, elem_id="studio_gallery")
+            dropped = gr.File(label="Drop a PNG to bring its settings back", file_types=[".png"], elem_id="studio_drop")
+        inputs = [*fields.values(), panel.json_box, *panel.controls.values()]
+        go.click(_making(studio, panel), inputs, [told, preview, history], concurrency_limit=1)
+        stop.click(studio.cancel, None, None, queue=False)
+        dropped.upload(_restoring(panel), dropped, [*fields.values(), panel.json_box, *panel.controls.values(), told])
+    return page
+
+
+def _fields(studio: Studio) -> dict[str, Any]:
+    """Components of the request's own fields."""
+    unit, native = studio.model.unit_px, studio.model.size.native * 8
+    out: dict[str, Any] = {
+        "prompt": gr.Textbox(label="Prompt", lines=3, elem_id="studio_prompt"),
+        "negative_prompt": gr.Textbox(label="Negative prompt", lines=2, elem_id="studio_negative_prompt"),
+    }
+    with gr.Row():
+        out["width"] = gr.Number(native * 4, label="Width", precision=0, step=unit, elem_id="studio_width")
+        out["height"] = gr.Number(native, label="Height", precision=0, step=unit, elem_id="studio_height")
+        out["steps"] = gr.Slider(1, 150, 25, step=1, label="Steps", elem_id="studio_steps")
+        out["cfg_scale"] = gr.Slider(1, 30, 5, step=0.5, label="CFG scale", elem_id="studio_cfg_scale")
+    with gr.Row():
+        out["sampler"] = gr.Dropdown(list(SAMPLERS), value="Euler a", label="Sampler", elem_id="studio_sampler")
+        out["seed"] = gr.Number(0, label="Seed", precision=0, elem_id="studio_seed")
+        out["batch_size"] = gr.Slider(1, 16, 1, step=1, label="Pictures", elem_id="studio_batch_size")
+    return out
+
+
+def _request(panel: Panel, values: tuple[Any, ...]) -> Request:
+    """The request that the page's components ask for."""
+    own, (text, *controls) = values[: len(FIELDS)], values[len(FIELDS) :]
+    job = merge(text, dict(zip(panel.controls, controls, strict=True)))
+    plain = dict(zip(FIELDS, own, strict=True))
+    for name in ("width", "height", "steps", "seed", "batch_size"):
+        if plain[name] is None or plain[name] != int(plain[name]):
+            raise TiledError(f"{name}: got {plain[name]!r}, allowed is a whole number")
+        plain[name] = int(plain[name])
+    return Request(**plain, tiling=job.tiling)
+
+
+def _making(studio: Studio, panel: Panel) -> Any:
+    def make(*values: Any) -> Iterator[tuple[Any, Any, Any]]:
+        try:
+            for update in studio.make(_request(panel, values)):
+                shown = update.preview if update.preview is not None else gr.skip()
+                if update.files:
+                    shown = str(update.files[0])
+                yield update.text, shown, _history(studio) if update.files else gr.skip()
+        except Cancelled:
+            yield "Cancelled", gr.skip(), gr.skip()
+        except TiledError as e:
+            yield f"**{e}**", gr.skip(), gr.skip()
+
+    return make
+
+
+def _restoring(panel: Panel) -> Any:
+    def restore(path: str | None) -> list[Any]:
+        count = len(FIELDS) + 1 + len(panel.controls)
+        if not path:
+            return [gr.skip()] * (count + 1)
+        try:
+            request = read_png(path)
+        except TiledError as e:
+            return [*[gr.skip()] * count, f"**{e}**"]
+        job = PanelJob(request.tiling)
+        controls = to_controls(job)
+        text = json.dumps(region_document(job), ensure_ascii=False)
+        own = [getattr(request, name) for name in FIELDS]
+        return [*own, text, *(controls[name] for name in panel.controls), f"Settings of {Path(path).name}"]
+
+    return restore
+
+
+def _history(studio: Studio) -> list[str]:
+    return [str(path) for path in studio.history()]
+
+
+def application(studio: Studio, presets: Path) -> FastAPI:
+    """The studio as a web application.
+
+    Raises:
+        TiledError: the page's scripts are not there.
+    """
+    app = FastAPI()
+    add_scripts(app)
+    add_routes(app, Presets(presets), lambda: studio.model.size)
+    studio.folder.mkdir(parents=True, exist_ok=True)
+    page = build(studio)
+    gr.mount_gradio_app(
+        app, page, path="/", allowed_paths=[str(studio.folder.resolve())], max_file_size=MOST_UPLOAD, show_error=True
+    )
+    return app
+
+
+def serve(studio: Studio, host: str, port: int) -> None:
+    """Serves the studio until it is stopped."""
+    uvicorn.run(application(studio, studio.folder / "presets"), host=host, port=port, log_level="warning")
