@@ -43,9 +43,10 @@ class Description:
         """One line for the panel."""
         if self.tiles == 1:
             return "1 tile: the picture is drawn in one piece, as without tiling"
+        batches = "1 batch" if self.batches == 1 else f"{self.batches} batches"
         return (
-            f"{self.tiles} tiles of {self.tile[0]} x {self.tile[1]} px in {self.batches} batches, {self.rows} rows a "
-            f"step: {self.work_ratio:.2f} times the untiled work"
+            f"{self.tiles} tiles of {self.tile[0]} x {self.tile[1]} px in {batches}, {self.rows} rows a step: "
+            f"{self.work_ratio:.2f} times the untiled work"
         )
 
     def to_dict(self) -> dict[str, Any]:
