@@ -14,6 +14,8 @@ from .tiling_cases import field
 
 PICTURES = "WEBUI_SUITE_PICTURES"
 """Names a folder for screenshots, if they are wanted."""
+HOSTS_OWN = "reading 'props'"
+"""What the WebUI's page says after every picture, without any extension too."""
 
 
 @contextmanager
@@ -34,7 +36,8 @@ def page_of(w: Webui, theme: str = "light"):
         page.wait_for_selector("#td_txt2img_status:not(:empty)", state="attached", timeout=60000)
         yield page
         chromium.close()
-        assert not errors, errors
+        serious = [e for e in errors if HOSTS_OWN not in e]
+        assert not serious, serious
 
 
 def opened(page, tab: str) -> None:
