@@ -134,7 +134,7 @@ def _(w: Webui) -> str | None:
     return None
 
 
-@case("panel: Reload UI leaves one panel, its routes and its axes")
+@case("panel: Reload UI leaves one panel, its routes and its axes", ("--no-prompt-history",))
 def _(w: Webui) -> str | None:
     with page_of(w) as page:
         page.locator("#tabs button", has_text="Settings").first.click()
