@@ -12,6 +12,7 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.methods import METHODS
 from tiled_diffusion.settings import Settings
 
+from .control_settings import FORM, PREPROCESSORS, SHIPPED, Control, control_from_text
 from .request import SAMPLERS, Request
 
 PROGRAM = "python -m tiled_diffusion"
@@ -51,6 +52,14 @@ class Flag:
     def dest(self) -> str:
         """Name in the parsed arguments."""
         return self.option.lstrip("-").replace("-", "_")
+
+
+def control(text: str) -> Control:
+    """A ControlNet from its text; argparse shows the error."""
+    try:
+        return control_from_text(text)
+    except TiledError as e:
+        raise argparse.ArgumentTypeError(str(e)) from e
 
 
 def pixels(text: str) -> int:
@@ -200,6 +209,7 @@ def _generate(parser: Parser) -> None:
     parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
     _picture_flags(parser)
     _scale_flag(parser)
+    _control_flags(parser)
     _tiling_flags(parser)
     _model_flags(parser)
     _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
@@ -216,6 +226,7 @@ def _upscale(parser: Parser) -> None:
         "spandrel can read (default: lanczos)",
     )  # fmt: skip
     _picture_flags(parser, without=("--width", "--height", "--init-image"))
+    _control_flags(parser)
     _tiling_flags(parser)
     _model_flags(parser)
     _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
@@ -225,6 +236,7 @@ def _inspect(parser: Parser) -> None:
     parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
     _picture_flags(parser)
     _scale_flag(parser)
+    _control_flags(parser)
     _tiling_flags(parser)
     _model_flags(parser)
     _output_flags(parser, "out/plan.png", "where to draw the tiles (default: out/plan.png)")
@@ -258,6 +270,21 @@ def _picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:
         group.add_argument(
             "--size", type=width_by_height, metavar="WxH", help="width and height at once, e.g. 1536x192 (image pixels)"
         )
+
+
+def _control_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("ControlNet")
+    group.add_argument(
+        "--control", type=control, action="append", metavar=FORM,
+        help=f"draw along a hint; MODEL is a ControlNet of diffusers (a folder or .safetensors file), or {SHIPPED} for "
+        "the small one that ships; weight 0 to 10 (default: 1), start and end in fractions of the steps (default: 0 "
+        "and 1); may be given several times",
+    )  # fmt: skip
+    group.add_argument(
+        "--preprocess", choices=PREPROCESSORS, action="append", metavar="|".join(PREPROCESSORS),
+        help="what is done to hints: canny finds the edges of a photo, invert is for dark lines on a light ground; "
+        "once for all, or once for each --control (default: none)",
+    )  # fmt: skip
 
 
 def _scale_flag(parser: Parser) -> None:

@@ -14,6 +14,8 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings import Region, Settings, parse_json
 
 from .cli_parser import PROGRAM, REQUEST_FLAGS, TILING_FLAGS, UsageError
+from .control_hints import open_hint
+from .control_settings import Control
 from .grid_file import is_grid, request_from_grid
 from .metadata import read_png
 from .model import Model
@@ -83,7 +85,22 @@ def _given_fields(args: argparse.Namespace) -> dict[str, Any]:
         if given.keys() & {"width", "height"}:
             raise UsageError("--size: give either --size or --width and --height, not both")
         given["width"], given["height"] = args.size
-    return given
+    controls = _given_controls(args.control or [], args.preprocess or [])
+    return {**given, "controls": controls} if controls else given
+
+
+def _given_controls(controls: Sequence[Control], preprocess: Sequence[str]) -> tuple[Control, ...]:
+    """Controls with what is done to their hints: once for all, or once for each."""
+    if len(preprocess) not in {0, 1, len(controls)} or (preprocess and not controls):
+        raise UsageError(
+            f"--preprocess: given {len(preprocess)} times for {len(controls)} --control: once, or for each"
+        )
+    kinds = list(preprocess or ["none"])
+    kinds = kinds if len(kinds) == len(controls) else kinds * len(controls)
+    found = tuple(dataclasses.replace(c, preprocess=kind) for c, kind in zip(controls, kinds, strict=True))
+    for c in found:
+        open_hint(c.image).close()
+    return found
 
 
 def _given_tiling(args: argparse.Namespace) -> dict[str, Any]:
@@ -105,7 +122,7 @@ def _base(what: str | None, given: dict[str, Any], tiling: dict[str, Any]) -> Re
         return _canvas_file(existing(what))
     if what is not None and kind == ".png":
         open_picture(what).close()
-        return _with_start_picture_beside(read_png(Path(what)), Path(what))
+        return _with_pictures_beside(read_png(Path(what)), Path(what))
     if what is not None:
         if "prompt" in given:
             raise UsageError("--prompt: the prompt is given twice, with and without --prompt")
@@ -126,14 +143,17 @@ def _canvas_file(path: Path) -> Request:
         request = request_from_grid(data) if is_grid(data) else request_from_dict(data)
     except TiledError as e:
         raise TiledError(f"{path}: {e}") from e
-    return _with_start_picture_beside(request, path)
+    return _with_pictures_beside(request, path)
 
 
-def _with_start_picture_beside(request: Request, file: Path) -> Request:
-    """A start picture that lies beside the file that names it is found from every folder."""
-    if request.init_image is None or not (file.parent / request.init_image).is_file():
-        return request
-    return dataclasses.replace(request, init_image=str(file.parent / request.init_image))
+def _with_pictures_beside(request: Request, file: Path) -> Request:
+    """Start pictures and hints that lie beside the file that names them are found from every folder."""
+
+    def beside(name: str) -> str:
+        return str(file.parent / name) if (file.parent / name).is_file() else name
+
+    controls = tuple(dataclasses.replace(c, image=beside(c.image)) for c in request.controls)
+    return dataclasses.replace(request, controls=controls, init_image=request.init_image and beside(request.init_image))
 
 
 def _merged(base: Request | None, given: dict[str, Any], tiling: dict[str, Any]) -> Request:
@@ -192,6 +212,8 @@ def command_line(request: Request, out: str) -> list[str]:
         words += ["--tile", f"{tiling.tile_width_lp * 8}x{tiling.tile_height_lp * 8}"]
     if tiling.overlap_lp is not None:
         words += ["--overlap", str(tiling.overlap_lp * 8)]
+    for c in request.controls:
+        words += ["--control", c.to_text(), "--preprocess", c.preprocess]
     words += [f"--{name.replace('_', '-')}" for name in ("wrap_x", "wrap_y") if getattr(tiling, name)]
     return [*words, "--out", out]
 

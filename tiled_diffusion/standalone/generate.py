@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from tiled_diffusion.plan import Job, Plan, Planner
 from tiled_diffusion.settings import Settings
 from tiled_vae import TiledVaeSettings
 
+from .control import Call, ControlNets, load_controls
 from .model import Model
 from .progress import Progress
 from .prompts import Conditioning, Encoder
@@ -34,6 +35,7 @@ def generate(
     request: Request,
     *,
     init_image: Image.Image | None = None,
+    controls: ControlNets | None = None,
     progress: Progress | None = None,
     vae_settings: TiledVaeSettings | None = None,
 ) -> list[Image.Image]:
@@ -44,6 +46,7 @@ def generate(
         request: what to make.
         init_image: the picture to start from; None opens request.init_image, if that is set. Any size: it is resized
             to the canvas.
+        controls: loaded ControlNets with their hints; None loads request.controls.
         progress: is told of steps and tiles.
         vae_settings: how the VAE is tiled; by default as memory asks for.
 
@@ -51,11 +54,14 @@ def generate(
         request.batch_size pictures.
 
     Raises:
-        TiledError: the model cannot make this size, the start picture cannot be read, or the numbers broke (NaN).
+        TiledError: the model cannot make this size, the start picture or a ControlNet cannot be read, or the numbers
+            broke (NaN).
     """
     if init_image is None and request.init_image is not None:
         init_image = open_image(request.init_image)
-    latents = sample_latents(model, request, init_image=init_image, progress=progress, vae_settings=vae_settings)
+    latents = sample_latents(
+        model, request, init_image=init_image, controls=controls, progress=progress, vae_settings=vae_settings
+    )
     return to_images(decode(model, latents, request.tiling, vae_settings))
 
 
@@ -87,13 +93,14 @@ def sample_latents(
     request: Request,
     *,
     init_image: Image.Image | None = None,
+    controls: ControlNets | None = None,
     progress: Progress | None = None,
     vae_settings: TiledVaeSettings | None = None,
 ) -> Tensor:
     """The finished latents [B, 4, H / 8, W / 8] in float32, before the VAE. See `generate`."""
     noise = start_noise(model, request)
     clean = None if init_image is None else encode(model, fitted(init_image, request), request.tiling, vae_settings)
-    return denoise(model, request, noise, clean, progress or Progress())
+    return denoise(model, request, noise, clean, progress or Progress(), controls)
 
 
 def start_noise(model: Model, request: Request) -> Tensor:
@@ -105,7 +112,14 @@ def start_noise(model: Model, request: Request) -> Tensor:
 
 
 @torch.no_grad()
-def denoise(model: Model, request: Request, noise: Tensor, clean: Tensor | None, progress: Progress) -> Tensor:
+def denoise(
+    model: Model,
+    request: Request,
+    noise: Tensor,
+    clean: Tensor | None,
+    progress: Progress,
+    controls: ControlNets | None = None,
+) -> Tensor:
     """The sampler's loop: one scheduler on the whole canvas, each prediction fused from tiles.
 
     Args:
@@ -114,6 +128,7 @@ def denoise(model: Model, request: Request, noise: Tensor, clean: Tensor | None,
         noise: [B, 4, H, W] standard normal.
         clean: [1, 4, H, W], the start picture's latent, or None to start from noise alone.
         progress: is told of steps and tiles.
+        controls: loaded ControlNets; None loads request.controls.
 
     Returns:
         [B, 4, H, W] float32.
@@ -122,7 +137,7 @@ def denoise(model: Model, request: Request, noise: Tensor, clean: Tensor | None,
     scheduler = make_scheduler(request.sampler, model.scheduler_config)
     set_steps(scheduler, request.steps, model.device)
     timesteps, latents = _start(scheduler, request, noise, clean)
-    denoiser = Denoiser.of(model, request)
+    denoiser = Denoiser.of(model, request, controls)
     generators = [keyed_generator(request.seed + k, "sampler") for k in range(request.batch_size)]
     options = step_options(scheduler, generators)
     batching = Batching(request.tiling.first_batch, progress.tiles)
@@ -133,7 +148,7 @@ def denoise(model: Model, request: Request, noise: Tensor, clean: Tensor | None,
             latents, done = latents.float(), call / len(timesteps)
             seen = scheduler.scale_model_input(latents, t)
             prepare = _prepare(bootstrap, scheduler, t, call, done)
-            prediction = denoiser.predict(seen, t, planner.plan(call, done), batching, prepare)
+            prediction = denoiser.predict(seen, t, planner.plan(call, done), batching, prepare, done)
             stepped = scheduler.step(prediction, t, latents, **options)
             latents = stepped.prev_sample
             if not torch.isfinite(latents).all():
@@ -200,19 +215,22 @@ class Denoiser:
         request: size and tiling.
         guidances: by a job's prompt number: 0 the main one, k the k-th region's.
         encoded: conditioning of every text in them.
+        controls: ControlNets with their hints.
     """
 
     model: Model
     request: Request
     guidances: tuple[Guidance, ...]
     encoded: dict[str, Conditioning]
+    controls: ControlNets = field(default_factory=ControlNets)
 
     @classmethod
-    def of(cls, model: Model, request: Request) -> Denoiser:
-        """Encodes all prompts of a request, once."""
+    def of(cls, model: Model, request: Request, controls: ControlNets | None = None) -> Denoiser:
+        """Loads the ControlNets of a request, unless they are given, and encodes all its prompts, once."""
+        controls = load_controls(model, request) if controls is None else controls
         found = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)
         texts = list(dict.fromkeys(t for g in found for t in (*(p.text for p in g.parts), g.negative)))
-        return cls(model, request, found, dict(zip(texts, Encoder(model).encode(texts), strict=True)))
+        return cls(model, request, found, dict(zip(texts, Encoder(model).encode(texts), strict=True)), controls)
 
     def predict(
         self,
@@ -221,15 +239,16 @@ class Denoiser:
         plan: Plan,
         batching: Batching,
         prepare: Prepare = lambda crops, jobs: crops,  # noqa: ARG005
+        done: float = 0.0,
     ) -> Tensor:
-        """The canvas's prediction [B, 4, H, W] (eps or v, as the model was trained) at time t."""
-        return fuse(x, plan, lambda crops, jobs: self._evaluate(prepare(crops, jobs), t, jobs), batching)
+        """The canvas's prediction [B, 4, H, W] (eps or v) at time t, when a fraction of the sampling is `done`."""
+        return fuse(x, plan, lambda crops, jobs: self._evaluate(prepare(crops, jobs), t, jobs, done), batching)
 
-    def _evaluate(self, crops: Tensor, t: Tensor, jobs: Sequence[Job]) -> Tensor:
+    def _evaluate(self, crops: Tensor, t: Tensor, jobs: Sequence[Job], done: float) -> Tensor:
         """Guided predictions; rows go to the U-Net negatives first, then first parts, then second ones, ..."""
         views = torch.split(crops, crops.shape[0] // len(jobs))
         rows = self._rows(jobs)
-        predictions = self._unet([(views[k], jobs[k], text) for k, text, _ in rows], t)
+        predictions = self._unet([(views[k], jobs[k], text) for k, text, _ in rows], t, done)
         out = []
         for k, job in enumerate(jobs):
             own = [(p, weight) for p, (owner, _, weight) in zip(predictions, rows, strict=True) if owner == k]
@@ -244,17 +263,24 @@ class Denoiser:
             rows += [(k, g.parts[i].text, g.parts[i].weight) for k, g in enumerate(found) if i < len(g.parts)]
         return rows
 
-    def _unet(self, rows: Sequence[tuple[Tensor, Job, str]], t: Tensor) -> Sequence[Tensor]:
+    def _unet(self, rows: Sequence[tuple[Tensor, Job, str]], t: Tensor, done: float) -> Sequence[Tensor]:
         """Predictions of views [B, C, h, w], each with one text."""
         dtype, images = self.model.dtype, rows[0][0].shape[0]
         conditionings = [self.encoded[text] for _, _, text in rows for _ in range(images)]
         text = torch.stack([c.text for c in conditionings]).to(dtype)
-        added = self._added(conditionings, [job for _, job, _ in rows for _ in range(images)])
+        jobs = [job for _, job, _ in rows for _ in range(images)]
+        added = self._added(conditionings, jobs)
         crops = torch.cat([view for view, _, _ in rows]).to(dtype)
-        out: Tensor = self.model.unet(crops, t, encoder_hidden_states=text, added_cond_kwargs=added, return_dict=False)[
-            0
-        ].float()
+        on = [self._controlled(job) for job in jobs]
+        more = self.controls.residuals(Call(crops, t, text, added, [job.box for job in jobs], on, done))
+        out = self.model.unet(
+            crops, t, encoder_hidden_states=text, added_cond_kwargs=added, return_dict=False, **more
+        )[0].float()  # fmt: skip
         return torch.split(out, images)
+
+    def _controlled(self, job: Job) -> bool:
+        """Whether ControlNets act on a job: its region may switch them off."""
+        return not job.prompt or self.request.tiling.regions[job.prompt - 1].controlnet
 
     def _added(self, rows: Sequence[Conditioning], jobs: Sequence[Job]) -> dict[str, Tensor] | None:
         """SDXL's pooled text and size conditioning: original size, crop corner, target size, each (height, width)."""

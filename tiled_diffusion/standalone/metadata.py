@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
@@ -12,6 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.methods import METHODS
 
+from .control_settings import Control
 from .model import Model
 from .request import Request, request_from_json
 
@@ -29,12 +30,24 @@ def parameters_text(request: Request, model_name: str) -> str:
         "Size": f"{request.width}x{request.height}",
         "Model": _quoted(model_name),
         **({"Denoising strength": f"{request.denoising_strength:g}"} if request.init_image else {}),
+        **{f"ControlNet {i}": _quoted(_control_text(c)) for i, c in enumerate(request.controls)},
         "Tiled Diffusion": json.dumps(settings, ensure_ascii=False),
     }
     lines = [request.prompt]
     if request.negative_prompt:
         lines.append(f"Negative prompt: {request.negative_prompt}")
     return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in values.items())])
+
+
+def _control_text(control: Control) -> str:
+    values = {
+        "Module": control.preprocess,
+        "Model": PurePath(control.model).stem,
+        "Weight": f"{control.weight:g}",
+        "Guidance Start": f"{control.start:g}",
+        "Guidance End": f"{control.end:g}",
+    }
+    return ", ".join(f"{name}: {value}" for name, value in values.items())
 
 
 def _quoted(text: str) -> str:

@@ -19,6 +19,8 @@ from tiled_diffusion.settings import (
     settings_from_dict,
 )
 
+from .control_settings import MAX_CONTROLS, Control, controls_from_json
+
 SAMPLERS: tuple[str, ...] = (
     "Euler", "Euler a", "Heun", "LMS", "DDIM", "PNDM", "DPM++ 2M", "DPM++ 2M Karras", "DPM++ 2M SDE", "UniPC", "LCM",
 )  # fmt: skip
@@ -38,6 +40,7 @@ class Request:
         batch_size: pictures made side by side, 1 to 64.
         init_image: path of the picture to start from, or None.
         denoising_strength: 0 to 1, how much of the start picture is drawn anew.
+        controls: ControlNets that guide the picture, at most 16.
         tiling: how the canvas is tiled, its rings and regions.
     """
 
@@ -52,6 +55,7 @@ class Request:
     batch_size: int = 1
     init_image: str | None = None
     denoising_strength: float = 0.5
+    controls: tuple[Control, ...] = ()
     tiling: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:
@@ -69,6 +73,8 @@ class Request:
         if self.init_image is not None:
             check_text("init_image", self.init_image)
         check_number("denoising_strength", self.denoising_strength, 0, 1)
+        if len(self.controls) > MAX_CONTROLS:
+            raise SettingsError(f"controls: got {len(self.controls)}, allowed is at most {MAX_CONTROLS}")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""
@@ -77,7 +83,8 @@ class Request:
 
 def request_from_dict(data: object) -> Request:
     """Reads the JSON form; raises SettingsError that names the field."""
-    return read_fields(Request, data, "canvas", {"tiling": lambda v: settings_from_dict(v, "canvas.tiling")})
+    readers = {"controls": controls_from_json, "tiling": lambda v: settings_from_dict(v, "canvas.tiling")}
+    return read_fields(Request, data, "canvas", readers)
 
 
 def request_from_json(text: str) -> Request:

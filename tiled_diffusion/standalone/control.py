@@ -1,0 +1,205 @@
+"""ControlNets of a run: loaded from this machine, and evaluated on the rows of a U-Net call, each with its own crop."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from tiled_diffusion.control import acts_at, hint_crops
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.geometry import Box, Extent
+
+from .control_hints import hint_of, open_hint
+from .control_settings import SHIPPED, Control
+from .model import Model
+from .request import Request
+
+MUST_MATCH = ("block_out_channels", "layers_per_block", "cross_attention_dim", "addition_embed_type")
+"""Fields of the configurations that a ControlNet shares with the U-Net that it is made for."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the rows of one U-Net call are.
+
+    Attributes:
+        crops: [n, 4, h, w], as the U-Net sees them.
+        t: the time.
+        text: [n, tokens, width].
+        added: SDXL's further conditioning, each [n, ...], or None.
+        boxes: of each row.
+        controlled: whether ControlNets act on it.
+        progress: fraction of the sampling that is done.
+    """
+
+    crops: Tensor
+    t: Tensor
+    text: Tensor
+    added: dict[str, Tensor] | None
+    boxes: Sequence[Box]
+    controlled: Sequence[bool]
+    progress: float
+
+    def only(self, rows: Sequence[int]) -> Call:
+        """Some of its rows; itself where these are all."""
+        if len(rows) == len(self.boxes):
+            return self
+        return replace(
+            self,
+            crops=self.crops[rows],
+            text=self.text[rows],
+            added=self.added and {name: value[rows] for name, value in self.added.items()},
+            boxes=[self.boxes[i] for i in rows],
+            controlled=[True] * len(rows),
+        )
+
+
+@dataclass(frozen=True)
+class ControlNet:
+    """A loaded ControlNet with its hint.
+
+    Attributes:
+        net: diffusers' ControlNetModel.
+        hint: [1, 3, 8 H, 8 W] in 0..1 on the whole canvas.
+        weight, start, end: see Control.
+    """
+
+    net: Any
+    hint: Tensor
+    weight: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+
+    def residuals(self, call: Call) -> list[Tensor]:
+        """What is added within the U-Net, the middle block's last; all rows of the call are controlled."""
+        seen = hint_crops(self.hint, call.boxes, [0] * len(call.boxes)).to(call.crops)
+        down, middle = self.net(
+            call.crops, call.t, call.text, seen, self.weight, added_cond_kwargs=call.added, return_dict=False
+        )
+        return [*down, middle]
+
+
+@dataclass(frozen=True)
+class ControlNets:
+    """All ControlNets of a run."""
+
+    nets: tuple[ControlNet, ...] = ()
+
+    def residuals(self, call: Call) -> dict[str, Any]:
+        """Arguments for the U-Net; none where no ControlNet acts on any row."""
+        acting = [net for net in self.nets if acts_at(net.start, net.end, call.progress)]
+        rows = [i for i, on in enumerate(call.controlled) if on]
+        if not acting or not rows:
+            return {}
+        seen = call.only(rows)
+        found = [net.residuals(seen) for net in acting]
+        sums = [_spread(sum(parts[1:], parts[0]), rows, len(call.boxes)) for parts in zip(*found, strict=True)]
+        return {"down_block_additional_residuals": sums[:-1], "mid_block_additional_residual": sums[-1]}
+
+
+def _spread(x: Tensor, rows: Sequence[int], count: int) -> Tensor:
+    """`count` rows: those of x in their places, and zeros."""
+    if len(rows) == count:
+        return x
+    out = x.new_zeros((count, *x.shape[1:]))
+    out[rows] = x
+    return out
+
+
+def load_controls(model: Model, request: Request) -> ControlNets:
+    """The ControlNets of a request.
+
+    Raises:
+        TiledError: says which one's model or hint cannot be used, and why.
+    """
+    canvas = Extent(request.height // 8, request.width // 8)
+    nets = []
+    for number, control in enumerate(request.controls, start=1):
+        try:
+            hint = hint_of(open_hint(control.image), canvas, control.preprocess)
+            net = load_controlnet(control.model, model)
+        except TiledError as e:
+            raise TiledError(f"control {number}: {e}") from e
+        nets.append(with_hint(net, hint, control))
+    return ControlNets(tuple(nets))
+
+
+def with_hint(net: Any, hint: Tensor, control: Control) -> ControlNet:
+    """A loaded ControlNet as a Control asks for it."""
+    return ControlNet(net, hint, control.weight, control.start, control.end)
+
+
+def controlnet_folder() -> Path:
+    """The folder of the ControlNet that ships with the project."""
+    return Path(__file__).parent / "controlnet"
+
+
+def load_controlnet(name: str | Path, model: Model) -> Any:
+    """The ControlNetModel of diffusers for a model; nothing is fetched from the network.
+
+    Args:
+        name: "edges" for the shipped one, or the path of a diffusers folder or a .safetensors file.
+        model: that it is to guide.
+
+    Raises:
+        TiledError: there is no such file, it is no ControlNet, or one for another kind of model.
+    """
+    source = controlnet_folder() if str(name) == SHIPPED else Path(name)
+    if not source.exists():
+        raise TiledError(f"model: there is no file or folder {source}; allowed is {SHIPPED}, or a path")
+    try:
+        net = _from_folder(source, model.dtype) if source.is_dir() else _from_file(source, model)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as e:
+        raise TiledError(f"model: {source} cannot be loaded as a ControlNet for {model.name} ({_brief(e)})") from e
+    _check_match(source, net, model)
+    return net.to(model.device).eval().requires_grad_(False)
+
+
+def _from_folder(folder: Path, dtype: torch.dtype) -> Any:
+    from diffusers import ControlNetModel
+
+    config = folder / "config.json"
+    if not config.is_file():
+        raise ValueError("it has no config.json")
+    kind = json.loads(config.read_text(encoding="utf-8")).get("_class_name")
+    if kind != "ControlNetModel":
+        raise ValueError(f"it holds a {kind}; supported is ControlNetModel")
+    return ControlNetModel.from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
+
+
+def _from_file(path: Path, model: Model) -> Any:
+    """A single file, in diffusers' or in CompVis layout, of the usual shape: that of the U-Net's first half."""
+    from diffusers import ControlNetModel
+
+    with tempfile.TemporaryDirectory() as config:
+        hollow = ControlNetModel.from_unet(model.unet, load_weights_from_unet=False)
+        hollow.save_config(config)
+        return ControlNetModel.from_single_file(
+            str(path), config=config, torch_dtype=model.dtype, local_files_only=True
+        )
+
+
+def _check_match(source: Path, net: Any, model: Model) -> None:
+    for name in MUST_MATCH:
+        own, wanted = (_plain(part.config.get(name)) for part in (net, model.unet))
+        if own != wanted:
+            raise TiledError(
+                f"model: {source} is a ControlNet for another kind of model than {model.name}: "
+                f"its {name} is {own}, the model's is {wanted}"
+            )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _brief(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

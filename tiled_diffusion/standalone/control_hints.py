@@ -1,0 +1,52 @@
+"""Hints for ControlNets: opens pictures, brings them to the canvas's size, and finds their edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from tiled_diffusion.control import fitted_hint
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.geometry import Extent
+
+CANNY = (60, 150)
+"""Weakest edges that are kept where they continue strong ones, and strong ones: differences of brightness."""
+
+
+def open_hint(path: str) -> Image.Image:
+    """Opens a hint; raises TiledError that names the file."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as e:
+        raise TiledError(f"image: {path} cannot be read as a picture ({e})") from e
+
+
+def hint_of(image: Image.Image, canvas: Extent, preprocess: str = "none") -> Tensor:
+    """The hint on the canvas: [1, 3, 8 H, 8 W] in 0..1.
+
+    Args:
+        image: any mode and size; transparent parts are black. It is resized once, before edges are looked for.
+        canvas: in latent pixels.
+        preprocess: see Control.
+    """
+    rgba = image.convert("RGBA")
+    flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "black" if preprocess != "invert" else "white"), rgba)
+    pixels = torch.from_numpy(np.array(flat.convert("RGB"), dtype=np.float32)).permute(2, 0, 1)[None] / 255
+    hint = fitted_hint(pixels, canvas).clamp(0, 1)
+    if preprocess == "canny":
+        return _edges(hint)
+    return 1 - hint if preprocess == "invert" else hint
+
+
+def _edges(pixels: Tensor) -> Tensor:
+    try:
+        import cv2
+    except ImportError as e:
+        raise TiledError("preprocess: canny needs the library OpenCV: pip install opencv-python-headless") from e
+    picture = (pixels[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    found = cv2.Canny(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), *CANNY)
+    return torch.from_numpy(found).float()[None, None].expand(1, 3, -1, -1) / 255
