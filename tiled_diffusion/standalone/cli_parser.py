@@ -12,7 +12,7 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.methods import METHODS
 from tiled_diffusion.settings import Settings
 
-from .control_settings import FORM, PREPROCESSORS, SHIPPED, Control, control_from_text
+from .control_settings import FORM, PREPROCESSORS, Control, control_from_text
 from .request import SAMPLERS, Request
 
 PROGRAM = "python -m tiled_diffusion"
@@ -276,9 +276,8 @@ def _control_flags(parser: Parser) -> None:
     group = parser.add_argument_group("ControlNet")
     group.add_argument(
         "--control", type=control, action="append", metavar=FORM,
-        help=f"draw along a hint; MODEL is a ControlNet of diffusers (a folder or .safetensors file), or {SHIPPED} for "
-        "the small one that ships; weight 0 to 10 (default: 1), start and end in fractions of the steps (default: 0 "
-        "and 1); may be given several times",
+        help="draw along a hint; MODEL is a ControlNet of diffusers (a folder or .safetensors file); weight 0 to 10 "
+        "(default: 1), start and end in fractions of the steps (default: 0 and 1); may be given several times",
     )  # fmt: skip
     group.add_argument(
         "--preprocess", choices=PREPROCESSORS, action="append", metavar="|".join(PREPROCESSORS),

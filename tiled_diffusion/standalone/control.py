@@ -18,7 +18,7 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.geometry import Box, Extent
 
 from .control_hints import hint_of, open_hint
-from .control_settings import SHIPPED, Control
+from .control_settings import Control
 from .model import Model
 from .request import Request
 
@@ -137,24 +137,19 @@ def with_hint(net: Any, hint: Tensor, control: Control) -> ControlNet:
     return ControlNet(net, hint, control.weight, control.start, control.end)
 
 
-def controlnet_folder() -> Path:
-    """The folder of the ControlNet that ships with the project."""
-    return Path(__file__).parent / "controlnet"
-
-
 def load_controlnet(name: str | Path, model: Model) -> Any:
     """The ControlNetModel of diffusers for a model; nothing is fetched from the network.
 
     Args:
-        name: "edges" for the shipped one, or the path of a diffusers folder or a .safetensors file.
+        name: path of a diffusers folder or a .safetensors file.
         model: that it is to guide.
 
     Raises:
         TiledError: there is no such file, it is no ControlNet, or one for another kind of model.
     """
-    source = controlnet_folder() if str(name) == SHIPPED else Path(name)
+    source = Path(name)
     if not source.exists():
-        raise TiledError(f"model: there is no file or folder {source}; allowed is {SHIPPED}, or a path")
+        raise TiledError(f"model: there is no file or folder {source}")
     try:
         net = _from_folder(source, model.dtype) if source.is_dir() else _from_file(source, model)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as e:

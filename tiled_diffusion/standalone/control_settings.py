@@ -9,8 +9,6 @@ from tiled_diffusion.settings import check_choice, check_number, check_text, rea
 
 PREPROCESSORS = ("none", "canny", "invert")
 FORM = "MODEL:IMAGE[:weight[:start[:end]]]"
-SHIPPED = "edges"
-"""The name of the small ControlNet that ships with the project."""
 MAX_CONTROLS = 16
 
 
@@ -19,7 +17,7 @@ class Control:
     """One ControlNet of a picture.
 
     Attributes:
-        model: "edges" for the shipped one, or the path of a diffusers folder or a .safetensors file.
+        model: path of a diffusers folder or a .safetensors file.
         image: path of the hint; any size, it is resized to the canvas.
         weight: 0 to 10, how strongly it guides.
         start, end: fractions of the sampling between which it guides.
