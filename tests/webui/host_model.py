@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import torch
-from modules import prompt_parser, script_callbacks, sd_samplers_common, shared
+from modules import extra_networks, prompt_parser, script_callbacks, sd_samplers_common, shared
 from torch import Tensor
 
-from tiled_diffusion.webui.script import TiledDiffusionScript, on_cfg_denoiser
+from tiled_diffusion.webui.sampling import on_cfg_denoiser
+from tiled_diffusion.webui.script import TiledDiffusionScript
 
 
 class Model(torch.nn.Module):
@@ -173,6 +175,7 @@ class Job:
     width: int = 320
     height: int = 160
     batch_size: int = 1
+    n_iter: int = 1
     steps: int = 4
     cfg_scale: float = 3.0
     sampler_name: str = "Euler"
@@ -182,13 +185,13 @@ class Job:
     args: tuple = ()
     comments: list = field(default_factory=list)
     extra_generation_params: dict = field(default_factory=dict)
+    rewrites: list = field(default_factory=list)
     fail_in_init: bool = False
     fail_at: int | None = None
 
     def __post_init__(self):
-        self.all_seeds = [self.seed + i for i in range(self.batch_size)]
-        self.prompts = [self.prompt] * self.batch_size
-        self.negative_prompts = [self.negative_prompt] * self.batch_size
+        count = self.batch_size * self.n_iter
+        self.all_seeds, self.iteration = [self.seed + i for i in range(count)], 0
         self.script = TiledDiffusionScript()
         self.script.control_names = ()
         self.scripts, self.script_args, self.sd_model = SimpleNamespace(alwayson_scripts=[]), (), None
@@ -196,6 +199,11 @@ class Job:
 
     def comment(self, text):
         self.comments.append(text)
+
+    def setup_prompts(self):
+        count, book = self.batch_size * self.n_iter, shared.prompt_styles
+        self.all_prompts = [book.apply_styles_to_prompt(self.prompt, self.styles)] * count
+        self.all_negative_prompts = [book.apply_negative_styles_to_prompt(self.negative_prompt, self.styles)] * count
 
     def setup_conds(self):
         model = shared.sd_model
@@ -212,7 +220,7 @@ class Job:
         noise = torch.stack(
             [
                 torch.randn(4, self.height // 8, self.width // 8, generator=torch.Generator().manual_seed(s))
-                for s in self.all_seeds
+                for s in self.seeds
             ]
         )
         self.script.process_before_every_sampling(self, *self.args, x=noise, noise=noise, c=self.c, uc=self.uc)
@@ -224,12 +232,30 @@ def run(p: Job) -> Tensor:
     if on_cfg_denoiser not in script_callbacks.registered.get("cfg_denoiser", []):
         script_callbacks.on_cfg_denoiser(on_cfg_denoiser)
     p.script.before_process(p, *p.args)
+    p.setup_prompts()
+    strip_comments(p)
+    for rewrite in p.rewrites:
+        rewrite(p)
     p.script.process(p, *p.args)
-    p.init(p.prompts, p.all_seeds, [])
+    p.init(p.all_prompts, p.all_seeds, [])
+    return torch.cat([_batch(p, n) for n in range(p.n_iter)])
+
+
+def _batch(p: Job, number: int) -> Tensor:
+    p.iteration, own = number, slice(number * p.batch_size, (number + 1) * p.batch_size)
+    p.prompts, p.negative_prompts, p.seeds = p.all_prompts[own], p.all_negative_prompts[own], p.all_seeds[own]
     p.script.before_process_batch(p, *p.args)
+    p.tagged = p.prompts
+    p.prompts = [extra_networks.parse_prompt(text)[0] for text in p.prompts]
     p.script.process_batch(p, *p.args)
     p.setup_conds()
     return p.sample()
+
+
+def strip_comments(p: Job) -> None:
+    """As the host does, among the scripts that rewrite prompts."""
+    for name in ("all_prompts", "all_negative_prompts"):
+        setattr(p, name, [re.sub("#[^\n]*(\n|$)", "\n", text) for text in getattr(p, name)])
 
 
 def job(settings=None, **more) -> Tensor:

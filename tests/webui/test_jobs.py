@@ -1,13 +1,17 @@
 """What a job leaves behind: nothing; and how wrong settings are told."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from modules import script_callbacks, sd_samplers_common, shared
+from PIL import Image
 
-from tests.webui.host_model import Job, copied, job, run
-from tiled_diffusion.webui.script import JobError
+from tests.webui.host_model import Job, Model, copied, job, run
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.webui import host
+from tiled_diffusion.webui.job import JobError
 
 TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
 REGION = {**TILES, "regions": [{"prompt": "a tree", "w": 0.5}]}
@@ -148,7 +152,7 @@ def test_an_edit_model_refuses_regions():
 def test_a_lora_in_a_region_is_loaded_for_the_picture_and_told():
     p = Job(args=(True, {**TILES, "regions": [{"prompt": "a tree <lora:leaves:0.5>", "w": 0.5}]}))
     run(p)
-    assert p.prompts[0].endswith("<lora:leaves:0.5>")
+    assert p.tagged[0].endswith("<lora:leaves:0.5>")
     assert "whole picture" in p.comments[0]
     assert "leaves" in p.comments[0]
 
@@ -157,6 +161,137 @@ def test_the_record_holds_the_settings():
     p = Job(args=(True, REGION))
     run(p)
     assert json.loads(p.extra_generation_params["Tiled Diffusion"]) == {"version": 1, **REGION}
+
+
+def test_networks_are_loaded_once():
+    found = [{"prompt": f"a <lora:{name}:0.5>", "w": 0.5} for name in ("leaves", "leaves", "main")]
+    p = Job(prompt="a house <lora:main:1>", args=(True, {**TILES, "regions": found}))
+    run(p)
+    assert p.tagged[0] == "a house <lora:main:1> <lora:leaves:0.5>"
+
+
+def broken(*args, **kwargs):
+    raise RuntimeError("no such thing")
+
+
+@pytest.mark.parametrize("at", ["randn_local", "get_learned_conditioning", "find_sampler_config"])
+def test_what_goes_wrong_before_the_sampling_stops_the_job(at, monkeypatch):
+    from modules import prompt_parser, rng, sd_samplers
+
+    before = job()
+    regions = {**TILES, "regions": [{"prompt": "a", "w": 0.5, "seed": 3}]}
+    with monkeypatch.context() as m:
+        p = Job(args=(True, regions))
+        if at == "get_learned_conditioning":
+            p.setup_conds = lambda: Job.setup_conds(p)
+            original, calls = prompt_parser.get_learned_conditioning, []
+
+            def second(*args, **kwargs):
+                calls.append(1)
+                return broken() if len(calls) > 2 else original(*args, **kwargs)
+
+            m.setattr(prompt_parser, at, second)
+        else:
+            m.setattr({"randn_local": rng, "find_sampler_config": sd_samplers}[at], at, broken)
+        with pytest.raises(RuntimeError, match="no such thing"):
+            run(p)
+    assert traces(p)["sampler"] == []
+    assert traces(p)["wrapper"] is False
+    assert torch.equal(job(), before)
+
+
+def test_a_text_encoder_that_fails_after_the_refiner_stops_the_job():
+    other = Model("two")
+    p = Job(args=(True, {"regions": [{"prompt": "a", "w": 0.5}]}))
+    p.refine_at, p.refiner = 2, other
+    main = other.encoded
+    other.encoded = lambda text: broken() if text == "a" else main(text)
+    with pytest.raises(RuntimeError, match="no such thing"):
+        run(p)
+    assert traces(p)["wrapper"] is False
+
+
+def test_a_wrong_job_is_refused_whatever_is_wrong():
+    p = Job(args=(True, {}))
+    p.script.is_img2img, p.init_images = True, [None]
+    with pytest.raises(AttributeError):
+        run(p)
+    p.args = ()
+    assert torch.equal(run(p), job())
+
+
+def test_latents_with_more_axes_are_refused():
+    from tiled_diffusion.ui.job import PanelJob
+    from tiled_diffusion.webui.job import Run
+    from tiled_diffusion.webui.region_texts import RegionTexts
+    from tiled_diffusion.webui.sampling import attach
+
+    video = torch.zeros(1, 16, 3, 8, 8)
+    with pytest.raises(TiledError, match="5 axes"):
+        attach(Job(), Run(PanelJob(), RegionTexts(PanelJob().tiling)), video, video)
+
+
+def picture(width=64, height=48):
+    return Image.new("RGB", (width, height))
+
+
+SIZES = [
+    ({"keep_size": False}, (320, 160), (64, 48)),
+    ({"keep_size": True}, (64, 48), (64, 48)),
+    ({"upscaler": "Lanczos", "upscale_factor": 3}, (192, 144), (192, 144)),
+    ({"upscaler": "Lanczos", "upscale_factor": 2, "keep_size": False}, (640, 320), (128, 96)),
+]
+
+
+@pytest.mark.parametrize(("settings", "canvas", "size"), SIZES)
+def test_an_enlarged_input_stays_right_when_the_job_is_run_again(settings, canvas, size, monkeypatch):
+    monkeypatch.setattr(shared, "sd_upscalers", [SimpleNamespace(name=n) for n in ("None", "Lanczos")])
+    p = Job(args=(True, {**TILES, **settings}))
+    p.script.is_img2img = True
+    for _ in range(3):  # a folder of pictures
+        p.init_images = [picture()]
+        run(p)
+        assert (p.width, p.height) == canvas
+        assert p.init_images[0].size == size
+    run(p)  # the very same once more
+    assert (p.width, p.height) == canvas
+    p.args = ()
+    run(p)
+    assert (p.width, p.height) == (320, 160)
+    assert p.init_images[0].size == (64, 48)
+
+
+def test_only_masked_keeps_the_canvas():
+    p = Job(args=(True, {**TILES, "upscaler": "None"}), init_images=[picture()])
+    p.script.is_img2img, p.inpaint_full_res, p.image_mask = True, True, picture()
+    run(p)
+    assert (p.width, p.height) == (320, 160)
+
+
+def test_an_unknown_upscaler_is_named():
+    p = Job(args=(True, {"upscaler": "Lanczos 9"}), init_images=[picture()])
+    p.script.is_img2img = True
+    with pytest.raises(JobError, match="upscaler: got 'Lanczos 9', allowed is one of None"):
+        run(p)
+
+
+def test_hypertile_is_told():
+    shared.opts.hypertile_enable_unet = True
+    p = Job(args=(True, TILES))
+    run(p)
+    assert "Hypertile" in p.comments[0]
+
+
+def test_remarks_of_the_text_encoder_reach_the_job(monkeypatch):
+    from modules import sd_hijack
+
+    hijack = SimpleNamespace(extra_generation_params={"TI hashes": "a: 1"}, comments=["too long"])
+    monkeypatch.setattr(sd_hijack, "model_hijack", hijack)
+    monkeypatch.setattr(host, "model_hijack", hijack)
+    p = Job(args=(True, REGION))
+    run(p)
+    assert p.extra_generation_params["TI hashes"] == "a: 1"
+    assert "too long" in p.comments
 
 
 def test_a_disabled_script_leaves_everything_alone():

@@ -72,6 +72,7 @@ class Tiling:
         controls: crops the hints of ControlNets, or None.
         calls: denoiser calls so far.
         step: the present one.
+        failure: what went wrong where an exception could not leave; the next model call raises it.
     """
 
     planner: Planner
@@ -82,6 +83,11 @@ class Tiling:
     controls: Any = None
     calls: int = 0
     step: Step | None = None
+    failure: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Lets the next model call raise an error."""
+        self.failure = error
 
     def begin_step(
         self, schedule_step: int, total: int, weights: Sequence[Sequence[float]], scale: float, *, unguided: bool
@@ -100,6 +106,8 @@ class Tiling:
         original: Forward = wrapper.forward
 
         def forward(x: Tensor, sigma: Tensor, *args: Any, cond: Cond | None = None, **kwargs: Any) -> Tensor:
+            if self.failure is not None:
+                raise self.failure
             if cond is None or args or self.step is None or tuple(x.shape[-2:]) != tuple(self.planner.canvas):
                 more = kwargs if cond is None else {**kwargs, "cond": cond}
                 return original(x, sigma, *args, **more)

@@ -20,6 +20,7 @@ from modules import (
     sd_samplers_common,
     shared,
 )
+from modules.sd_hijack import model_hijack
 from modules.ui_components import InputAccordion
 
 from tiled_diffusion.plan import ModelSize
@@ -111,6 +112,19 @@ def encode(p: Any, prompts: list[str], size: tuple[int, int], negative: bool) ->
             return [[(schedules, 1.0)] for schedules in found]
         both = prompt_parser.get_multicond_learned_conditioning(shared.sd_model, texts, steps, hires_steps, old)
     return [[(part.schedules, part.weight) for part in parts] for parts in both.batch]
+
+
+def note_what_was_encoded(p: Any) -> None:
+    """The text encoder's remarks on what it has read (embeddings and their hashes, texts too long) go to the job."""
+    p.extra_generation_params.update(model_hijack.extra_generation_params)
+    for remark in model_hijack.comments:
+        p.comment(remark)
+
+
+def hypertile_is_on(*, hires: bool) -> bool:
+    """Whether the built-in Hypertile divides the U-Net's attention in this pass."""
+    on = option("hypertile_enable_unet", False) or (hires and option("hypertile_enable_unet_secondpass", False))
+    return bool(on)
 
 
 def styled(text: str, styles: list[str], negative: bool) -> str:

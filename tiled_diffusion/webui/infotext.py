@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -14,12 +15,17 @@ from tiled_diffusion.ui.panel import Panel
 KEY = "Tiled Diffusion"
 
 
-def write(p: Any, job: PanelJob) -> None:
-    """Notes the settings; the size and the enlargement are in the picture's own size already."""
+def write(p: Any, jobs: Sequence[PanelJob]) -> None:
+    """Notes the settings of each picture; the size and the enlargement are in the picture's own size already."""
+    texts = [_text(job) for job in jobs]
+    p.extra_generation_params[KEY] = texts[0] if len(set(texts)) == 1 else texts
+
+
+def _text(job: PanelJob) -> str:
     data = job.to_dict()
     for name in ("width", "height"):
         data.pop(name, None)
-    p.extra_generation_params[KEY] = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return _compact(data)
 
 
 def read(params: dict[str, Any]) -> PanelJob | None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tiled_diffusion.composition import joined, parts
-from tiled_diffusion.settings import Region, Settings
+from tiled_diffusion.settings import Region
 
 from . import host
 from .conditioning import repeated, tokens
-
-_COMMENT = re.compile(r"(^|\s)#.*?(?=\n|$)")
+from .region_texts import RegionTexts, Text
 
 
 @dataclass(frozen=True)
@@ -63,12 +61,12 @@ class RegionPrompts:
         return host.padded(parts, self.negative[image].at(step))
 
 
-def encode_regions(p: Any, settings: Settings, size: tuple[int, int]) -> dict[int, RegionPrompts]:
+def encode_regions(p: Any, texts: RegionTexts, size: tuple[int, int]) -> dict[int, RegionPrompts]:
     """Encodes the prompts of all enabled regions.
 
     Args:
         p: the host's job; in a hires pass its hires prompts count.
-        settings: the regions.
+        texts: the regions' own prompts.
         size: width and height of the canvas in image pixels, for SDXL.
 
     Returns:
@@ -77,32 +75,27 @@ def encode_regions(p: Any, settings: Settings, size: tuple[int, int]) -> dict[in
     hires = bool(getattr(p, "is_hr_pass", False))
     main = list(p.hr_prompts if hires else p.prompts)
     against = list(p.hr_negative_prompts if hires else p.negative_prompts)
-    enabled = {k: r for k, r in enumerate(settings.regions, start=1) if r.enabled}
-    positive = {k: [_text(p, m, r.prompt, r, negative=False) for m in main] for k, r in enabled.items()}
-    negative = {k: [_negative(p, m, r) for m in against] for k, r in enabled.items()}
-    good = _encoded(p, [t for texts in positive.values() for t in texts], size, negative=False)
-    bad = _encoded(p, [t for texts in negative.values() for t in texts], size, negative=True)
+    found = [texts.of(p.iteration * p.batch_size + i) for i in range(len(main))]
+    enabled = {k: r for k, r in enumerate(texts.settings.regions, start=1) if r.enabled}
+    positive = {
+        k: [_as_and(_joined(m, own.get(k), r)) for m, (own, _) in zip(main, found, strict=True)]
+        for k, r in enabled.items()
+    }
+    negative = {
+        k: [_joined(m, own.get(k), r) for m, (_, own) in zip(against, found, strict=True)] for k, r in enabled.items()
+    }
+    good = _encoded(p, [t for every in positive.values() for t in every], size, negative=False)
+    bad = _encoded(p, [t for every in negative.values() for t in every], size, negative=True)
+    host.note_what_was_encoded(p)
     return {
-        k: RegionPrompts(
-            tuple(good[t] for t in positive[k]), tuple(bad[t][0] for t in negative[k]), enabled[k].cfg_scale
-        )
-        for k in enabled
+        k: RegionPrompts(tuple(good[t] for t in positive[k]), tuple(bad[t][0] for t in negative[k]), r.cfg_scale)
+        for k, r in enabled.items()
     }
 
 
-def _negative(p: Any, main: str, region: Region) -> str:
-    return main if region.negative_prompt is None else _text(p, main, region.negative_prompt, region, negative=True)
-
-
-def _text(p: Any, main: str, own: str, region: Region, *, negative: bool) -> str:
-    """What is encoded: comments and <lora:...> cut, styles applied to what the main prompt does not bring."""
-    if host.option("enable_prompt_comments", True):
-        own = _COMMENT.sub("", own)
-    own, _ = host.extra_networks_of(own)
-    if region.join == "replace":
-        own, _ = host.extra_networks_of(host.styled(own, p.styles, negative))
-    text = joined(main, own, region.join)
-    return text if negative else _as_and(text)
+def _joined(main: str, own: Text | None, region: Region) -> str:
+    """What is encoded: the region's text without <lora:...>, joined to the main prompt; or that alone."""
+    return main if own is None else joined(main, host.extra_networks_of(own.full)[0], region.join)
 
 
 def _as_and(text: str) -> str:
@@ -123,11 +116,17 @@ def _encoded(p: Any, texts: list[str], size: tuple[int, int], *, negative: bool)
     }
 
 
-def networks_of_regions(settings: Settings) -> dict[str, list[Any]]:
-    """All <lora:...> and other extra networks that stand in prompts of enabled regions, by kind."""
+def networks_of_regions(texts: RegionTexts, main: str, image: int) -> dict[str, list[Any]]:
+    """All <lora:...> and other extra networks in the regions' prompts of a picture, each once, by kind.
+
+    Those that stand in the main prompt too are left out: they are loaded already, at the main prompt's strength.
+    """
+    known = {(kind, tag.items[0]) for kind, tags in host.extra_networks_of(main)[1].items() for tag in tags}
     out: dict[str, list[Any]] = {}
-    for region in settings.regions:
-        if region.enabled:
-            for kind, tags in host.extra_networks_of(region.prompt)[1].items():
-                out.setdefault(kind, []).extend(tags)
+    for text in texts.of(image)[0].values():
+        for kind, tags in host.extra_networks_of(text.full)[1].items():
+            for tag in tags:
+                if (kind, tag.items[0]) not in known:
+                    known.add((kind, tag.items[0]))
+                    out.setdefault(kind, []).append(tag)
     return out

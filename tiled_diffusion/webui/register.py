@@ -13,7 +13,7 @@ from tiled_diffusion.ui import peer
 from tiled_diffusion.ui.routes import add_routes
 
 from . import host, xyz
-from .script import on_cfg_denoiser
+from .sampling import on_cfg_denoiser
 
 LEVELS = ("warning", "info", "debug")
 

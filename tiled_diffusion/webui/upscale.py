@@ -4,35 +4,62 @@ from __future__ import annotations
 
 from typing import Any
 
+from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.ui.job import NO_UPSCALER, PanelJob
 
 from . import host
 
 UNIT_PX = 8
+CHANGED = "_tiled_diffusion_changed"
+"""Where a job keeps, by name, (what its attribute was, what we made of it)."""
 
 
 def set_size(p: Any, job: PanelJob) -> None:
     """txt2img: the panel's size in place of the sliders'."""
-    p.width = job.width or p.width
-    p.height = job.height or p.height
+    _change(p, width=job.width or p.width, height=job.height or p.height)
 
 
 def enlarge_input(p: Any, job: PanelJob) -> None:
     """img2img: the input pictures enlarged, and the canvas with them.
 
     With a mask of "only masked" the canvas stays what it is: it is the masked part that is drawn at that size.
+
+    Raises:
+        SettingsError: there is no such upscaler.
     """
+    known = [NO_UPSCALER, *host.upscalers()]
+    if job.upscaler not in known:
+        raise SettingsError(f"upscaler: got {job.upscaler!r}, allowed is one of {', '.join(dict.fromkeys(known))}")
     if not p.init_images or (getattr(p, "inpaint_full_res", False) and p.image_mask is not None):
         return
     factor = 1.0 if job.upscaler == NO_UPSCALER else job.upscale_factor
     first = p.init_images[0]
     base = first.size if job.keep_size else (p.width, p.height)
     if job.keep_size or factor != 1.0:
-        p.width, p.height = (rounded(side * factor) for side in base)
+        width, height = (rounded(side * factor) for side in base)
+        _change(p, width=width, height=height)
     if factor != 1.0:
-        p.init_images = [_enlarged(image, job.upscaler, factor) for image in p.init_images]
+        _change(p, init_images=[_enlarged(image, job.upscaler, factor) for image in p.init_images])
         p.extra_generation_params["Tiled upscaler"] = job.upscaler
         p.extra_generation_params["Tiled upscale"] = f"{factor:g}"
+
+
+def restore(p: Any) -> None:
+    """Before a job is run again: what we changed is as it was, unless somebody has changed it since.
+
+    Folders of pictures and loops run one and the same job for every picture.
+    """
+    for name, (before, ours) in p.__dict__.pop(CHANGED, {}).items():
+        if getattr(p, name) is ours or (name != "init_images" and getattr(p, name) == ours):
+            setattr(p, name, before)
+
+
+def _change(p: Any, **values: Any) -> None:
+    changed = dict(p.__dict__.get(CHANGED, {}))
+    for name, value in values.items():
+        changed[name] = (getattr(p, name), value)
+        setattr(p, name, value)
+    p.__dict__[CHANGED] = changed
 
 
 def _enlarged(image: Any, upscaler: str, factor: float) -> Any:

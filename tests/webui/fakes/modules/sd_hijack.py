@@ -1,0 +1,5 @@
+"""The text encoder's remarks."""
+
+from types import SimpleNamespace
+
+model_hijack = SimpleNamespace(extra_generation_params={}, comments=[])

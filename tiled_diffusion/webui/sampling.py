@@ -1,0 +1,145 @@
+"""Puts tiles under one sampling: everything is built first, then hung on the sampler's own objects."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from tiled_diffusion.bootstrap import Bootstrap, plain_colours
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.fuse import Batching
+from tiled_diffusion.geometry import Extent
+from tiled_diffusion.noise import region_noise
+from tiled_diffusion.plan import Planner
+from tiled_diffusion.settings import Settings
+
+from . import host
+from .controlnet import ControlTiles
+from .denoiser import Tiling
+from .job import TITLE, Run
+from .prompts import encode_regions
+
+_LIVE: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
+BYTES_PER_LATENT_PIXEL = 128 * 1024
+"""Activations of an SD 1 U-Net in float16 with an attention that keeps no matrix, for one row."""
+
+
+def attach(p: Any, run: Run, x: Any, noise: Any) -> None:
+    """Prepares the sampler that is about to begin.
+
+    Args:
+        p: the host's job.
+        run: what it keeps of ours.
+        x: [B, C, H, W], the latent that is drawn on; its size is the canvas's.
+        noise: the start noise; regions' own is written into it.
+
+    Raises:
+        TiledError: the settings do not fit this canvas or this model.
+    """
+    if x.dim() != 4:
+        raise TiledError(f"{TITLE} draws pictures; this model's latent has {x.dim()} axes and not 4")
+    hires = bool(getattr(p, "is_hr_pass", False))
+    if run.job.passes not in ("both", "hires" if hires else "first"):
+        return
+    settings, canvas = run.job.tiling, Extent(int(x.shape[-2]), int(x.shape[-1]))
+    active = any(r.enabled for r in settings.regions)
+    if active and host.is_edit_model():
+        raise TiledError("regions: an instruct-pix2pix model has no place for them: remove them or take another model")
+    planner = Planner(canvas, settings, host.model_size(), grid_seed(p, settings))
+    whole = planner.plan().is_whole and not active
+    start = _start_noise(p, settings, noise)
+    if not whole:
+        tiling = _tiling(p, run, planner, start)
+        _hang(p, run, tiling)
+    noise.copy_(start)
+
+
+def grid_seed(p: Any, settings: Settings) -> int:
+    """Key of the grids that move: as set, or the first picture's seed."""
+    return int(p.all_seeds[0]) if settings.grid_seed is None else settings.grid_seed
+
+
+def _start_noise(p: Any, settings: Settings, noise: Any) -> Any:
+    """With the regions' seeds; they count up from picture to picture, over all batches."""
+    if not settings.regions and not settings.rerolls:
+        return noise
+    before = p.iteration * p.batch_size
+    return region_noise(noise, settings, lambda seed, shape, image: host.draw_noise(seed, shape, before + image))
+
+
+def _tiling(p: Any, run: Run, planner: Planner, noise: Any) -> Tiling:
+    settings = planner.settings
+    tiling = Tiling(
+        planner,
+        Batching(settings.tile_batch or _auto_batch(planner, int(noise.shape[0])), _stop_if_wanted),
+        _encoded(p, run, planner.canvas),
+        _bootstrap(p, settings, noise),
+        lambda sigma: host.noising(p.sampler, sigma),
+    )
+    tiling.controls = ControlTiles.find(p)
+    if host.hypertile_is_on(hires=bool(getattr(p, "is_hr_pass", False))):
+        p.comment(f"{TITLE}: Hypertile takes every tile to have the picture's shape; switch it off if tiles look torn")
+    return tiling
+
+
+def _hang(p: Any, run: Run, tiling: Tiling) -> None:
+    denoiser = p.sampler.model_wrap_cfg
+    run.tiling, run.denoiser, run.checkpoint = tiling, weakref.ref(denoiser), host.checkpoint()
+    run.controls = tiling.controls
+    if run.controls is not None:
+        run.controls.begin(tiling.planner.canvas)
+        if run.controls.whole:
+            p.comment(f"{TITLE}: these ControlNet units act on the whole picture: {', '.join(run.controls.whole)}")
+    _LIVE[denoiser] = run
+    tiling.arm(denoiser.inner_model)
+
+
+def _encoded(p: Any, run: Run, canvas: Extent) -> dict[int, Any]:
+    if not any(r.enabled for r in run.job.tiling.regions):
+        return {}
+    return encode_regions(p, run.texts, (canvas.w * host.LATENT_PX, canvas.h * host.LATENT_PX))
+
+
+def on_cfg_denoiser(params: Any) -> None:
+    """Called before each denoiser call of every sampler; does nothing for those that are not ours."""
+    denoiser = params.denoiser
+    run = _LIVE.get(denoiser)
+    if run is None or run.tiling is None:
+        return
+    run.tiling.arm(denoiser.inner_model)  # the refiner makes a new wrapper
+    try:
+        _begin_step(run, run.tiling, denoiser, params.sigma)
+    except Exception as e:  # noqa: BLE001 the host only reports what a callback raises
+        run.tiling.fail(e)
+
+
+def _begin_step(run: Run, tiling: Tiling, denoiser: Any, sigma: Any) -> None:
+    if tiling.regions and run.checkpoint != host.checkpoint():  # the refiner has its own text encoder
+        tiling.regions = _encoded(denoiser.p, run, tiling.planner.canvas)
+        run.checkpoint = host.checkpoint()
+    extra = denoiser.sampler.sampler_extra_args
+    weights = [[part.weight for part in parts] for parts in extra["cond"].batch]
+    scale = extra["cond_scale"] * denoiser.cond_scale_miltiplier
+    unguided = host.skips_negatives(denoiser, sigma)
+    tiling.begin_step(denoiser.step, denoiser.total_steps, weights, scale, unguided=unguided)
+
+
+def _stop_if_wanted(done: int) -> None:  # noqa: ARG001
+    if host.stop_wanted():
+        raise host.INTERRUPT
+
+
+def _auto_batch(planner: Planner, images: int) -> int:
+    """As many tiles as a third of the free memory takes, by a rough figure; halved when that is too much."""
+    free = host.free_bytes()
+    if free is None:
+        return planner.settings.first_batch
+    tile = planner.tile_size()
+    per_tile = 2 * images * tile.h * tile.w * BYTES_PER_LATENT_PIXEL
+    return max(1, min(64, free // 3 // per_tile))
+
+
+def _bootstrap(p: Any, settings: Settings, noise: Any) -> Bootstrap | None:
+    if not any(r.enabled and r.bootstrap > 0 for r in settings.regions):
+        return None
+    return Bootstrap(settings, int(p.all_seeds[0]), noise.clone(), host.encoded_colours(p.sd_model, plain_colours()))
