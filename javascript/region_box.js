@@ -148,19 +148,44 @@ tiledDiffusion.box = (() => {
     }
 
     /**
-     * A dragged box with its moving edges on lines nearby.
+     * The nearest multiple of a unit within reach of one of several edges.
+     * @param {number[]} edges @param {number} unit 0: there is none @param {number} reach
+     * @returns {{by: number, line: number} | null}
+     */
+    function nearestMultiple(edges, unit, reach) {
+        if (!(unit > 0)) return null;
+        return nearest(edges, edges.map(edge => clamp(Math.round(edge / unit) * unit, 0, 1)), reach);
+    }
+
+    /**
+     * A dragged box with its moving edges on lines nearby, or else on multiples of the model's unit.
      * @param {Box} box @param {Handle} handle @param {{x: number[], y: number[]}} lines
-     * @param {{x: number, y: number}} reach in fractions
+     * @param {Point} reach in fractions @param {Point} [unit] in fractions
      * @returns {{box: Box, guides: {x: number[], y: number[]}}}
      */
-    function snapped(box, handle, lines, reach) {
+    function snapped(box, handle, lines, reach, unit = {x: 0, y: 0}) {
         const moving = handle === "move";
         const edgesX = moving ? [box.x, box.x + box.w / 2, box.x + box.w] : handle.includes("e") ? [box.x + box.w] : handle.includes("w") ? [box.x] : [];
         const edgesY = moving ? [box.y, box.y + box.h / 2, box.y + box.h] : handle.includes("s") ? [box.y + box.h] : handle.includes("n") ? [box.y] : [];
-        const toX = nearest(edgesX, lines.x, reach.x), toY = nearest(edgesY, lines.y, reach.y);
+        const toX = nearest(edgesX, lines.x, reach.x) || nearestMultiple(edgesX.slice(0, 1), unit.x, reach.x);
+        const toY = nearest(edgesY, lines.y, reach.y) || nearestMultiple(edgesY.slice(0, 1), unit.y, reach.y);
         const next = dragged(box, handle, toX ? toX.by : 0, toY ? toY.by : 0);
         return {box: next, guides: {x: toX ? [toX.line] : [], y: toY ? [toY.line] : []}};
     }
 
-    return {LEAST, HANDLES, clamp, rounded, stored, moved, dragged, between, around, contains, snapLines, snapped};
+    /**
+     * A point on lines nearby, or else on multiples of the model's unit.
+     * @param {Point} point @param {{x: number[], y: number[]}} lines @param {Point} reach @param {Point} unit
+     * @returns {{point: Point, guides: {x: number[], y: number[]}}}
+     */
+    function snappedPoint(point, lines, reach, unit) {
+        const toX = nearest([point.x], lines.x, reach.x) || nearestMultiple([point.x], unit.x, reach.x);
+        const toY = nearest([point.y], lines.y, reach.y) || nearestMultiple([point.y], unit.y, reach.y);
+        return {
+            point: {x: toX ? toX.line : point.x, y: toY ? toY.line : point.y},
+            guides: {x: toX ? [toX.line] : [], y: toY ? [toY.line] : []},
+        };
+    }
+
+    return {LEAST, HANDLES, clamp, rounded, stored, moved, dragged, between, around, contains, snapLines, snapped, snappedPoint};
 })();

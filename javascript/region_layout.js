@@ -62,6 +62,17 @@ tiledDiffusion.layout = (() => {
         return best;
     }
 
+    /** The part of the canvas, 0 to 1, that no box covers. @param {Box[]} boxes */
+    function uncovered(boxes) {
+        const xs = lines(boxes.flatMap(b => [b.x, b.x + b.w])), ys = lines(boxes.flatMap(b => [b.y, b.y + b.h]));
+        let sum = 0;
+        for (let i = 1; i < xs.length; i++) for (let j = 1; j < ys.length; j++) {
+            const cell = {x: xs[i - 1], y: ys[j - 1], w: xs[i] - xs[i - 1], h: ys[j] - ys[j - 1]};
+            if (!boxes.some(b => overlap(b, cell))) sum += cell.w * cell.h;
+        }
+        return sum;
+    }
+
     /** @param {number[]} values */
     function lines(values) {
         return [...new Set([0, 1, ...values.map(rounded)])].filter(v => v >= 0 && v <= 1).sort((a, b) => a - b);
@@ -73,5 +84,5 @@ tiledDiffusion.layout = (() => {
         return a.x < b.x + b.w - e && b.x < a.x + a.w - e && a.y < b.y + b.h - e && b.y < a.y + a.h - e;
     }
 
-    return {ratios, columns, rows, grid, largestGap, overlap};
+    return {ratios, columns, rows, grid, largestGap, uncovered, overlap};
 })();

@@ -116,6 +116,14 @@ tiledDiffusion.paint = (() => {
             if (image) ink.drawImage(alphaOf(image), box.x, box.y, box.w, box.h);
         }
         ink.filter = "none";
+        if (region.layer === "foreground") inwards(ink);
+    }
+
+    /** A foreground's soft edge lies inside its shape: twice the blurred shape, less one. @param {CanvasRenderingContext2D} ink */
+    function inwards(ink) {
+        const image = ink.getImageData(0, 0, ink.canvas.width, ink.canvas.height);
+        for (let i = 3; i < image.data.length; i += 4) image.data[i] = 2 * image.data[i] - 255;
+        ink.putImageData(image, 0, 0);
     }
 
     /** White where the picture is white, transparent where it is black. @param {HTMLImageElement} image */

@@ -5,7 +5,7 @@
 /** @typedef {{regions: EditorRegion[], selected: number[], fill: string, rerolls: any[]}} State */
 
 tiledDiffusion.store = (() => {
-    const {stored, moved} = tiledDiffusion.box;
+    const {stored, moved, dragged} = tiledDiffusion.box;
     const data = tiledDiffusion.data;
     const MOST_UNDO = 200;
     /** @type {State} */
@@ -61,6 +61,7 @@ tiledDiffusion.store = (() => {
             return next;
         }, a.ids),
         nudge: (s, a) => changed(s, r => ({...r, ...stored(moved(r, a.dx, a.dy))}), free(s)),
+        grow: (s, a) => changed(s, r => ({...r, ...stored(dragged(r, "se", a.dx, a.dy))}), free(s)),
         remove: s => {
             const ids = free(s);
             return {...s, regions: s.regions.filter(r => !ids.includes(r.id)), selected: []};
@@ -73,6 +74,8 @@ tiledDiffusion.store = (() => {
             others.splice(Math.max(0, Math.min(a.to, others.length)), 0, one);
             return {...s, regions: others};
         },
+        front: s => ({...s, regions: [...s.regions.filter(r => !s.selected.includes(r.id)), ...s.regions.filter(r => s.selected.includes(r.id))]}),
+        back: s => ({...s, regions: [...s.regions.filter(r => s.selected.includes(r.id)), ...s.regions.filter(r => !s.selected.includes(r.id))]}),
         fill: (s, a) => ({...s, fill: a.value}),
         load: (s, a) => {
             const {regions, fill, rerolls} = a.document;

@@ -1,7 +1,7 @@
 "use strict";
 // Puts editors into the page, and carries their state to and from it. The only file that knows the WebUI.
 
-/** @type {Record<string, {store: any, view: any, sent: string}>} */
+/** @type {Record<string, {store: any, view: any, sent: string, destroy: () => void}>} */
 tiledDiffusion.editors = {};
 
 tiledDiffusion.webui = (() => {
@@ -87,32 +87,52 @@ tiledDiffusion.webui = (() => {
         }
     }
 
+    /** Prompts' lengths, as the loaded model counts them. @param {string[]} texts */
+    function tokens(texts) {
+        return call("tiled-diffusion/tokens", "POST", {texts}).then(found => found.counts);
+    }
+
+    /** Gives a prompt field to the tag-autocomplete extension, where there is one. @param {HTMLTextAreaElement} area */
+    function autocomplete(area) {
+        try {
+            /** @type {any} */ (window).addAutocompleteToArea?.(area);
+        } catch { /* it is there, but has not been set up yet: the next selected region asks again */ }
+    }
+
     /** @param {HTMLElement} container */
     function mount(container) {
         const tab = container.dataset.tab || "";
         if (container.dataset.mounted) return;
         container.dataset.mounted = "true";
+        tiledDiffusion.editors[tab]?.destroy();
         const store = tiledDiffusion.store.createStore();
         let unit = 8;
-        container.addEventListener("td-plan", event => { unit = /** @type {CustomEvent} */ (event).detail.unit || unit; });
+        const planned = (/** @type {any} */ event) => { unit = event.detail.unit || unit; };
+        container.addEventListener("td-plan", planned);
         const host = {
-            size: () => tiledDiffusion.panel.canvasSize(tab), unit: () => unit, translate, presets,
+            size: () => tiledDiffusion.panel.canvasSize(tab), unit: () => unit, translate, presets, tokens, onField: autocomplete,
+            controlnet: container.dataset.controlnet !== "false",
             pictures: {
-                input: () => pictureAt("#img2img_image img, #mode_img2img img"),
+                ...tab === "img2img" ? {input: () => pictureAt("#img2img_image img, #mode_img2img img")} : {},
                 last: () => pictureAt(`#${tab}_gallery img, #${tab}_results img`),
             },
             seed: () => lastSeed(tab),
         };
         const view = tiledDiffusion.view.createEditor(container, store, host);
-        tiledDiffusion.editors[tab] = {store, view, sent: ""};
+        const stop = store.subscribe(() => send(tab));
+        const destroy = () => {
+            stop();
+            view.destroy();
+            container.removeEventListener("td-plan", planned);
+            delete tiledDiffusion.editors[tab];
+        };
+        tiledDiffusion.editors[tab] = {store, view, sent: "", destroy};
         const begun = carrier(tab)?.value || draft(tab);
-        if (begun) load(tab, begun);
-        store.subscribe(() => send(tab));
-        send(tab);
         if (begun) {
+            load(tab, begun);
             tiledDiffusion.editors[tab].sent = "";
-            send(tab);
         }
+        send(tab);
     }
 
     /** @param {string} tab */
@@ -128,18 +148,29 @@ tiledDiffusion.webui = (() => {
         for (const container of page().querySelectorAll(".td-editor:not([data-mounted])")) mount(/** @type {HTMLElement} */ (container));
     }
 
+    /** @type {MutationObserver | null} */
+    let observer = null;
+
     /** Mounts what is there, and what comes later: some versions of gradio make an accordion's content when it is opened. */
     function start() {
         let waiting = false;
         mountAll();
-        new MutationObserver(() => {
+        observer = new MutationObserver(() => {
             if (waiting) return;
             waiting = true;
-            setTimeout(() => { waiting = false; mountAll(); }, 50);
-        }).observe(page(), {childList: true, subtree: true});
+            setTimeout(() => { waiting = false; if (observer) mountAll(); }, 50);
+        });
+        observer.observe(page(), {childList: true, subtree: true});
     }
 
-    return {start, load};
+    /** Takes every editor off the page, and all that listens for new ones. */
+    function stop() {
+        observer?.disconnect();
+        observer = null;
+        for (const editor of Object.values(tiledDiffusion.editors)) editor.destroy();
+    }
+
+    return {start, stop, load};
 })();
 
 tiledDiffusion.load = tiledDiffusion.webui.load;

@@ -3,7 +3,9 @@
 import re
 import sys
 
-FILES = ("region_box.js", "region_data.js", "region_layout.js", "region_store.js")
+FILES = (
+    "region_box.js", "region_data.js", "region_drag.js", "region_layout.js", "region_mask.js", "region_store.js", "region_text.js",
+)  # fmt: skip
 LEAST = 90.0
 
 

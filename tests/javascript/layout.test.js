@@ -1,7 +1,7 @@
 "use strict";
 const test = require("node:test"), assert = require("node:assert/strict");
 const {td, random} = require("./load.js");
-const {ratios, columns, rows, grid, largestGap, overlap} = td.layout;
+const {ratios, columns, rows, grid, largestGap, uncovered, overlap} = td.layout;
 const WHOLE = {x: 0, y: 0, w: 1, h: 1};
 const area = boxes => boxes.reduce((sum, b) => sum + b.w * b.h, 0);
 
@@ -29,6 +29,18 @@ test("the largest gap", () => {
     assert.equal(largestGap([WHOLE]), null);
     assert.deepEqual(largestGap([{x: 0, y: 0, w: 0.25, h: 1}]), {x: 0.25, y: 0, w: 0.75, h: 1});
     assert.equal(area([largestGap([{x: 0.4, y: 0.4, w: 0.2, h: 0.2}])]), 0.4);
+});
+
+test("what no box covers", () => {
+    assert.equal(uncovered([]), 1);
+    assert.equal(uncovered([WHOLE]), 0);
+    const next = random(5), N = 50;
+    for (let i = 0; i < 20; i++) {
+        const boxes = Array.from({length: 4}, () => ({x: Math.floor(next() * 25) / N, y: Math.floor(next() * 25) / N, w: 25 / N, h: Math.ceil(next() * 25) / N}));
+        let open = 0;
+        for (let y = 0; y < N; y++) for (let x = 0; x < N; x++) open += Number(!boxes.some(b => td.box.contains(b, {x: (x + 0.5) / N, y: (y + 0.5) / N})));
+        assert.ok(Math.abs(uncovered(boxes) - open / N / N) < 1e-3);
+    }
 });
 
 test("the drawn edge is the blended one", () => {

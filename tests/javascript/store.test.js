@@ -34,6 +34,8 @@ function randomAction(next, state) {
         () => ({type: "place", boxes: Object.fromEntries(some().map(id => [id, box()]))}),
         () => one && ({type: "edit", ids: [one.id], fields: {prompt: "edited", feather: next(), locked: next() < 0.1}, merge: next() < 0.5 ? "m" : undefined}),
         () => ({type: "nudge", dx: next() - 0.5, dy: next() - 0.5}),
+        () => ({type: "grow", dx: next() - 0.5, dy: next() - 0.5}),
+        () => ({type: next() < 0.5 ? "front" : "back"}),
         () => next() < 0.3 && ({type: "remove"}),
         () => next() < 0.5 && ({type: "duplicate"}),
         () => one && ({type: "reorder", id: one.id, to: Math.floor(next() * 5)}),
@@ -130,4 +132,28 @@ test("loading replaces all in one step; at most 64 regions", () => {
     stop();
     store.undo();
     assert.equal(heard, 1);
+});
+
+test("what is selected goes to the front or back together, in its order, in one step", () => {
+    const store = createStore();
+    store.dispatch({type: "add", regions: ["a", "b", "c", "d"].map(prompt => ({prompt}))});
+    const prompts = () => store.state.regions.map(r => r.prompt).join("");
+    store.dispatch({type: "select", ids: [1, 3]});
+    store.dispatch({type: "front"});
+    assert.equal(prompts(), "bdac");
+    store.dispatch({type: "back"});
+    assert.equal(prompts(), "acbd");
+    store.undo();
+    store.undo();
+    assert.equal(prompts(), "abcd");
+});
+
+test("growing moves the right and lower edge alone, of what is not locked", () => {
+    const store = createStore();
+    store.dispatch({type: "add", regions: [{prompt: "a", x: 0.1, y: 0.1, w: 0.2, h: 0.2}, {prompt: "b", x: 0.5, y: 0.5, w: 0.2, h: 0.2}]});
+    store.dispatch({type: "edit", ids: [2], fields: {locked: true}});
+    store.dispatch({type: "select", ids: [1, 2]});
+    store.dispatch({type: "grow", dx: 0.1, dy: 2});
+    const [a, b] = store.state.regions;
+    assert.deepEqual([a.x, a.y, a.w, a.h, b.w, b.h], [0.1, 0.1, 0.3, 0.9, 0.2, 0.2]);
 });

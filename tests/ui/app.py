@@ -57,7 +57,7 @@ def serve(port):
     app = FastAPI()
     add_scripts(app)
     folder = tempfile.mkdtemp(prefix="td-presets-")
-    add_routes(app, Presets(Path(folder)), lambda: ModelSize(16, 2))
+    add_routes(app, Presets(Path(folder)), lambda: ModelSize(16, 2), lambda text: (len(text.split()), 75))
     gr.mount_gradio_app(app, build(), path="/")
     print("ready", flush=True)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ui.editor import Editor
+
 ROOT = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PYTHONS = {
@@ -91,3 +93,9 @@ def page(browser, address):
     context.close()
     serious = [e for e in errors if not any(word in e for word in NOT_OURS)]
     assert not serious
+
+
+@pytest.fixture
+def editor(page):
+    """The region editor of the txt2img tab, unfolded."""
+    return Editor(page)

@@ -10,8 +10,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TRANSLATED = json.loads((ROOT / "localizations" / "zh_CN.json").read_text(encoding="utf-8"))
 SHOWN = ("label", "info")
-EDITOR_CALLS = r'\b(?:t|say)\("([^"]+)"\)|\bbutton\("[^"]*", "([^"]+)"|\b(?:text|number|check|select_)\("\w+", "([^"]+)", "([^"]+)"'
-OPTION_PAIRS = r'\["(?:replace|append|prepend|background|foreground|smooth|linear|quadratic)", "([^"]+)"\]'
+EDITOR_CALLS = (
+    r'\bt\("([^"]+)"\)',
+    r'\bt\([^()]*\? "([^"]+)" : "([^"]+)"\)',
+    r'\bbutton\((?:"[^"]*"|t\("[^"]+"\)), "([^"]+)"',
+    r'\b(?:line|number|check|select|prompt)\("\w+", "([^"]+)", "([^"]+)"',
+    r'\["(?:replace|append|prepend|background|foreground|smooth|linear|quadratic)", "([^"]+)"\]',
+    r'\["(?:box|rectangle|ellipse|polygon|brush|eraser)", "([^"]+)", "([^"]+)", "([^"]*)"\]',
+    r'\["(?:enabled|hidden|locked)", "[^"]+", "[^"]+", "([^"]+)"\]',
+)
 
 
 def strings_of_panel(path):
@@ -26,9 +33,9 @@ def strings_of_panel(path):
 
 
 def strings_of_editor():
-    text = (ROOT / "javascript" / "region_view.js").read_text(encoding="utf-8")
-    found = {part for match in re.finditer(EDITOR_CALLS, text) for part in match.groups() if part}
-    return found | set(re.findall(OPTION_PAIRS, text))
+    text = "".join(p.read_text(encoding="utf-8") for p in sorted((ROOT / "javascript").glob("region_*.js")))
+    found = (match.groups() for call in EDITOR_CALLS for match in re.finditer(call, text))
+    return {part for parts in found for part in parts if part and part.isascii()}
 
 
 @pytest.mark.parametrize("panel", ["tiled_diffusion/ui/panel.py", "tiled_vae/ui/panel.py"])
@@ -40,7 +47,7 @@ def test_panels_are_translated(panel):
 
 def test_the_editor_is_translated():
     found = strings_of_editor()
-    assert len(found) > 40
+    assert len(found) > 70
     assert found - set(TRANSLATED) == set()
 
 

@@ -9,8 +9,14 @@ def test_a_saved_region_file_of_the_peer(page, tmp_path):
     file = tmp_path / "config.json"
     file.write_text(json.dumps({"bbox_controls": [slot, {**slot, "enable": False, "prompt": ""}]}))
     page.locator("#td_txt2img_regions_accordion .label-wrap, #td_txt2img_regions_accordion > button").first.click()
-    page.locator('.td-editor[data-tab=txt2img] input[type=file][accept*=json]').set_input_files(str(file))
+    page.locator(".td-editor[data-tab=txt2img] input[type=file][accept*=json]").set_input_files(str(file))
     carrier = page.locator("#td_txt2img_regions textarea, #td_txt2img_regions input").first
     page.wait_for_timeout(1500)
     (region,) = json.loads(carrier.input_value())["regions"]
-    assert (region["prompt"], region["layer"], region["join"], region["x"], region["w"]) == ("a tree", "foreground", "append", 0.25, 0.5)
+    assert (region["prompt"], region["layer"], region["join"], region["x"], region["w"]) == (
+        "a tree",
+        "foreground",
+        "append",
+        0.25,
+        0.5,
+    )

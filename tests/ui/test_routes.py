@@ -14,7 +14,7 @@ DOCUMENT = {"version": 1, "regions": [{"prompt": "a <b>tree</b>", "w": 0.5}]}
 @pytest.fixture
 def client(tmp_path):
     app = FastAPI()
-    add_routes(app, Presets(tmp_path / "presets"), lambda: ModelSize(64, 8))
+    add_routes(app, Presets(tmp_path / "presets"), lambda: ModelSize(64, 8), lambda text: (len(text.split()), 75))
     with TestClient(app) as found:
         yield found
 
@@ -29,6 +29,15 @@ def test_a_plan(client):
     assert "one piece" in whole["text"]
     odd = client.post("/tiled-diffusion/plan", json={"width": 520, "height": 512}).json()
     assert "multiples of 64 px" in odd["problems"][0]
+
+
+def test_lengths_of_prompts(client):
+    answer = client.post("/tiled-diffusion/tokens", json={"texts": ["a red house", ""]})
+    assert answer.json() == {"counts": [[3, 75], [0, 75]]}
+    for wrong in ("a", [1], ["a"] * 17, ["a" * 20001], None):
+        answer = client.post("/tiled-diffusion/tokens", json={"texts": wrong})
+        assert answer.status_code == 422
+        assert "texts" in answer.json()["detail"]
 
 
 WRONG = [

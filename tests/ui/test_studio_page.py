@@ -21,7 +21,18 @@ def studio(tmp_path_factory):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    words = [sys.executable, "-m", "tiled_diffusion", "studio", "--port", str(port), "--out", str(out), "--device", "cpu"]
+    words = [
+        sys.executable,
+        "-m",
+        "tiled_diffusion",
+        "studio",
+        "--port",
+        str(port),
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+    ]
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen(words, cwd=ROOT, env=environment)
     try:

@@ -36,6 +36,15 @@ class Conditioning:
     pooled: Tensor | None = None
 
 
+def prompt_length(model: Model, prompt: str) -> tuple[int, int]:
+    """Tokens of a prompt, weights left out, and how many fit into as many chunks as it takes."""
+    words = " ".join(piece for piece, _ in parse_weights(prompt))
+    tokenizer = model.tokenizers[0]
+    chunk = int(tokenizer.model_max_length) - 2
+    count = len(tokenizer(words, truncation=False, add_special_tokens=False)["input_ids"])
+    return count, chunk * max(1, -(-count // chunk))
+
+
 def parse_weights(prompt: str) -> list[tuple[str, float]]:
     """Pieces of a prompt with their weights; a bracket that is never closed weighs to the end.
 

@@ -20,6 +20,7 @@ from tiled_diffusion.ui.panel import Panel, PanelHost, build_panel
 from tiled_diffusion.ui.routes import add_routes
 
 from .metadata import read_png
+from .prompts import prompt_length
 from .request import SAMPLERS, Request
 from .studio import Cancelled, Studio
 
@@ -133,7 +134,7 @@ def application(studio: Studio, presets: Path) -> FastAPI:
     """
     app = FastAPI()
     add_scripts(app)
-    add_routes(app, Presets(presets), lambda: studio.model.size)
+    add_routes(app, Presets(presets), lambda: studio.model.size, lambda text: prompt_length(studio.model, text))
     studio.folder.mkdir(parents=True, exist_ok=True)
     page = build(studio)
     gr.mount_gradio_app(

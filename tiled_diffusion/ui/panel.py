@@ -26,11 +26,13 @@ class PanelHost:
         accordion: makes a context manager that yields the "enabled" component; gets the label and an element id.
         upscalers: names for the img2img upscaler, the first one meaning none.
         method: the default method.
+        controlnet: whether regions can do without a ControlNet here.
     """
 
     accordion: Callable[[str, str], AbstractContextManager[Any]]
     upscalers: Sequence[str] = (NO_UPSCALER,)
     method: str = "mixture"
+    controlnet: bool = True
 
 
 @dataclass
@@ -69,7 +71,8 @@ def build_panel(tab: str, host: PanelHost) -> Panel:
         elif tab == "txt2img":
             controls.update(_size(name))
         with gr.Accordion("Regions", open=False, elem_id=name("regions_accordion")):
-            gr.HTML(f'<div class="td-editor" data-tab="{tab}"></div>')
+            controlnet = str(host.controlnet).lower()
+            gr.HTML(f'<div class="td-editor" data-tab="{tab}" data-controlnet="{controlnet}"></div>')
         with gr.Accordion("Advanced tiling", open=False, elem_id=name("advanced")):
             controls.update(_advanced(name, tab))
         json_box = gr.Textbox(

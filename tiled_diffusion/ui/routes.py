@@ -1,4 +1,4 @@
-"""HTTP routes of the panel: figures of the plan, and presets."""
+"""HTTP routes of the panel: figures of the plan, lengths of prompts, and presets."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ from .peer import document_of
 
 BASE = "/tiled-diffusion"
 MOST_BYTES = 4 * 2**20
+MOST_TEXTS, MOST_TEXT = 16, 20000
+
+Counter = Callable[[str], tuple[int | str, int | str]]
+"""Tokens of a prompt, and how many fit into as many chunks as it takes; "-" where no model is loaded."""
 
 
 def add_routes(
-    app: FastAPI, presets: Presets, model_size: Callable[[], ModelSize], dependencies: Sequence[Any] = ()
+    app: FastAPI,
+    presets: Presets,
+    model_size: Callable[[], ModelSize],
+    tokens: Counter,
+    dependencies: Sequence[Any] = (),
 ) -> None:
     """Adds the routes to an application.
 
@@ -29,20 +37,33 @@ def add_routes(
         app: a FastAPI application.
         presets: where presets are kept.
         model_size: what the loaded model likes.
+        tokens: how the loaded model counts.
         dependencies: of FastAPI, for instance a log-in that the rest of the application asks for.
     """
 
     async def plan(request: Request) -> Any:
-        data = await _object(request)
-        controls = data.get("controls", {})
-        if not isinstance(controls, dict):
-            raise SettingsError(f"controls: got {controls!r}, allowed is a JSON object {{...}}")
-        job = merge(data.get("settings"), controls)
-        width, height = (_size(name, data.get(name)) for name in ("width", "height"))
-        if not data.get("fixed_size"):
-            width, height = job.width or width, job.height or height
-        return describe(job.tiling, width, height, model_size()).to_dict()
+        return _plan(await _object(request), model_size)
 
+    async def lengths(request: Request) -> Any:
+        return {"counts": [tokens(text) for text in _texts((await _object(request)).get("texts"))]}
+
+    routes = [("/plan", "POST", plan), ("/tokens", "POST", lengths), ("/import", "POST", _imported)]
+    for path, method, answer in routes + _preset_routes(presets):
+        app.add_api_route(BASE + path, _guarded(answer), methods=[method], dependencies=list(dependencies))
+
+
+def _plan(data: dict[str, Any], model_size: Callable[[], ModelSize]) -> Any:
+    controls = data.get("controls", {})
+    if not isinstance(controls, dict):
+        raise SettingsError(f"controls: got {controls!r}, allowed is a JSON object {{...}}")
+    job = merge(data.get("settings"), controls)
+    width, height = (_size(name, data.get(name)) for name in ("width", "height"))
+    if not data.get("fixed_size"):
+        width, height = job.width or width, job.height or height
+    return describe(job.tiling, width, height, model_size()).to_dict()
+
+
+def _preset_routes(presets: Presets) -> list[tuple[str, str, Callable[[Request], Any]]]:
     async def listing(request: Request) -> Any:  # noqa: ARG001
         return presets.listing()
 
@@ -61,16 +82,13 @@ def add_routes(
         presets.rename(request.path_params["name"], (await _object(request)).get("to"))
         return {}
 
-    for path, method, answer in (
-        ("/plan", "POST", plan),
-        ("/import", "POST", _imported),
+    return [
         ("/presets", "GET", listing),
         ("/presets/{name}", "GET", read),
         ("/presets/{name}", "PUT", save),
         ("/presets/{name}", "DELETE", delete),
         ("/presets/{name}/rename", "POST", rename),
-    ):
-        app.add_api_route(BASE + path, _guarded(answer), methods=[method], dependencies=list(dependencies))
+    ]
 
 
 async def _imported(request: Request) -> Any:
@@ -103,6 +121,13 @@ async def _object(request: Request) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise SettingsError(f"request: got {type(data).__name__}, allowed is a JSON object {{...}}")
     return data
+
+
+def _texts(value: object) -> list[str]:
+    texts = [t for t in value if isinstance(t, str) and len(t) <= MOST_TEXT] if isinstance(value, list) else []
+    if not isinstance(value, list) or len(texts) < len(value) or len(texts) > MOST_TEXTS:
+        raise SettingsError(f"texts: allowed is a list of at most {MOST_TEXTS} texts of at most {MOST_TEXT} characters")
+    return texts
 
 
 def _size(name: str, value: object) -> int:

@@ -27,6 +27,7 @@ from tiled_diffusion.plan import ModelSize
 
 from .conditioning import repeated, tokens, with_empty
 
+TYPICAL_STEPS = 20
 Script = scripts.Script
 ALWAYS_VISIBLE = scripts.AlwaysVisible
 INTERRUPT: type[BaseException] = sd_samplers_common.InterruptedException
@@ -119,6 +120,16 @@ def note_what_was_encoded(p: Any) -> None:
     p.extra_generation_params.update(model_hijack.extra_generation_params)
     for remark in model_hijack.comments:
         p.comment(remark)
+
+
+def prompt_length(text: str) -> tuple[int | str, int | str]:
+    """(tokens, how many fit) of the longest thing that a prompt becomes in its course; "-" without a model."""
+    words, _ = extra_networks.parse_prompt(text)
+    _, parts, _ = prompt_parser.get_multicond_prompt_list([words])
+    schedules = prompt_parser.get_learned_conditioning_prompt_schedules(parts, TYPICAL_STEPS)
+    lengths = [model_hijack.get_prompt_lengths(part) for schedule in schedules for _, part in schedule]
+    count, fits = max(lengths, key=lambda length: length[0])
+    return count, fits
 
 
 def hypertile_is_on(*, hires: bool) -> bool:

@@ -13,7 +13,7 @@ from tiled_diffusion.ui import peer
 from tiled_diffusion.ui.routes import add_routes
 
 from . import host, xyz
-from .sampling import on_cfg_denoiser
+from .sampling import HINTS_OPTION, on_cfg_denoiser
 
 LEVELS = ("warning", "info", "debug")
 
@@ -29,7 +29,7 @@ def register() -> None:
 
 def _routes(_blocks: Any, app: Any) -> None:
     folder = host.data_folder() / "tiled-diffusion" / "presets"
-    add_routes(app, Presets(folder), host.model_size, host.log_in(app))
+    add_routes(app, Presets(folder), host.model_size, host.prompt_length, host.log_in(app))
 
 
 def _settings() -> None:
@@ -40,5 +40,6 @@ def _settings() -> None:
     host.add_option(
         "tiled_diffusion_log", "warning", "What is written to the console", gr.Radio, {"choices": list(LEVELS)}
     )
+    host.add_option(HINTS_OPTION, False, "ControlNet hints stay in main memory until a tile needs them")
     for name in ("tiled_diffusion", "tiled_vae"):
         logging.getLogger(name).setLevel(host.option("tiled_diffusion_log", "warning").upper())

@@ -48,6 +48,15 @@ def schedule(prompt, steps):
     return [(int(when * steps if when < 1 else when), match[1]), (steps, match[2])]
 
 
+def get_multicond_prompt_list(prompts):
+    flat = [part.strip() for prompt in prompts for part in re.split(r"\bAND\b", prompt)]
+    return [], SdConditioning(flat), {}
+
+
+def get_learned_conditioning_prompt_schedules(prompts, base_steps, hires_steps=None, use_old_scheduling=False):
+    return [schedule(prompt, base_steps) for prompt in prompts]
+
+
 def get_learned_conditioning(model, prompts, steps, hires_steps=None, use_old_scheduling=False):
     count = hires_steps or steps
     return [[ScheduledPromptConditioning(end, model.encoded(t)) for end, t in schedule(p, count)] for p in prompts]

@@ -1,0 +1,37 @@
+"use strict";
+// What the prompt fields know about prompts: weights and brackets. No DOM.
+
+tiledDiffusion.text = (() => {
+    const STEP = 0.1;
+
+    /**
+     * A prompt with the weight of a stretch of it, or of the word at the cursor, changed by a tenth.
+     * @param {string} value @param {number} from @param {number} to @param {boolean} up
+     * @returns {{value: string, from: number, to: number} | null} the new text and selection; null where there is no word
+     */
+    function weighted(value, from, to, up) {
+        if (from === to) {
+            from = value.slice(0, from).search(/[^\s,()]*$/);
+            to += (value.slice(to).match(/^[^\s,():]*/) || [""])[0].length;
+        }
+        if (from === to) return null;
+        const [before, chosen, after] = [value.slice(0, from), value.slice(from, to), value.slice(to)];
+        const open = before.endsWith("(") ? after.match(/^:([\d.]+)\)/) : null;
+        const weight = Math.round(((open ? Number(open[1]) : 1) + (up ? STEP : -STEP)) * 100) / 100;
+        const left = open ? before.slice(0, -1) : before, right = open ? after.slice(open[0].length) : after;
+        const at = left.length + (weight === 1 ? 0 : 1);
+        return {value: weight === 1 ? left + chosen + right : `${left}(${chosen}:${weight})${right}`, from: at, to: at + chosen.length};
+    }
+
+    /** Whether every bracket has its partner; "\(" is no bracket. @param {string} words */
+    function balanced(words) {
+        const open = [];
+        for (const c of words.replace(/\\./g, "")) {
+            if ("([{".includes(c)) open.push(c);
+            if (")]}".includes(c) && open.pop() !== "([{"[")]}".indexOf(c)]) return false;
+        }
+        return !open.length;
+    }
+
+    return {weighted, balanced};
+})();

@@ -1,0 +1,23 @@
+"use strict";
+const test = require("node:test"), assert = require("node:assert/strict");
+const {td} = require("./load.js");
+const {weighted, balanced} = td.text;
+
+test("weights of words and of what is selected", () => {
+    const cases = [
+        ["red house", 9, 9, true, "red (house:1.1)"], ["red (house:1.1)", 5, 10, true, "red (house:1.2)"], ["red (house:1.1)", 5, 10, false, "red house"],
+        ["red house", 0, 9, false, "(red house:0.9)"], ["a, b", 1, 1, true, "(a:1.1), b"], ["(house:0.95)", 1, 6, true, "(house:1.05)"],
+    ];
+    for (const [value, from, to, up, expected] of cases) assert.equal(weighted(value, from, to, up).value, expected);
+    assert.equal(weighted("a , b", 2, 2, true), null);
+});
+
+test("up and down again is what it was, with the same selection", () => {
+    const up = weighted("a tall red house, hills", 7, 16, true), down = weighted(up.value, up.from, up.to, false);
+    assert.deepEqual(down, {value: "a tall red house, hills", from: 7, to: 16});
+});
+
+test("brackets", () => {
+    for (const fine of ["", "a (b:1.1), [c:d:0.5] {e}", "\\( \\)", "((a))"]) assert.ok(balanced(fine), fine);
+    for (const wrong of ["(", "a)", "(a]", "[(a])", "\\(a)"]) assert.ok(!balanced(wrong), wrong);
+});
