@@ -3,8 +3,8 @@
 
 tiledDiffusion.list = (() => {
     const {el, buttons, ordered} = tiledDiffusion.ui, paint = tiledDiffusion.paint;
-    /** @type {["enabled" | "hidden" | "locked", string, string, string][]} key, sign where it is on, where it is off, hint */
-    const SWITCHES = [["enabled", "●", "○", "Switch on or off"], ["hidden", "◌", "◉", "Hide or show"], ["locked", "■", "□", "Lock or unlock"]];
+    /** @type {["enabled" | "hidden" | "locked", string, string, string][]} key, word where it is on, where it is off, hint */
+    const SWITCHES = [["enabled", "on", "off", "Switch on or off"], ["hidden", "hidden", "shown", "Hide or show"], ["locked", "locked", "free", "Lock or unlock"]];
 
     /** @param {Editor} ed */
     function createList(ed) {
@@ -42,7 +42,7 @@ tiledDiffusion.list = (() => {
                 ondrop: (/** @type {any} */ e) => { e.preventDefault(); e.stopPropagation(); store.dispatch({type: "reorder", id: Number(e.dataTransfer.getData("text/td-region")), to: place(id)}); },
             },
             el("span", {class: "td-swatch"}), el("span", {class: "td-name"}),
-            ...SWITCHES.map(([name, , , hint]) => button("", hint, () => toggle(name))));
+            ...SWITCHES.map(([name, , , hint]) => button("", hint, () => toggle(name), {"data-switch": name})));
         }
 
         /** @param {State} state */
@@ -58,7 +58,7 @@ tiledDiffusion.list = (() => {
                 swatch.style.background = paint.colour(n);
                 name.textContent = `${n + 1} ${region.name || region.prompt.slice(0, 30) || t("(no prompt)")}`;
                 SWITCHES.forEach(([field, on, off], i) => {
-                    switches[i].textContent = region[field] ? on : off;
+                    switches[i].textContent = t(region[field] ? on : off);
                     switches[i].setAttribute("aria-pressed", String(region[field]));
                 });
                 return row;

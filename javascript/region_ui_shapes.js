@@ -55,6 +55,9 @@ tiledDiffusion.shapes = (() => {
             ed.canvas.stage.focus({preventScroll: true});
         }
 
+        /** The region's colour. */
+        function tint() { return paint.colour(store.state.regions.indexOf(ed.one())); }
+
         /** @returns {CanvasRenderingContext2D} */
         function ink() { return sketch.getContext("2d", {willReadFrequently: true}); }
 
@@ -66,15 +69,27 @@ tiledDiffusion.shapes = (() => {
             sketch.width = Math.max(8, Math.round(one.w * width * scale));
             sketch.height = Math.max(8, Math.round(one.h * height * scale));
             put(sketch, one);
-            context.fillStyle = context.strokeStyle = "#fff";
+            context.fillStyle = tint();
             const mask = /** @type {any} */ (one.mask);
             if (mask?.polygons) fillOut(mask.polygons);
             else if (mask?.picture) {
                 const image = new Image();
-                image.onload = () => { context.drawImage(paint.alphaOf(image), 0, 0, sketch.width, sketch.height); keep(); };
+                image.onload = () => {
+                    context.drawImage(paint.alphaOf(image), 0, 0, sketch.width, sketch.height);
+                    recoloured(context, tint());
+                    keep();
+                };
                 image.src = `data:image/png;base64,${mask.picture}`;
             } else if (tool === "eraser") context.fillRect(0, 0, sketch.width, sketch.height);
             keep();
+        }
+
+        /** What is painted, in one colour. @param {CanvasRenderingContext2D} context @param {string} colour */
+        function recoloured(context, colour) {
+            context.globalCompositeOperation = "source-in";
+            context.fillStyle = colour;
+            context.fillRect(0, 0, sketch.width, sketch.height);
+            context.globalCompositeOperation = "source-over";
         }
 
         /** Remembers the sketch, so that what is dragged can be drawn over it anew. */
@@ -94,6 +109,7 @@ tiledDiffusion.shapes = (() => {
         function fillOut(polygons) {
             const context = ink();
             context.globalCompositeOperation = erasing ? "destination-out" : "source-over";
+            context.fillStyle = tint();
             paint.trace(context, polygons, {x: 0, y: 0, w: sketch.width, h: sketch.height});
             context.fill("evenodd");
         }
@@ -114,6 +130,7 @@ tiledDiffusion.shapes = (() => {
             if (tool === "polygon") return corner(local(at));
             erasing = tool === "eraser" || event.altKey;
             if (erasing && tool !== "eraser" && !ed.one()?.mask) {  // cuts out of the whole box
+                ink().fillStyle = tint();
                 ink().fillRect(0, 0, sketch.width, sketch.height);
                 keep();
             }
@@ -143,7 +160,7 @@ tiledDiffusion.shapes = (() => {
             const to = {x: (at.x - one.x) / one.w * sketch.width, y: (at.y - one.y) / one.h * sketch.height}, from = last || to;
             const pressure = event.pointerType === "pen" && event.pressure ? 0.5 + event.pressure : 1;
             context.globalCompositeOperation = erasing ? "destination-out" : "source-over";
-            context.strokeStyle = "#fff";
+            context.strokeStyle = tint();
             context.lineCap = "round";
             context.lineWidth = DETAIL * Number(brush.value) / 100 * pressure;
             context.beginPath();
@@ -183,7 +200,7 @@ tiledDiffusion.shapes = (() => {
             const context = ink();
             back();
             paint.trace(context, [corners()], {x: 0, y: 0, w: sketch.width, h: sketch.height});
-            [context.fillStyle, context.strokeStyle, context.lineWidth] = ["#fff", "#fff", 2];
+            [context.fillStyle, context.strokeStyle, context.lineWidth] = [tint(), tint(), 2];
             context.stroke();
             points.forEach(({x, y}) => context.fillRect(x * sketch.width - 3, y * sketch.height - 3, 6, 6));
         }
@@ -222,8 +239,11 @@ tiledDiffusion.shapes = (() => {
             const flat = document.createElement("canvas");
             [flat.width, flat.height] = [sketch.width, sketch.height];
             const context = /** @type {CanvasRenderingContext2D} */ (flat.getContext("2d"));
-            context.fillRect(0, 0, flat.width, flat.height);
             context.drawImage(sketch, 0, 0);
+            recoloured(context, "#fff");
+            context.globalCompositeOperation = "destination-over";
+            context.fillStyle = "#000";
+            context.fillRect(0, 0, flat.width, flat.height);
             return flat.toDataURL("image/png").split(",")[1];
         }
 

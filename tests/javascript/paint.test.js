@@ -1,5 +1,5 @@
 "use strict";
-const assert = require("node:assert"), test = require("node:test");
+const assert = require("node:assert"), test = require("node:test"), fs = require("node:fs"), path = require("node:path");
 const {td} = require("./load.js");
 
 /** A canvas that takes every call and draws nothing. */
@@ -21,3 +21,15 @@ test("several painted shapes are loaded once each, however often they are drawn"
     for (let i = 0; i < 5; i++) td.paint.draw(canvas(), regions, {width: 64, height: 64}, () => {});
     assert.strictEqual(loads, 3);
 });
+
+const EDGES = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "fixtures", "soft_edges.json"), "utf8"));
+for (const {name, region, values} of EDGES.cases) {
+    test(`the drawn soft edge is the one that the engine blends with: ${name}`, () => {
+        const full = {...td.data.DEFAULTS, ...region}, width = region.feather * Math.min(region.w * EDGES.width, region.h * EDGES.height);
+        const slack = region.layer === "background" ? 1e-5 : 3.5 / Math.max(width, 3.5);  // a foreground's edge counts whole pixels
+        for (const [x, y, value] of values) {
+            const drawn = td.paint.share(full, x + 0.5, y + 0.5, EDGES);
+            assert.ok(Math.abs(drawn - value) <= slack, `${x} ${y}: ${drawn} instead of ${value}`);
+        }
+    });
+}

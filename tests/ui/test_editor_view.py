@@ -155,7 +155,7 @@ def test_texts_can_be_read_in_both_themes(browser, address, theme):
     editor.drag((0.1, 0.1), (0.5, 0.8))
     editor.page.keyboard.type("a red house")
     found = page.evaluate(
-        f"""() => [".td-bar button:not(.td-on)", ".td-list li", ".td-field > span", ".td-field textarea", ".td-warning"].map(selector => {{
+        f"""() => [".td-bar button:not(.td-on)", ".td-bar select", ".td-bar input[type=text]", ".td-list li", ".td-field > span", ".td-field textarea", ".td-warning"].map(selector => {{
             const node = document.querySelector("{EDITOR} " + selector);
             let at = node;
             const clear = c => c === "transparent" || /, 0\\)$|\\/ 0\\)$/.test(c) || /rgba\\(.*, 0\\.\\d+\\)/.test(c);
@@ -166,7 +166,7 @@ def test_texts_can_be_read_in_both_themes(browser, address, theme):
     for selector, ink, paper in found:
         a, b = sorted((luminance(ink), luminance(paper) if "rgb" in paper else 1.0))
         assert (b + 0.05) / (a + 0.05) > 3, (theme, selector, ink, paper)
-    paper = luminance(found[3][2])
+    paper = luminance(found[5][2])
     assert paper < 0.2 if theme == "dark" else paper > 0.6
     page.context.close()
 

@@ -17,7 +17,7 @@ EDITOR_CALLS = (
     r'\b(?:line|number|check|select|prompt)\("\w+", "([^"]+)", "([^"]+)"',
     r'\["(?:replace|append|prepend|background|foreground|smooth|linear|quadratic)", "([^"]+)"\]',
     r'\["(?:box|rectangle|ellipse|polygon|brush|eraser)", "([^"]+)", "([^"]+)", "([^"]*)"\]',
-    r'\["(?:enabled|hidden|locked)", "[^"]+", "[^"]+", "([^"]+)"\]',
+    r'\["(?:enabled|hidden|locked)", "([^"]+)", "([^"]+)", "([^"]+)"\]',
 )
 
 
