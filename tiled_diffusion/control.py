@@ -28,19 +28,20 @@ def fitted_hint(hint: Tensor, canvas: Extent) -> Tensor:
     return interpolate(hint.float(), size=size, mode="bilinear", antialias=True).to(hint.dtype)
 
 
-def hint_crops(hint: Tensor, boxes: Sequence[Box], images: Sequence[int]) -> Tensor:
+def hint_crops(hint: Tensor, boxes: Sequence[Box], images: Sequence[int], px: int = HINT_PX) -> Tensor:
     """A cut-out for each row of a model call.
 
     Args:
-        hint: [1 or B, C, 8 H, 8 W] on the canvas; with B of them each picture of a batch has its own.
+        hint: [1 or B, C, px H, px W] on the canvas; with B of them each picture of a batch has its own.
         boxes: of each row, latent pixels, all of one size; on a ring they may reach past the canvas's end.
         images: number of each row's picture in the batch.
+        px: of the hint for each latent pixel; 1 where it is itself a latent.
 
     Returns:
-        [rows, C, 8 h, 8 w] on the hint's device.
+        [rows, C, px h, px w] on the hint's device.
     """
     rows = [hint[i % hint.shape[0]][None] for i in images]
-    return torch.cat([ring_crop(row, box.scaled(HINT_PX)) for row, box in zip(rows, boxes, strict=True)])
+    return torch.cat([ring_crop(row, box.scaled(px)) for row, box in zip(rows, boxes, strict=True)])
 
 
 def acts_at(start: float, end: float, progress: float) -> bool:

@@ -127,7 +127,9 @@ def _padded(cond, uncond):
         empty = shared.sd_model.cond_stage_model_empty_prompt
 
         def filled(t, length):
-            return torch.cat([t, *[empty.expand(t.shape[0], -1, -1)] * ((length - t.shape[1]) // empty.shape[1])], dim=1)
+            return torch.cat(
+                [t, *[empty.expand(t.shape[0], -1, -1)] * ((length - t.shape[1]) // empty.shape[1])], dim=1
+            )
 
         return filled(cond, shorter), filled(uncond, longer)
     return cond, uncond
@@ -137,8 +139,36 @@ def _repeated(text, length):
     return torch.cat([text, text[-1:].expand(length - text.shape[0], -1)])
 
 
+def euler(x, sigma, denoiser, past):
+    """One call a step."""
+    return x - 0.3 * (x - denoiser(x, sigma))
+
+
+def heun(x, sigma, denoiser, past):
+    """Two calls a step, the second one at another place."""
+    first = x - denoiser(x, sigma)
+    second = x - 0.3 * first
+    return x - 0.15 * (first + second - denoiser(second, 0.9 * sigma))
+
+
+def multistep(x, sigma, denoiser, past):
+    """What came out in the last step counts too."""
+    past.append(denoiser(x, sigma))
+    return x - 0.3 * (x - 1.2 * past[-1] + 0.2 * past[max(0, len(past) - 2)])
+
+
+def ancestral(x, sigma, denoiser, past):
+    """Fresh noise at every step."""
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(len(past)))
+    past.append(None)
+    return euler(x, sigma, denoiser, past) + 0.05 * noise
+
+
+FAMILIES = {"Euler": euler, "Heun": heun, "DPM++ 2M": multistep, "Euler a": ancestral}
+
+
 class Sampler:
-    """Euler on a few sigmas."""
+    """A few sigmas, by the families of the WebUI's samplers."""
 
     def __init__(self, p):
         self.model_wrap_cfg, self.sampler_extra_args = Denoiser(self, p), {}
@@ -146,12 +176,13 @@ class Sampler:
 
     def sample(self, p, x, cond, uncond):
         self.sampler_extra_args = {"cond": cond, "uncond": uncond, "cond_scale": p.cfg_scale, "s_min_uncond": 0}
-        sigmas = torch.linspace(1, 0.1, p.steps)
+        sigmas, past = torch.linspace(1, 0.1, p.steps), []
+        step = FAMILIES.get(p.sampler_name, euler)
         try:
             for i, sigma in enumerate(sigmas):
                 if i == getattr(p, "refine_at", None):
                     self._refine(p)
-                x = x - 0.3 * (x - self.model_wrap_cfg(x, sigma.reshape(1).expand(x.shape[0])))
+                x = step(x, sigma.reshape(1).expand(x.shape[0]), self.model_wrap_cfg, past)
                 self.last = x
         except sd_samplers_common.InterruptedException:
             return self.last

@@ -1,151 +1,141 @@
-"""ControlNet's hints, cropped to tiles.
+"""ControlNet's units in one job, cropped to tiles.
 
-Works on the extension's units by what they have, and never imports it: a script named "ControlNet" with a
-`latest_network` whose `control_params` each hold a hint. Units that look at the whole picture (reference, IP-Adapter,
-InstantID and the like) are left alone. Hints are resized to the canvas once, and every model call sees its own crops.
+Works on the extension by what it has, and never imports it: a script named "ControlNet" with a `latest_network` whose
+`control_params` are the units (see control_units.py). Hints are resized to the canvas, and their latents made, once for
+each sampling; every model call sees its own crops, and afterwards the units are as before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
-from tiled_diffusion.fuse import ring_crop
 from tiled_diffusion.geometry import Box, Extent
 
+from .control_units import (
+    FACE,
+    Changes,
+    Rows,
+    Unit,
+    WholeUnit,
+    follows_tiles,
+    is_whole,
+    kind_of,
+    takes_one_crop,
+    to_main_memory,
+    unit_of,
+)
+
 TITLE = "controlnet"
-HINT_PX = 8
-GLOBAL = ("AttentionInjection", "IPAdapter", "InstantID", "ReVision", "T2I_StyleAdapter")
-"""Names of the kinds of units whose hints are no maps of the canvas."""
-KEPT = ("hr_hint_cond", "effective_region_mask", "guidance_stopped")
-
-
-@dataclass
-class Unit:
-    """One ControlNet of the job.
-
-    Attributes:
-        params: the extension's object.
-        hint: [1 or B, C, 8 H, 8 W] on the canvas.
-        mask: [1, 1, 8 H, 8 W] or None, where the unit acts.
-        before: what its attributes were.
-    """
-
-    params: Any
-    hint: Tensor
-    mask: Tensor | None
-    before: dict[str, Any] = field(default_factory=dict)
-
-    def restore(self) -> None:
-        """As it was."""
-        for name, value in self.before.items():
-            setattr(self.params, name, value)
+NEVER = -1.0
+"""A fraction of the sampling at which no unit acts."""
+LLLITE = "Controlllite"
 
 
 class ControlTiles:
-    """The units of one job that follow tiles."""
+    """The units of one job.
 
-    def __init__(self, every: Sequence[Any]) -> None:
-        self.every = list(every)
+    Args:
+        every: the extension's units.
+        network: its hook of the U-Net, which holds them.
+        p: the host's job.
+        separate: whether each unit is for one picture of the batch.
+        on_cpu: whether whole hints lie in main memory while tiles are drawn.
+    """
+
+    def __init__(
+        self, every: Sequence[Any], network: Any = None, p: Any = None, *, separate: bool = False, on_cpu: bool = False
+    ) -> None:
+        self.every, self.network, self.p = list(every), network, p
+        self.separate, self.on_cpu = separate, on_cpu
         self.units: list[Unit] = []
+        self.moved: list[Callable[[], None]] = []
 
     @classmethod
-    def find(cls, p: Any) -> ControlTiles | None:
+    def find(cls, p: Any, *, on_cpu: bool = False) -> ControlTiles | None:
         """The units at work in a job; None where there are none."""
         for script in getattr(p.scripts, "alwayson_scripts", []):
             network = getattr(script, "latest_network", None)
             if network is not None and script.title().lower() == TITLE:
                 found = list(getattr(network, "control_params", None) or [])
-                return cls(found) if found else None
+                return cls(found, network, p, separate=_is_separate(script), on_cpu=on_cpu) if found else None
         return None
 
-    def begin(self, canvas: Extent) -> None:
-        """A sampling on a canvas begins: hints are fitted to it."""
-        self.restore()
-        size = (canvas.h * HINT_PX, canvas.w * HINT_PX)
-        for params in self.every:
-            hint = _hint_for(params, size)
-            if hint is not None:
-                mask = getattr(params, "effective_region_mask", None)
-                fitted = None if mask is None else _fitted(mask, size)
-                before = {name: getattr(params, name, None) for name in KEPT if name != "guidance_stopped"}
-                self.units.append(Unit(params, _fitted(hint, size), fitted, {**before, "hint_cond": params.hint_cond}))
+    @property
+    def one_tile(self) -> bool:
+        """Whether a model call can have one tile only."""
+        return (self.separate and len(self.every) > 1) or any(takes_one_crop(params) for params in self.every)
 
     @property
     def whole(self) -> list[str]:
-        """Kinds of the units that act on the whole picture."""
-        mine = [u.params for u in self.units]
-        return [_kind(p) for p in self.every if not any(p is m for m in mine)]
+        """Kinds of the units that act on the whole picture, or part of which does."""
+        return [kind_of(unit.params) for unit in self.units if _is_whole(unit)]
+
+    def begin(self, canvas: Extent) -> None:
+        """A sampling on a canvas begins: hints are fitted to it, and encoded where a unit needs their latents."""
+        self.restore()
+        hires = bool(getattr(self.p, "is_hr_pass", False))
+        for params in self.every:
+            home: list[torch.device] = []
+            if self.on_cpu and not is_whole(params):
+                self.moved.append(to_main_memory(params, home))
+            self.units.append(unit_of(params, canvas, hires=hires, home=home[0] if home else None))
+        channels = getattr(getattr(self.network, "model", None), "in_channels", 0)
+        for unit in self.units if hasattr(self.network, "call_vae_using_process") else []:
+            unit.encode(self._encoded, channels)
+
+    def _encoded(self, pictures: Tensor, mask: Tensor | None = None) -> Any:
+        """Latents [B, 4, h / 8, w / 8] of pictures in 0..1, made by the extension; what the mask hides is grey."""
+        return self.network.call_vae_using_process(self.p, pictures, None, mask)
 
     @contextmanager
-    def selected(self, boxes: Sequence[Box], images: Sequence[int], on: bool) -> Iterator[None]:
-        """Within the block, hints are those of the crops.
+    def selected(
+        self, boxes: Sequence[Box], images: Sequence[int], on: bool, negatives: Sequence[bool] | None = None
+    ) -> Iterator[None]:
+        """Within the block, units hold what belongs to the rows of a model call.
 
         Args:
-            boxes: of each row of the model call.
+            boxes: of each row.
             images: number of the picture of each row.
             on: whether units act at all.
+            negatives: whether each row is a negative prompt's; None where nobody knows.
         """
-        stopped = [(params, params.guidance_stopped) for params in self.every]
+        rows, changes = Rows(boxes, images, None if negatives is None else tuple(negatives), on), Changes()
         try:
-            for params, was in stopped:
-                params.guidance_stopped = was or not on
-            for unit in self.units if on else []:
-                _show(unit, boxes, images)
+            for unit in self.units:
+                unit.show(rows, changes)
+            if not on:
+                self._silence(changes)
             yield
         finally:
-            for params, was in stopped:
-                params.guidance_stopped = was
+            changes.undo()
+
+    def _silence(self, changes: Changes) -> None:
+        """No unit acts: those in the U-Net's forward, those that hang in its attention, those that paint back."""
+        for params in self.every:
+            changes.set(params, guidance_stopped=True, weight=0.0)
+        unet = getattr(self.network, "model", None)
+        if unet is not None:
+            changes.set(unet, current_sampling_percent=NEVER)
 
     def restore(self) -> None:
         """Puts everything back."""
-        for unit in self.units:
-            unit.restore()
-        self.units = []
+        for back in self.moved:
+            back()
+        self.units, self.moved = [], []
 
 
-def _kind(params: Any) -> str:
-    kind = getattr(params, "control_model_type", None)
-    return str(getattr(kind, "name", kind))
+def _is_whole(unit: Unit) -> bool:
+    kind = kind_of(unit.params)
+    hung = kind == LLLITE and not follows_tiles(unit.params.control_model)
+    return isinstance(unit, WholeUnit) or kind == FACE or hung
 
 
-def _hint_for(params: Any, size: tuple[int, int]) -> Tensor | None:
-    """The hint of the present pass, the hires one where that is nearer; None where it is no map of the canvas."""
-    if any(name in _kind(params) for name in GLOBAL):
-        return None
-    every: list[Any] = [params.hint_cond, getattr(params, "hr_hint_cond", None)]
-    choices = [h for h in every if _is_map(h)]
-    return min(choices, key=lambda h: abs(h.shape[-2] - size[0]) + abs(h.shape[-1] - size[1]), default=None)
-
-
-def _is_map(hint: Any) -> bool:
-    return isinstance(hint, Tensor) and hint.dim() == 4 and min(hint.shape[-2:]) > 1
-
-
-def _fitted(hint: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(hint.shape[-2:]) == size:
-        return hint
-    return interpolate(hint.float(), size=size, mode="bilinear", antialias=True).to(hint.dtype)
-
-
-def _show(unit: Unit, boxes: Sequence[Box], images: Sequence[int]) -> None:
-    params = unit.params
-    params.hint_cond = _crops(unit.hint, boxes, images)
-    params.hr_hint_cond = None  # else the extension chooses between the two by size
-    if unit.mask is not None:
-        params.effective_region_mask = _crops(unit.mask, boxes, images)
-    reset = getattr(params.control_model, "reset", None)
-    if callable(reset):  # adapters keep the features of the hint they saw first
-        reset()
-
-
-def _crops(hint: Tensor, boxes: Sequence[Box], images: Sequence[int]) -> Tensor:
-    """A crop for each row; a hint of several pictures gives each row its own picture's."""
-    rows = [hint[i % hint.shape[0]][None] for i in images]
-    return torch.cat([ring_crop(row, box.scaled(HINT_PX)) for row, box in zip(rows, boxes, strict=True)])
+def _is_separate(script: Any) -> bool:
+    """Whether the extension's units are spread over the pictures of a batch."""
+    state = getattr(script, "ui_batch_option_state", None) or [""]
+    return str(state[0]).startswith("Each ControlNet unit")

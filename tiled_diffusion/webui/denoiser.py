@@ -161,7 +161,8 @@ class Call:
         main = [k for k, job in enumerate(jobs) if job.prompt == 0]
         if main:
             every = range(self.x.shape[0])
-            wanted = [Wanted(jobs[k], i, views[k][i : i + 1], None) for k in main for i in every]
+            signs = [row.negative for row in self.rows] or [False] * len(every)
+            wanted = [Wanted(jobs[k], i, views[k][i : i + 1], None, signs[i]) for k in main for i in every]
             for k, part in zip(main, torch.split(self.run(wanted), self.x.shape[0]), strict=True):
                 out[k] = part
         self._regions(jobs, views, out)
@@ -186,7 +187,7 @@ class Call:
         index, boxes = [w.row for w in wanted], [w.job.box for w in wanted]
         cond = taken(self.cond, self.x.shape[0], index, boxes, self.canvas)
         if wanted[0].text is not None:
-            like = {"crossattn": text_of(self.cond)[index]}
+            like = {"crossattn": _signed(text_of(self.cond)[index, :1], [w.negative for w in wanted])}
             cond = with_texts(cond, [w.text for w in wanted], like)
         if self.tiling.planner.settings.size_conditioning == "tile":
             cond = with_tile_sizes(cond, boxes, self.canvas)
@@ -194,7 +195,8 @@ class Call:
         if self.tiling.controls is None:
             return self.original(x, sigma, cond=cond)
         images = [self.rows[i].image if self.rows else 0 for i in index]
-        with self.tiling.controls.selected(boxes, images, self._controlled(wanted[0])):
+        negatives = [w.negative for w in wanted] if self.rows else None
+        with self.tiling.controls.selected(boxes, images, self._controlled(wanted[0]), negatives):
             return self.original(x, sigma, cond=cond)
 
     def _controlled(self, one: Wanted) -> bool:
@@ -211,12 +213,14 @@ class Wanted:
         row: the host's row that lends sigma and everything but the text.
         x: [1, C, h, w].
         text: the encoded text, or None for the host's own.
+        negative: whether it is a negative prompt's.
     """
 
     job: Job
     row: int
     x: Tensor
     text: Any
+    negative: bool
 
 
 class Piece:
@@ -251,17 +255,18 @@ class Piece:
         texts, against = self.prompts.texts(image, self.call.step.schedule_step)
         if prompts:
             weights = [part.weight for part in self.prompts.parts[image]]
-            self.parts[image] = [(self._want(prompts[0], t), v) for t, v in zip(texts, weights, strict=True)]
+            found = [self._want(prompts[0], t, negative=False) for t in texts]
+            self.parts[image] = list(zip(found, weights, strict=True))
         if negatives or (prompts and self._guided_here(image)):
-            self.negatives[image] = self._want((negatives or prompts)[0], against)
+            self.negatives[image] = self._want((negatives or prompts)[0], against, negative=True)
 
     def _guided_here(self, image: int) -> bool:
         """Whether a prompt's row can only be given together with the negative's."""
         as_it_is = self.prompts.plain and list(self.call.step.weights[image]) == [1.0]
         return not as_it_is and not self.call.step.unguided
 
-    def _want(self, row: int, text: Any) -> int:
-        self.wanted.append(Wanted(self.job, row, self.view[row : row + 1], text))
+    def _want(self, row: int, text: Any, *, negative: bool) -> int:
+        self.wanted.append(Wanted(self.job, row, self.view[row : row + 1], text, negative))
         return len(self.wanted) - 1
 
     def assembled(self, found: Sequence[Tensor]) -> Tensor:
@@ -285,6 +290,11 @@ class Piece:
             return 0.0
         own = s if self.prompts.scale is None else self.prompts.scale
         return own / (s * weights[first])
+
+
+def _signed(first: Tensor, negatives: Sequence[bool]) -> Tensor:
+    """ControlNet's marks [rows, 1, C] as of prompts (+) and negative prompts (-), whichever row lent them."""
+    return torch.stack([-one.abs() if negative else one.abs() for one, negative in zip(first, negatives, strict=True)])
 
 
 def _unguided(parts: Sequence[tuple[Tensor, float]]) -> Tensor:

@@ -20,6 +20,8 @@ from .job import TITLE, Run
 from .prompts import encode_regions
 
 _LIVE: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
+HINTS_OPTION = "tiled_diffusion_hints_in_main_memory"
+"""Setting of the WebUI: whole hints of ControlNets do not lie on the device that draws."""
 BYTES_PER_LATENT_PIXEL = 128 * 1024
 """Activations of an SD 1 U-Net in float16 with an attention that keeps no matrix, for one row."""
 
@@ -69,14 +71,16 @@ def _start_noise(p: Any, settings: Settings, noise: Any) -> Any:
 
 def _tiling(p: Any, run: Run, planner: Planner, noise: Any) -> Tiling:
     settings = planner.settings
+    controls = ControlTiles.find(p, on_cpu=bool(host.option(HINTS_OPTION, False)))
+    tile_batch = settings.tile_batch or _auto_batch(planner, int(noise.shape[0]))
     tiling = Tiling(
         planner,
-        Batching(settings.tile_batch or _auto_batch(planner, int(noise.shape[0])), _stop_if_wanted),
+        Batching(1 if controls and controls.one_tile else tile_batch, _stop_if_wanted),
         _encoded(p, run, planner.canvas),
         _bootstrap(p, settings, noise),
         lambda sigma: host.noising(p.sampler, sigma),
+        controls,
     )
-    tiling.controls = ControlTiles.find(p)
     if host.hypertile_is_on(hires=bool(getattr(p, "is_hr_pass", False))):
         p.comment(f"{TITLE}: Hypertile takes every tile to have the picture's shape; switch it off if tiles look torn")
     return tiling
