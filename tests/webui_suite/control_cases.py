@@ -79,7 +79,9 @@ def _(w: Webui):
                 )
                 mine = ours[:, 256 * i : 256 * i + 256]
                 near, far = alike(mine, right), alike(mine, wrong)
-                assert near > max(0.9, far + 0.03), f"{sampler}, half {i}: {near:.2f} like its own hint's, {far:.2f} like the other's"
+                assert near > max(0.9, far + 0.03), (
+                    f"{sampler}, half {i}: {near:.2f} like its own hint's, {far:.2f} like the other's"
+                )
                 worst = min(worst, near - far)
     return f"correlation with the job of the right hint is higher than with the wrong one's by {worst:.2f} or more"
 
@@ -104,3 +106,67 @@ def _(w: Webui):
         gone = most(w.txt2img(**same), w.txt2img(scripts=units(name, hint()), tiled=switched, **same))
         assert gone <= 2, gone
     return f"two units in one tile: largest difference {near}"
+
+
+def unit(**more) -> dict:
+    """Arguments of the extension for one unit."""
+    return {
+        "controlnet": {"args": [{"enabled": True, "processor_res": 128, "image": {"image": encoded(hint())}, **more}]}
+    }
+
+
+@case(
+    "ControlNet: modes, references and what is painted back: one tile is the plain job, tiles work, a region has none"
+)
+def _(w: Webui):
+    """What a unit keeps beside its hint: latents, masks, references; prompts' and negative prompts' rows apart."""
+    same, worst = {**SIZE, "prompt": "a red house", "negative_prompt": "grey"}, 0
+    region = {"prompt": "a red house", "feather": 0}
+    one_tile = {"regions": [region], "tile_width_lp": 64}
+    hidden = np.zeros((128, 512, 3), dtype=np.uint8)
+    hidden[:, 128:384] = 255
+    with model(w) as name:
+        kinds = {
+            "ControlNet is more important": unit(
+                module="none", model=name, control_mode="ControlNet is more important"
+            ),
+            "My prompt is more important": unit(module="none", model=name, control_mode="My prompt is more important"),
+            "late": unit(module="none", model=name, guidance_start=0.3, guidance_end=0.7, low_vram=True),
+            "colours": unit(module="tile_colorfix", model=name, threshold_a=2),
+            "inpainting": unit(module="inpaint_only", model=name, mask=encoded(hidden)),
+            "reference": unit(module="reference_only", model="None", threshold_a=0.5),
+        }
+        without = w.txt2img(**same)
+        for kind, scripts in kinds.items():
+            plain = w.txt2img(scripts=scripts, **same)
+            assert apart(plain, without) > 0.5, kind
+            near = most(w.txt2img(scripts=scripts, tiled=one_tile, **same), plain)
+            assert near <= 2, f"{kind}: {near}"
+            worst = max(worst, near)
+            two = {"scripts": scripts, "batch_size": 2, **same}
+            found = w.txt2img(tiled={**TILES, "tile_batch": 3, "regions": [{**region, "w": 0.5}]}, **two)
+            assert found.pictures[0].shape == (128, 512, 3), kind
+            if kind != "inpainting":  # the extension pastes the known pixels into the finished picture
+                off = {**one_tile, "regions": [{**region, "controlnet": False}]}
+                assert most(w.txt2img(scripts=scripts, tiled=off, **same), without) <= 2, f"{kind}: not off"
+    return f"{len(kinds)} kinds of units in one tile: largest difference {worst}"
+
+
+@case("ControlNet: hints in main memory, the hires pass")
+def _(w: Webui):
+    with model(w) as name:
+        scripts = units(name, hint())
+        kept = w.txt2img(scripts=scripts, tiled=TILES, **SIZE)
+        w.options(tiled_diffusion_hints_in_main_memory=True)
+        try:
+            assert most(w.txt2img(scripts=scripts, tiled=TILES, **SIZE), kept) == 0
+        finally:
+            w.options(tiled_diffusion_hints_in_main_memory=False)
+        hires = {**SIZE, "prompt": "a red house", "enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.6, "steps": 3}  # fmt: skip
+        one_tile = {"regions": [{"prompt": "a red house", "feather": 0}], "tile_width_lp": 128, "tile_height_lp": 32}
+        for option in ("Both", "Low res only", "High res only"):
+            two = unit(module="none", model=name, hr_option=option)
+            near = most(w.txt2img(scripts=two, tiled=one_tile, **hires), w.txt2img(scripts=two, **hires))
+            assert near <= 2, f"{option}: {near}"
+            assert w.txt2img(scripts=two, tiled=TILES, **hires).pictures[0].shape == (256, 1024, 3)
+    return "the same with hints in main memory; each unit acts in its pass"
