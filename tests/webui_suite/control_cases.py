@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import torch
+from safetensors.torch import save_file
 
 from .client import ApiError, Result, Webui, encoded
 from .registry import Skipped, case
@@ -34,6 +38,50 @@ def model(w: Webui):
         yield found[0]
     finally:
         w.options(sd_model_checkpoint="tiny-landscapes")
+
+
+def convolutions(sizes: dict[str, tuple[int, ...]], seed: int) -> dict[str, torch.Tensor]:
+    """Random layers [out, in, ...] by name, with their biases, that keep the size of what goes through."""
+    generator, found = torch.Generator().manual_seed(seed), {}
+    for name, size in sizes.items():
+        found[f"{name}.weight"] = torch.randn(size, generator=generator) * float(np.sqrt(2 / np.prod(size[1:])))
+        found[f"{name}.bias"] = torch.zeros(size[0])
+    return found
+
+
+def t2i_adapter() -> dict[str, torch.Tensor]:
+    """A random T2I-Adapter for the checkpoint 'tiny': 32, 64, 128, 128 channels."""
+    sizes = {"conv_in": (32, 192, 3, 3)}
+    for k, (before, width) in enumerate([(32, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128), (128, 128), (128, 128)]):  # fmt: skip
+        sizes |= {f"body.{k}.block1": (width, width, 3, 3), f"body.{k}.block2": (width, width, 1, 1)}
+        if before != width:
+            sizes[f"body.{k}.in_conv"] = (width, before, 1, 1)
+    return convolutions(sizes, 1)
+
+
+def lllite() -> dict[str, torch.Tensor]:
+    """A random LLLite for the checkpoint 'tiny'."""
+    found = {}
+    for k, (block, width) in enumerate([(4, 64), (5, 64), (7, 128), (8, 128)]):
+        name = f"lllite_unet_input_blocks_{block}_1_transformer_blocks_0_attn1_to_v"
+        sizes = {"conditioning1.0": (8, 3, 4, 4), "conditioning1.2": (16, 8, 2, 2), "down.0": (16, width), "mid.0": (16, 32), "up.0": (width, 16)}  # fmt: skip
+        found |= convolutions({f"{name}.{layer}": size for layer, size in sizes.items()}, k)
+        found[f"{name}.up.0.weight"] *= 8  # else nobody would see it
+    return found
+
+
+@contextmanager
+def more_models(w: Webui):
+    """Names of a T2I-Adapter and an LLLite, made for as long as the block lasts."""
+    with tempfile.TemporaryDirectory() as folder, model(w):
+        save_file(t2i_adapter(), Path(folder) / "t2iadapter_made.safetensors")
+        save_file(lllite(), Path(folder) / "lllite_made.safetensors")
+        w.options(control_net_models_path=folder)
+        try:
+            every = w.call("/controlnet/model_list")["model_list"]
+            yield [next(m for m in every if m.startswith(start)) for start in ("t2iadapter_made", "lllite_made")]
+        finally:
+            w.options(control_net_models_path="")
 
 
 def units(name: str, *pictures: np.ndarray) -> dict:
@@ -170,3 +218,34 @@ def _(w: Webui):
             assert near <= 2, f"{option}: {near}"
             assert w.txt2img(scripts=two, tiled=TILES, **hires).pictures[0].shape == (256, 1024, 3)
     return "the same with hints in main memory; each unit acts in its pass"
+
+
+@case("ControlNet: T2I-Adapter and LLLite: one tile is the plain job, each half sees its half, a region has none")
+def _(w: Webui):
+    same, seen = {**SIZE, "prompt": "a red house", "sampler_name": "Euler"}, []
+    half = {**same, "width": 256}
+    region = {"prompt": "a red house", "feather": 0}
+    halves = [{**region, "x": x, "w": 0.5, "seed": 11 + i} for i, x in enumerate((0, 0.5))]
+    with more_models(w) as names:
+        without = w.txt2img(**same)
+        for name in names:
+            scripts, one_tile = units(name, hint()), {"regions": [region], "tile_width_lp": 64}
+            plain = w.txt2img(scripts=scripts, **same)
+            assert apart(plain, without) > 1, name
+            near = most(w.txt2img(scripts=scripts, tiled=one_tile, **same), plain)
+            assert near <= 2, f"{name}: {near}"
+            off = {**one_tile, "regions": [{**region, "controlnet": False}]}
+            assert most(w.txt2img(scripts=scripts, tiled=off, **same), without) <= 2, f"{name}: not off"
+            tiled = {"tile_width_lp": 32, "tile_height_lp": 16, "regions": halves, "tile_batch": 2}
+            ours = w.txt2img(scripts=scripts, tiled=tiled, **same).pictures[0]
+            for i in range(2):
+                mine, found = ours[:, 256 * i : 256 * i + 256], []
+                for k in (i, 1 - i):
+                    alone = units(name, hint()[:, 256 * k : 256 * k + 256])
+                    found.append(alike(mine, w.txt2img(scripts=alone, seed=11 + i, **half).pictures[0]))
+                assert found[0] > max(0.9, found[1] + 0.01), f"{name}, half {i}: {found}"
+                seen.append(found[0] - found[1])
+            assert most(w.txt2img(scripts=scripts, **same), plain) == 0, f"{name}: something of the tiles is left"
+            mode = unit(module="none", model=name, control_mode="ControlNet is more important")
+            assert w.txt2img(scripts=mode, tiled={**TILES, "tile_batch": 4}, batch_size=2, **same).pictures
+    return f"correlation is higher with the right half's hint than with the other's by {min(seen):.2f} or more"
