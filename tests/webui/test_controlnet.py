@@ -34,6 +34,11 @@ def each(seed, batch, split=False):
     return hint_of(seed, batch) if split or batch == 1 else torch.cat([hint_of(seed, batch)] * 2)
 
 
+def plain_hint(size=(160, 320)):
+    """One colour, the same at every size."""
+    return torch.tensor([0.9, 0.5, 0.2])[None, :, None, None].expand(1, 3, *size).clone()
+
+
 def several(batch, hires, split):
     """Units of all kinds that follow tiles."""
     own = each(7, batch, split)
@@ -120,7 +125,7 @@ EVERY = [
     lambda: Params(inpainted(1), preprocessor="inpaint_only"),
     lambda: Params(hint_of(1), "Controlllite", model=Lite(hint_of(1))),
     lambda: Params({"embedding": 1}, "IPAdapter", model=IpAdapter()),
-    lambda: Params(hint_of(1), "AttentionInjection", preprocessor="reference_only"),
+    lambda: Params(plain_hint(), "AttentionInjection", preprocessor="reference_only"),
     lambda: Params(hint_of(1), "InstantID"),
 ]
 
@@ -149,6 +154,13 @@ def test_each_kind_is_as_without_tiles(make, settings):
             continue  # the extension itself keeps the first call's keys for the second one
         plain, _, _ = controlled([make()], batch_size=batch, steps=2)
         close(controlled([make()], {**TILES, **settings}, batch_size=batch, steps=2)[0], plain)
+
+
+@pytest.mark.parametrize(("tile", "size"), [(16, (64, 192)), (24, (128, 256)), (64, (160, 320))])
+def test_a_reference_is_the_whole_picture_but_no_larger_than_a_tile(tile, size):
+    settings = {"tile_width_lp": tile, "tile_height_lp": tile, "overlap_lp": 6, "regions": HALVES}
+    _, _, network = controlled([Params(hint_of(1), "AttentionInjection")], settings)
+    assert network.encoded == [(1, 3, *size)]
 
 
 def test_keys_of_an_ip_adapter_are_those_of_the_rows_that_it_sees():
@@ -203,7 +215,7 @@ def test_weights_of_layers_and_modes_hold(kind, mode):
 @pytest.mark.parametrize("kind", ["ControlNet", "AttentionInjection"])
 def test_units_of_one_pass_act_in_that_pass(option, hires, kind):
     def units():
-        return [Params(hint_of(6, size=(80, 160)), kind, hires=hint_of(1), hr_option=option)]
+        return [Params(plain_hint((80, 160)), kind, hires=1 - plain_hint(), hr_option=option)]
 
     size = {} if hires else {"width": 160, "height": 80}
     plain, _, _ = controlled(units(), hires=hires, **size)
@@ -227,10 +239,10 @@ def test_a_reference_beside_a_map_does_not_choose_the_pass():
     """In the hires pass the last unit with two hints decides which pass it is: by their sizes, not by the tile's."""
 
     def units():
-        other = {"hires": hint_of(2), "preprocessor": "reference_only"}
+        other = {"hires": 1 - plain_hint(), "preprocessor": "reference_only"}
         return [
             Params(hint_of(6, size=(80, 160)), hires=hint_of(1), hr_option="High res only"),
-            Params(hint_of(5, size=(80, 160)), "AttentionInjection", **other),
+            Params(plain_hint((80, 160)), "AttentionInjection", **other),
         ]
 
     plain, _, _ = controlled(units(), hires=True)
@@ -335,7 +347,7 @@ def test_only_crops_leave_main_memory():
     lite.modules["one"].cond_image = lite.modules["two"].cond_image = (hint.cpu() * 2 - 1).as_subclass(Elsewhere)
     unit = Params(hint, "Controlllite", hires=later, mask=mask[:, :1].as_subclass(Elsewhere), model=lite)
     tiles, every = ControlTiles([unit], on_cpu=True), ("hint_cond", "hr_hint_cond", "effective_region_mask")
-    tiles.begin(Extent(20, 40))
+    tiles.begin(Extent(20, 40), Extent(16, 16))
     for name in every:
         assert type(getattr(unit, name)) is torch.Tensor, name
         assert getattr(unit, name).device.type == "cpu", name
@@ -356,7 +368,7 @@ def test_hints_lie_in_main_memory_and_come_back():
     expected = hint.cpu()
     unit = Params(hint, hires=hint_of(2).cuda(), mask=hint_of(3)[:, :1].cuda())
     tiles = ControlTiles([unit], on_cpu=True)
-    tiles.begin(Extent(20, 40))
+    tiles.begin(Extent(20, 40), Extent(16, 16))
     assert (
         unit.hint_cond.device.type == unit.hr_hint_cond.device.type == unit.effective_region_mask.device.type == "cpu"
     )

@@ -9,6 +9,7 @@ to the rows of the call that they saw first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import interpolate, max_pool2d
 
 from tiled_diffusion.control import HINT_PX, fitted_hint, hint_crops
 from tiled_diffusion.geometry import Box, Extent
@@ -28,6 +29,8 @@ FACE = "InstantID"
 RESTORING = ("inpaint_only", "colorfix")
 """Parts of the names of preprocessors that paint what is known back, by the hint's latent."""
 INPAINT_CHANNELS = 9
+UNET_PX = 64
+"""Pictures whose sides are multiples of it go through every U-Net."""
 _MISSING = object()
 
 Encode = Callable[..., Tensor]
@@ -108,12 +111,13 @@ class MapUnit:
     masked: Tensor | None = None
     home: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
-    def encode(self, encode: Encode, channels: int) -> None:
+    def encode(self, encode: Encode, channels: int, tile: Extent) -> None:  # noqa: ARG002 tiles are cut out later
         """Makes the latents from the whole hint, once.
 
         Args:
             encode: of pictures [B, C, h, w] in 0..1, with `mask` what is hidden.
             channels: that the U-Net takes.
+            tile: size of the largest one.
         """
         if any(name in _preprocessor(self.params) for name in RESTORING):
             self.latent = encode(self.hint).to(self.hint.device)
@@ -153,7 +157,7 @@ class WholeUnit:
         hint: [1 or B, C, h, w] of the present pass, or None where it is no picture.
         hires: whether it is the hint of the hires pass.
         mask: [1, 1, 8 H, 8 W] or None, where the unit acts.
-        latent: [1 or B, 4, h / 8, w / 8] of a reference, or None.
+        latent: [1 or B, 4, h', w'] of a reference, or None.
         caches: of an IP-Adapter, by which rows are negative.
     """
 
@@ -164,10 +168,14 @@ class WholeUnit:
     latent: Tensor | None = None
     caches: dict[tuple[bool, ...], dict[Any, Any]] = field(default_factory=dict)
 
-    def encode(self, encode: Encode, channels: int) -> None:  # noqa: ARG002 references know no masks
-        """Makes a reference's latent, once."""
+    def encode(self, encode: Encode, channels: int, tile: Extent) -> None:  # noqa: ARG002 references know no masks
+        """Makes a reference's latent, once: of the whole picture, but about as large as a tile.
+
+        The U-Net draws it anew for every call, and each tile attends to all of it: that at the size of the canvas would
+        need the memory that tiles are there to save.
+        """
         if self.hint is not None and kind_of(self.params) == "AttentionInjection":
-            self.latent = encode(self.hint)
+            self.latent = encode(_at_most(self.hint, tile))
 
     def show(self, rows: Rows, changes: Changes) -> None:
         """What is kept for the rows of one call becomes what these rows need."""
@@ -270,6 +278,16 @@ def _preprocessor(params: Any) -> str:
 
 def _is_picture(hint: Any) -> bool:
     return isinstance(hint, Tensor) and hint.dim() == 4 and min(hint.shape[-2:]) > 1
+
+
+def _at_most(hint: Tensor, tile: Extent) -> Tensor:
+    """A picture [B, C, h, w] with about as many pixels as a tile, in whole 64 px; as it is if it has fewer."""
+    area = tile.h * tile.w * HINT_PX**2
+    scale = math.sqrt(area / (hint.shape[-2] * hint.shape[-1]))
+    if scale >= 1:
+        return hint
+    h, w = (max(1, round(n * scale / UNET_PX)) * UNET_PX for n in hint.shape[-2:])
+    return interpolate(hint.float(), size=(h, w), mode="bilinear", antialias=True).to(hint.dtype)
 
 
 def _forget(model: Any, changes: Changes) -> None:

@@ -75,8 +75,13 @@ class ControlTiles:
         """Kinds of the units that act on the whole picture, or part of which does."""
         return [kind_of(unit.params) for unit in self.units if _is_whole(unit)]
 
-    def begin(self, canvas: Extent) -> None:
-        """A sampling on a canvas begins: hints are fitted to it, and encoded where a unit needs their latents."""
+    def begin(self, canvas: Extent, tile: Extent) -> None:
+        """A sampling on a canvas begins: hints are fitted to it, and encoded where a unit needs their latents.
+
+        Args:
+            canvas: in latent pixels.
+            tile: size of the largest one.
+        """
         self.restore()
         hires = bool(getattr(self.p, "is_hr_pass", False))
         for params in self.every:
@@ -86,7 +91,7 @@ class ControlTiles:
             self.units.append(unit_of(params, canvas, hires=hires, home=home[0] if home else None))
         channels = getattr(getattr(self.network, "model", None), "in_channels", 0)
         for unit in self.units if hasattr(self.network, "call_vae_using_process") else []:
-            unit.encode(self._encoded, channels)
+            unit.encode(self._encoded, channels, tile)
 
     def _encoded(self, pictures: Tensor, mask: Tensor | None = None) -> Any:
         """Latents [B, 4, h / 8, w / 8] of pictures in 0..1, made by the extension; what the mask hides is grey."""

@@ -91,7 +91,7 @@ def _hang(p: Any, run: Run, tiling: Tiling) -> None:
     run.tiling, run.denoiser, run.checkpoint = tiling, weakref.ref(denoiser), host.checkpoint()
     run.controls = tiling.controls
     if run.controls is not None:
-        run.controls.begin(tiling.planner.canvas)
+        run.controls.begin(tiling.planner.canvas, tiling.planner.tile_size())
         if run.controls.whole:
             p.comment(f"{TITLE}: these ControlNet units act on the whole picture: {', '.join(run.controls.whole)}")
     _LIVE[denoiser] = run
