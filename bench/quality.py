@@ -119,15 +119,18 @@ def standard_error(sums: Sequence[Sums]) -> float:
     return float(np.std([d.ratio for d in draws]))
 
 
-def drawn_landscapes() -> list[tuple[Image.Image, str]]:
-    """Landscapes and captions as the checkpoint was trained on, drawn larger; none of them was in its training."""
+def drawn_landscapes(first: int, count: int, width: int, height: int) -> list[tuple[Image.Image, str]]:
+    """Landscapes and captions as the checkpoint was trained on, of any size.
+
+    Those from 90,000,000 on were in no training.
+    """
     path = Path(__file__).parent.parent / "training" / "dataset.py"
     spec = importlib.util.spec_from_file_location("landscapes", path)
     assert spec is not None
     assert spec.loader is not None
     dataset = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(dataset)
-    samples = (dataset.make_sample(90_000_000 + i, CANVAS["width"], CANVAS["height"]) for i in range(SEEDS))
+    samples = (dataset.make_sample(first + i, width, height) for i in range(count))
     return [(image, caption) for image, caption, *_ in samples]
 
 
@@ -145,7 +148,7 @@ def pictures(model: Model, settings: Settings, landscapes: list[tuple[Image.Imag
 
 def run() -> dict[str, Any]:
     """The section `quality` of the report."""
-    model, landscapes = load_model(), drawn_landscapes()
+    model, landscapes = load_model(), drawn_landscapes(90_000_000, SEEDS, CANVAS["width"], CANVAS["height"])
     canvas = make_planner(model, Request("", **CANVAS)).canvas  # type: ignore[arg-type]
     untiled = pictures(model, Settings(tile_width_lp=canvas.w, tile_height_lp=canvas.h), landscapes)
     kinds = {name: Settings(method=name) for name in METHODS}

@@ -62,9 +62,7 @@ def columns(prompts: list[Any]) -> tuple[Region, ...]:
 def found(evaluate: Any, boxes: list[Image.Image], prompts: list[Any], tools: tuple[Any, Any]) -> list[bool]:
     """Whether each picture holds ground, sky and object of its prompt."""
     seen = [evaluate.detect(im, p[2], p[4], *tools) for im, p in zip(boxes, prompts, strict=True)]
-    return [
-        d["sky"] == p[4] and d["ground"] == p[3] and d["kind"] == p[1] for d, p in zip(seen, prompts, strict=True)
-    ]
+    return [d["sky"] == p[4] and d["ground"] == p[3] and d["kind"] == p[1] for d, p in zip(seen, prompts, strict=True)]
 
 
 def cut(picture: Image.Image, count: int) -> list[Image.Image]:

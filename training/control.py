@@ -4,6 +4,7 @@
     python training/control.py all                    # from the shipped checkpoint: data, training, export
     python training/control.py data --wide 1500 --small 6000
     python training/control.py train --minutes 40     # --resume goes on from work/control.pt
+    python training/control.py all --device cuda --procs 16 --batch 256 --amp --minutes 5
     python training/control.py export --out DIR       # writes the diffusers folder DIR
 
 The U-Net and the text encoder stand still. The ControlNet begins as a copy of the U-Net's first half, without the
@@ -53,18 +54,27 @@ def edges(picture, draw):
 # --------------------------------------------------------------------------------------------------- data
 
 
-@torch.no_grad()
 def stage_data(a):
-    vae = train.load_vae(os.path.join(CHECKPOINT, "vae"))
-    for (name, width, height, base), count in ((SMALL, a.small), (WIDE, a.wide)):
-        for first in range(base, base + count, SHARD):
-            file = os.path.join(WORK, f"control_{name}_{first}.pt")
-            if not os.path.exists(file):
-                save_state(shard(vae, range(first, min(first + SHARD, base + count)), width, height), file)
-                log(file)
+    train.launch(data_worker, a, 29800)
 
 
-def shard(vae, seeds, width, height):
+@torch.no_grad()
+def data_worker(rank, a, _port):
+    torch.set_num_threads(1)
+    vae = train.load_vae(os.path.join(a.checkpoint, "vae")).to(a.device)
+    jobs = [
+        (name, width, height, range(first, min(first + SHARD, base + count)))
+        for (name, width, height, base), count in ((SMALL, a.small), (WIDE, a.wide))
+        for first in range(base, base + count, SHARD)
+    ]
+    for name, width, height, seeds in jobs[rank :: a.procs]:
+        file = os.path.join(WORK, f"control_{name}_{seeds[0]}.pt")
+        if not os.path.exists(file):
+            save_state(shard(vae, seeds, width, height, a.device), file)
+            log(file)
+
+
+def shard(vae, seeds, width, height, device):
     """Moments of the latents, packed edges and captions of some pictures."""
     found, hints, texts = [], [], []
     for i in range(0, len(seeds), 5):
@@ -73,7 +83,7 @@ def shard(vae, seeds, width, height):
         hints += [
             np.packbits(edges(p, random.Random(s)) > 0, axis=-1) for p, s in zip(u8, seeds[i : i + 5], strict=True)
         ]
-        found.append(train.moments(vae, train.to_float(torch.from_numpy(u8))).contiguous().half())
+        found.append(train.moments(vae, train.to_float(torch.from_numpy(u8)).to(device)).contiguous().half().cpu())
     return {"moments": torch.cat(found), "hints": torch.from_numpy(np.stack(hints)), "texts": texts}
 
 
@@ -99,7 +109,7 @@ class Pictures:
             latents.append(found[i, :, y : y + h, x : x + w])
             seen.append(hints[i, 8 * y : 8 * (y + h), x : x + w])  # eight pixels a byte
         pixels = torch.from_numpy(np.unpackbits(torch.stack(seen).numpy(), axis=-1)).float()[:, None]
-        return sampled(torch.stack(latents).float()), thickened(pixels, draw).expand(-1, 3, -1, -1), ids[chosen].long()
+        return sampled(torch.stack(latents).float()), thickened(pixels, draw), ids[chosen].long()
 
 
 def sampled(moments):
@@ -127,11 +137,11 @@ def build(unet):
     return control
 
 
-def parts():
+def parts(a):
     """Tokenizer, text encoder and U-Net of the checkpoint, which stand still."""
     from diffusers import StableDiffusionPipeline
 
-    pipe = StableDiffusionPipeline.from_pretrained(CHECKPOINT, dtype=torch.float32, local_files_only=True)
+    pipe = StableDiffusionPipeline.from_pretrained(a.checkpoint, dtype=torch.float32, local_files_only=True)
     for part in (pipe.text_encoder, pipe.unet):
         part.eval().requires_grad_(False)
     return pipe.tokenizer, pipe.text_encoder, pipe.unet
@@ -139,20 +149,21 @@ def parts():
 
 def stage_train(a):
     torch.set_num_threads(a.threads)
-    tokenizer, text, unet = parts()
-    control, data = build(unet), Pictures(tokenizer)
+    tokenizer, text, unet = parts(a)
+    control, data = build(unet).to(a.device), Pictures(tokenizer)
+    unet.to(a.device), text.to(a.device)
     empty = train.encode_texts(tokenizer, [""]).long()
     params, file = list(control.parameters()), os.path.join(WORK, "control.pt")
     opt = train.Muon(control.named_parameters(), a.lr, 1, 0)
     ema, step, samples, done = [p.detach().clone() for p in params], 0, 0, 0.0
     if a.resume and os.path.exists(file):
-        s = torch.load(file)
+        s = torch.load(file, map_location=a.device)
         control.load_state_dict(s["control"])
         opt.load_state_dict(s["opt"])
         ema, step, samples, done = s["ema"], s["step"], s["samples"], 0.0 if a.again else s["progress"]
     draw = random.Random(a.seed * 991 + step)
     torch.manual_seed(a.seed * 991 + step)
-    ab, begun, run = train.alphas_bar(), step, None
+    ab, begun, run = train.alphas_bar().to(a.device), step, None
     t0 = last = time.time()
 
     def save(progress):
@@ -163,11 +174,12 @@ def stage_train(a):
         z, hints, ids = data.batch(a.batch, draw)
         n = len(z)
         ids[torch.rand(n) < 0.15] = empty
-        t = ((torch.arange(n) + torch.rand(1)) / n * 1000).long().clamp(0, 999)
+        z, ids, hints = z.to(a.device), ids.to(a.device), hints.to(a.device).expand(-1, 3, -1, -1)
+        t = ((torch.arange(n) + torch.rand(1)) / n * 1000).long().clamp(0, 999).to(a.device)
         noise = torch.randn_like(z)
         s = ab[t][:, None, None, None]
         x = s.sqrt() * z + (1 - s).sqrt() * noise
-        with torch.autocast("cpu", torch.bfloat16, enabled=a.amp):
+        with torch.autocast(a.device, torch.bfloat16, enabled=a.amp):
             with torch.no_grad():
                 words = text(ids)[0]
             down, mid = control(x, t, words, hints, return_dict=False)
@@ -194,8 +206,8 @@ def stage_train(a):
 
 def stage_export(a):
     """Writes the diffusers folder in half precision."""
-    _, _, unet = parts()
-    control, s = build(unet), torch.load(os.path.join(WORK, "control.pt"))
+    _, _, unet = parts(a)
+    control, s = build(unet), torch.load(os.path.join(WORK, "control.pt"), map_location="cpu")
     control.load_state_dict(s["control"])
     with torch.no_grad():
         for p, e in zip(control.parameters(), s["ema"], strict=True):
@@ -210,8 +222,11 @@ def main():
     p.add_argument("--small", type=int, default=6000, help="scenes of 128x128")
     p.add_argument("--wide", type=int, default=1500, help="scenes of 512x256")
     p.add_argument("--minutes", type=float, default=40)
+    p.add_argument("--checkpoint", default=CHECKPOINT, help="diffusers folder of the model that is steered")
+    p.add_argument("--procs", type=int, default=1, help="for the data")
     p.add_argument("--threads", type=int, default=1)
-    p.add_argument("--amp", action="store_true", help="bfloat16 autocast, for CPUs that have it in hardware")
+    p.add_argument("--device", default="cpu", help="of data and training: cpu or cuda")
+    p.add_argument("--amp", action="store_true", help="bfloat16 autocast, for processors that have it in hardware")
     p.add_argument("--batch", type=int, default=32, help="cut-outs of 16x16 latent pixels, or as many pixels")
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--ema", type=float, default=0.998)

@@ -13,6 +13,7 @@ folder's encoder, so that both work in the same latent space and can be trained 
 
 Learning rates follow elapsed time, not steps, so a run ends when its minutes are over however busy the machine is.
 Training is data-parallel over --procs processes (gloo) with one thread each.  State lives in $TINY_WORK.
+With a GPU: `latents --device cuda --procs 16`, then `unet --device cuda --procs 1 --batch 512 --amp`.
 """
 
 import argparse
@@ -500,7 +501,7 @@ def latent_jobs(count):
 @torch.no_grad()
 def latent_worker(rank, a, _port):
     torch.set_num_threads(1)
-    vae = load_vae(os.path.join(a.start or WORK, "vae"))
+    vae = load_vae(os.path.join(a.start or WORK, "vae")).to(a.device)
     for name, w, h, first, n in latent_jobs(a.count)[rank :: a.procs]:
         f = os.path.join(WORK, f"latents_{name}_{first}.pt")
         if os.path.exists(f):
@@ -509,7 +510,7 @@ def latent_worker(rank, a, _port):
         for i in range(first, first + n, 20):
             u8, some = render_array(range(i, min(i + 20, first + n)), w, h)
             texts += some
-            out.append(moments(vae, to_float(torch.from_numpy(u8))).contiguous().half())
+            out.append(moments(vae, to_float(torch.from_numpy(u8)).to(a.device)).contiguous().half().cpu())
         save_state({"moments": torch.cat(out), "texts": texts}, f)
         log("latents", name, first)
 
@@ -552,7 +553,7 @@ class Latents:
         if len(self.order.get(name, [])) < n:
             self.order[name] = torch.randperm(len(self.sets[name][0])).tolist()
         idx = torch.tensor([self.order[name].pop() for _ in range(min(n, len(self.order[name])))])
-        return self.sets[name][0][idx].float(), self.sets[name][1][idx].long()
+        return self.sets[name][0][idx], self.sets[name][1][idx].long()
 
 
 def start_weights(folder, unet, text):
@@ -582,12 +583,13 @@ def train_unet(rank, a, port):
     unet, text = build_unet(), build_text(len(tok))
     if a.start:
         start_weights(a.start, unet, text)
+    unet.to(a.device), text.to(a.device)
     params = [*unet.parameters(), *text.parameters()]
     state = os.path.join(WORK, "unet.pt")
     step = seen = 0
     done, resumed = 0.0, None
     if a.resume and os.path.exists(state):
-        resumed = torch.load(state)
+        resumed = torch.load(state, map_location=a.device)
         unet.load_state_dict(resumed["unet"])
         text.load_state_dict(resumed["text"])
         step, seen, done = resumed["step"], resumed["samples"], resumed["progress"]
@@ -602,7 +604,7 @@ def train_unet(rank, a, port):
         opt.load_state_dict(resumed["opt"])
         for e, v in zip(ema, resumed["ema"], strict=False):
             e.copy_(v)
-    ab = alphas_bar()
+    ab = alphas_bar().to(a.device)
     rnd = random.Random(a.seed * 991 + rank + step)
     torch.manual_seed(a.seed * 991 + rank + step)
     t0 = last = saved = time.time()
@@ -625,14 +627,15 @@ def train_unet(rank, a, port):
     while (progress := shared_progress(t0, a.minutes, a.procs, done)) < 1:
         mom, ids = data.batch(a.batch, rnd)
         n = len(mom)
+        ids[torch.rand(n) < 0.10] = empty
+        mom, ids = mom.to(a.device).float(), ids.to(a.device)
         mean, logvar = mom.chunk(2, 1)
         z = (mean + (0.5 * logvar).exp() * torch.randn_like(mean)) * SCALE
-        ids[torch.rand(n) < 0.10] = empty
-        t = ((torch.arange(n) + torch.rand(1)) / n * 1000).long().clamp(0, 999)  # stratified
+        t = ((torch.arange(n) + torch.rand(1)) / n * 1000).long().clamp(0, 999).to(a.device)  # stratified
         noise = torch.randn_like(z)
         s = ab[t][:, None, None, None]
         x = s.sqrt() * z + (1 - s).sqrt() * noise
-        with torch.autocast("cpu", torch.bfloat16, enabled=a.amp):
+        with torch.autocast(a.device, torch.bfloat16, enabled=a.amp):
             pred = unet(x, t, text(ids)[0]).sample
         mse = ((pred.float() - noise) ** 2).mean((1, 2, 3))
         snr = ab[t] / (1 - ab[t])
@@ -679,7 +682,7 @@ def stage_unet(a):
 def load_trained(use_ema=True):
     tok = load_tokenizer()
     unet, text = build_unet(), build_text(len(tok))
-    s = torch.load(os.path.join(WORK, "unet.pt"))
+    s = torch.load(os.path.join(WORK, "unet.pt"), map_location="cpu")
     unet.load_state_dict(s["unet"])
     text.load_state_dict(s["text"])
     if use_ema:
@@ -760,7 +763,8 @@ def parse():
     p.add_argument("--minutes", type=float, help="time for the stage (vae 30, unet 55)")
     p.add_argument("--procs", type=int, default=2)
     p.add_argument("--threads", type=int, default=1, help="per process")
-    p.add_argument("--amp", action="store_true", help="bfloat16 autocast, for CPUs that have it in hardware")
+    p.add_argument("--device", default="cpu", help="of the stages latents and unet; the latter with --procs 1")
+    p.add_argument("--amp", action="store_true", help="bfloat16 autocast, for processors that have it in hardware")
     p.add_argument("--batch", type=int, help="per process (vae 8 crops, unet 32 pictures)")
     p.add_argument("--lr", type=float)
     p.add_argument("--count", type=int, default=24000, help="pictures of 128x128 for the U-Net")

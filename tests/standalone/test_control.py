@@ -18,14 +18,17 @@ from tiled_diffusion.fuse import ring_crop
 from tiled_diffusion.geometry import Box, Extent
 from tiled_diffusion.settings import Region, Settings
 from tiled_diffusion.standalone.control import (
+    SHIPPED,
     ControlNet,
     ControlNets,
     load_controlnet,
     load_controls,
 )
-from tiled_diffusion.standalone.control_hints import hint_of
+from tiled_diffusion.standalone.control_hints import hint_of, open_hint
 from tiled_diffusion.standalone.control_settings import Control
+from tiled_diffusion.standalone.demo_drawing import drawing
 from tiled_diffusion.standalone.generate import Denoiser, generate, make_planner, sample_latents, start_noise
+from tiled_diffusion.standalone.model import load_model
 from tiled_diffusion.standalone.request import SAMPLERS, Request
 from tiled_diffusion.standalone.samplers import make_scheduler
 
@@ -334,3 +337,38 @@ class TestLoading:
 def _written(path):
     path.write_text("nonsense")
     return path
+
+
+class TestShipped:
+    """The ControlNet that comes with the small model."""
+
+    def test_it_is_small_and_for_this_model_alone(self):
+        assert sum(p.stat().st_size for p in SHIPPED["edges"].iterdir()) <= 4_000_000
+        assert load_controlnet("edges", load_model(device="cpu")).config.conditioning_channels == 3
+        with pytest.raises(TiledError, match="for another kind of model than tiny-sdxl"):
+            load_controlnet("edges", tiny_model("sdxl"))
+        with pytest.raises(TiledError, match="no file or folder nothing; by name there is edges"):
+            load_controlnet("nothing", tiny_model("sd1"))
+
+    def test_a_picture_of_many_tiles_follows_the_lines(self, tmp_path):
+        drawing().crop((0, 64, 512, 256)).save(tmp_path / "drawing.png")
+        model = load_model(device="cpu")
+        tiling = Settings(tile_width_lp=16, tile_height_lp=16, overlap_lp=8)
+        free = Request(
+            "a house, a tree on grass, mountains, blue sky",
+            width=512,
+            height=192,
+            steps=10,
+            cfg_scale=4.0,
+            seed=1,
+            tiling=tiling,
+        )
+        guided = replace(free, controls=(Control("edges", str(tmp_path / "drawing.png")),))
+        lines = hint_of(open_hint(str(tmp_path / "drawing.png")), Extent(24, 64))[0, 0] > 0.5
+        found = []
+        for request in (guided, free):
+            edges = hint_of(generate(model, request)[0], Extent(24, 64), "canny")[:, :1]
+            near = torch.nn.functional.max_pool2d(edges, 5, 1, 2)[0, 0] > 0.5
+            found.append(float((near & lines).sum() / lines.sum()))
+        assert found[0] > 0.7
+        assert found[0] > 2 * found[1]

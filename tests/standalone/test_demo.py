@@ -16,7 +16,7 @@ from tiled_diffusion.standalone.request import request_from_json
 
 NAMES = {
     "panorama.png", "panorama-plan.png", "ring.png", "ring-rolled.png", "ring-plan.png", "prompts.png",
-    "prompts-plan.png", "regions.png", "regions.json", "regions-plan.png", "upscale-before.png", "upscale.png", "upscale-plan.png", "index.html",
+    "prompts-plan.png", "regions.png", "regions.json", "regions-plan.png", "drawing.png", "guided.png", "guided-plan.png", "upscale-before.png", "upscale.png", "upscale-plan.png", "index.html",
 }  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def test_the_page_refers_to_these_files_and_nothing_else(demo):
 
 def test_the_page_tells_settings_times_and_commands(demo):
     text = (demo / "index.html").read_text(encoding="utf-8")
-    assert len(re.findall(r"<dt>time</dt><dd>[\d.]+ s</dd>", text)) == 5
+    assert len(re.findall(r"<dt>time</dt><dd>[\d.]+ s</dd>", text)) == 6
     assert text.count(PROGRAM + " generate") >= 4
     assert "prefers-color-scheme" in text
     assert "http" not in text
@@ -78,7 +78,8 @@ FLAGS = [s for s in scenes() if not s.start and s.name != "regions"]
 
 
 @pytest.mark.parametrize("scene", FLAGS, ids=lambda s: s.name)
-def test_the_commands_on_the_page_make_the_same_request(scene):
+def test_the_commands_on_the_page_make_the_same_request(scene, demo, monkeypatch):
+    monkeypatch.chdir(demo)
     words = shlex.split(quoted(command_line(scene.request, "x.png")))
     assert words[:3] == PROGRAM.split()
     assert read_request(build_parser().parse_args(words[3:])) == scene.request

@@ -192,7 +192,7 @@ def build_parser() -> Parser:
     _generate(_command(commands, "generate", "draw pictures of any size", GENERATE_HELP))
     _upscale(_command(commands, "upscale", "enlarge a picture and draw its details anew", UPSCALE_HELP))
     _inspect(_command(commands, "inspect", "show what a picture would cost, and its tiles", INSPECT_HELP))
-    _demo(_command(commands, "demo", "make six pictures and a page that shows them", DEMO_HELP))
+    _demo(_command(commands, "demo", "make seven pictures and a page that shows them", DEMO_HELP))
     _studio(_command(commands, "studio", "draw in a browser, with a region editor", STUDIO_HELP))
     _export(_command(commands, "export-checkpoint", "write the shipped model for the WebUI", EXPORT_HELP))
     return parser

@@ -22,6 +22,8 @@ from .control_settings import Control
 from .model import Model
 from .request import Request
 
+SHIPPED = {"edges": Path(__file__).parent / "controlnet" / "edges"}
+"""ControlNets for the shipped checkpoint by name."""
 MUST_MATCH = ("block_out_channels", "layers_per_block", "cross_attention_dim", "addition_embed_type")
 """Fields of the configurations that a ControlNet shares with the U-Net that it is made for."""
 
@@ -141,7 +143,7 @@ def load_controlnet(name: str | Path, model: Model) -> Any:
     """The ControlNetModel of diffusers for a model; nothing is fetched from the network.
 
     Args:
-        name: path of a diffusers folder or a .safetensors file.
+        name: path of a diffusers folder or a .safetensors file, or one of SHIPPED.
         model: that it is to guide.
 
     Raises:
@@ -149,7 +151,10 @@ def load_controlnet(name: str | Path, model: Model) -> Any:
     """
     source = Path(name)
     if not source.exists():
-        raise TiledError(f"model: there is no file or folder {source}")
+        shipped = SHIPPED.get(str(name))
+        if shipped is None:
+            raise TiledError(f"model: there is no file or folder {source}; by name there is {', '.join(SHIPPED)}")
+        source = shipped
     try:
         net = _from_folder(source, model.dtype) if source.is_dir() else _from_file(source, model)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as e:

@@ -17,7 +17,7 @@ class Control:
     """One ControlNet of a picture.
 
     Attributes:
-        model: path of a diffusers folder or a .safetensors file.
+        model: path of a diffusers folder or a .safetensors file; or "edges", which ships with the small model.
         image: path of the hint; any size, it is resized to the canvas.
         weight: 0 to 10, how strongly it guides.
         start, end: fractions of the sampling between which it guides.

@@ -1,4 +1,4 @@
-"""The demo: six pictures that show what tiles are good for, the plan of each, and a page with all of them."""
+"""The demo: seven pictures that show what tiles are good for, the plan of each, and a page with all of them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tiled_diffusion.settings import Region, Settings
 
 from .cli_parser import PROGRAM
 from .cli_request import columns, command_line, joined, quoted
+from .control_settings import Control
+from .demo_drawing import SIZE, drawing
 from .demo_page import Figure, page
 from .draw import draw_plan
 from .generate import generate, make_planner
@@ -49,6 +51,11 @@ REGIONAL: dict[str, Any] = {
         )
     ),
 }  # fmt: skip
+DRAWING = "drawing.png"
+GUIDED = replace(
+    BASE, prompt="a house, a tree, a tower on grass, mountains, blue sky", width=SIZE[0], height=SIZE[1], seed=3,
+    tiling=WIDE, controls=(Control("edges", DRAWING),),
+)  # fmt: skip
 SMALL = replace(BASE, prompt="a forest, blue sky", width=192, height=128, seed=4)
 
 
@@ -102,6 +109,12 @@ def scenes() -> tuple[Scene, ...]:
             replace(BASE, **REGIONAL),
         ),
         Scene(
+            "guided", "Along a drawing",
+            "A ControlNet makes the picture follow lines. Each tile sees its own part of the drawing, so that "
+            "everything stands where it was drawn, over the whole width. First the drawing.",
+            GUIDED,
+        ),
+        Scene(
             "upscale", f"Enlarged {SCALE} times",
             "A small picture is enlarged, and its details are drawn anew, tile by tile. The first picture is the small "
             "one, stretched to the same size.",
@@ -126,6 +139,7 @@ def make_demo(
         The files written, the page last.
     """
     figures = []
+    drawing().save(out / DRAWING)
     todo = [_shrunk(scene, shrink) for scene in scenes()]
     for i, scene in enumerate(todo, start=1):
         say(f"[{i}/{len(todo)}] {scene.title}: {scene.request.prompt}")
@@ -149,13 +163,15 @@ def _make(model: Any, scene: Scene, out: Path, new_progress: Callable[[], Any]) 
     """One scene: its pictures, its plan and what the page says about it."""
     if scene.start:
         return _upscaled(model, scene, scene.start, out, new_progress)
-    picture, seconds = _timed(lambda: generate(model, scene.request, progress=new_progress()))
+    here = tuple(replace(control, image=str(out / control.image)) for control in scene.request.controls)
+    asked = replace(scene.request, controls=here)
+    picture, seconds = _timed(lambda: generate(model, asked, progress=new_progress()))
     name = f"{scene.name}.png"
     save_png(picture, out / name, scene.request, scene.request.seed, model, seconds=seconds)
-    names = [name]
+    names = [*(control.image for control in scene.request.controls), name]
     if scene.request.tiling.wrap_x:
         names.append(f"{scene.name}-rolled.png")
-        ImageChops.offset(picture, picture.width // 2, 0).save(out / names[1])
+        ImageChops.offset(picture, picture.width // 2, 0).save(out / names[-1])
     plan, report = _plan(model, scene, scene.request, picture, out)
     command = quoted(_command(scene, name, out))
     told = facts(scene.request, report, seconds)
