@@ -25,15 +25,15 @@ def hint(right: bool = False) -> np.ndarray:
 
 
 @contextmanager
-def model(w: Webui):
-    """The name of the ControlNet, with the checkpoint that it belongs to."""
+def model(w: Webui, checkpoint: str = "tiny"):
+    """The name of the ControlNet, which belongs to the checkpoint 'tiny', with a checkpoint."""
     try:
         found = [m for m in w.call("/controlnet/model_list")["model_list"] if m.startswith("tiny_canny")]
     except ApiError:
         found = []
-    if not found or "tiny" not in w.names("/sdapi/v1/sd-models", "model_name"):
-        raise Skipped("the ControlNet extension, its model 'tiny_canny' or the checkpoint 'tiny' is not there")
-    w.options(sd_model_checkpoint="tiny", show_progress_type="Approx cheap")
+    if not found or checkpoint not in w.names("/sdapi/v1/sd-models", "model_name"):
+        raise Skipped(f"the ControlNet extension, its model 'tiny_canny' or the checkpoint '{checkpoint}' is not there")
+    w.options(sd_model_checkpoint=checkpoint, show_progress_type="Approx cheap")
     try:
         yield found[0]
     finally:
@@ -49,9 +49,9 @@ def convolutions(sizes: dict[str, tuple[int, ...]], seed: int) -> dict[str, torc
     return found
 
 
-def t2i_adapter() -> dict[str, torch.Tensor]:
-    """A random T2I-Adapter for the checkpoint 'tiny': 32, 64, 128, 128 channels."""
-    sizes = {"conv_in": (32, 192, 3, 3)}
+def t2i_adapter(px: int) -> dict[str, torch.Tensor]:
+    """A random T2I-Adapter of 32, 64, 128, 128 channels, for 8 px (SD 1) or 16 px (SDXL) in its first layer."""
+    sizes = {"conv_in": (32, 3 * px**2, 3, 3)}
     for k, (before, width) in enumerate([(32, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128), (128, 128), (128, 128)]):  # fmt: skip
         sizes |= {f"body.{k}.block1": (width, width, 3, 3), f"body.{k}.block2": (width, width, 1, 1)}
         if before != width:
@@ -60,7 +60,7 @@ def t2i_adapter() -> dict[str, torch.Tensor]:
 
 
 def lllite() -> dict[str, torch.Tensor]:
-    """A random LLLite for the checkpoint 'tiny'."""
+    """A random LLLite for U-Nets of 32, 64, 128 channels."""
     found = {}
     for k, (block, width) in enumerate([(4, 64), (5, 64), (7, 128), (8, 128)]):
         name = f"lllite_unet_input_blocks_{block}_1_transformer_blocks_0_attn1_to_v"
@@ -71,10 +71,10 @@ def lllite() -> dict[str, torch.Tensor]:
 
 
 @contextmanager
-def more_models(w: Webui):
-    """Names of a T2I-Adapter and an LLLite, made for as long as the block lasts."""
-    with tempfile.TemporaryDirectory() as folder, model(w):
-        save_file(t2i_adapter(), Path(folder) / "t2iadapter_made.safetensors")
+def more_models(w: Webui, checkpoint: str):
+    """Names of a T2I-Adapter and an LLLite, made for a checkpoint for as long as the block lasts."""
+    with tempfile.TemporaryDirectory() as folder, model(w, checkpoint):
+        save_file(t2i_adapter(16 if checkpoint == "tiny-xl" else 8), Path(folder) / "t2iadapter_made.safetensors")
         save_file(lllite(), Path(folder) / "lllite_made.safetensors")
         w.options(control_net_models_path=folder)
         try:
@@ -222,11 +222,21 @@ def _(w: Webui):
 
 @case("ControlNet: T2I-Adapter and LLLite: one tile is the plain job, each half sees its half, a region has none")
 def _(w: Webui):
+    return follows_tiles(w, "tiny")
+
+
+@case("ControlNet: T2I-Adapter and LLLite with SDXL")
+def _(w: Webui):
+    return follows_tiles(w, "tiny-xl")
+
+
+def follows_tiles(w: Webui, checkpoint: str) -> str:
+    """Units beside ControlNets that are maps of the canvas, with a checkpoint."""
     same, seen = {**SIZE, "prompt": "a red house", "sampler_name": "Euler"}, []
     half = {**same, "width": 256}
     region = {"prompt": "a red house", "feather": 0}
     halves = [{**region, "x": x, "w": 0.5, "seed": 11 + i} for i, x in enumerate((0, 0.5))]
-    with more_models(w) as names:
+    with more_models(w, checkpoint) as names:
         without = w.txt2img(**same)
         for name in names:
             scripts, one_tile = units(name, hint()), {"regions": [region], "tile_width_lp": 64}
