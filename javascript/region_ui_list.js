@@ -56,7 +56,7 @@ tiledDiffusion.list = (() => {
                 row.classList.toggle("td-selected", state.selected.includes(region.id));
                 row.setAttribute("aria-current", String(state.selected.includes(region.id)));
                 swatch.style.background = paint.colour(n);
-                name.textContent = `${n + 1} ${region.name || region.prompt.slice(0, 30) || t("(no prompt)")}`;
+                name.textContent = `${n + 1} ${region.name || region.prompt.slice(0, 80) || t("(no prompt)")}`;
                 SWITCHES.forEach(([field, on, off], i) => {
                     switches[i].textContent = t(region[field] ? on : off);
                     switches[i].setAttribute("aria-pressed", String(region[field]));
