@@ -9,8 +9,10 @@ import urllib.error
 import urllib.request
 
 import pytest
+from PIL import Image
 
 from tests.ui.conftest import ROOT
+from tiled_diffusion.standalone.demo_drawing import drawing
 from tiled_diffusion.standalone.metadata import read_png
 
 
@@ -126,3 +128,27 @@ def test_a_wrong_size_is_told(page, studio):
     fill(page, "width", 100)
     page.locator("#studio_generate").click()
     wait_for(page, "width: got 100", 30)
+
+
+def test_a_drawing_guides_and_comes_back(page, studio, tmp_path):
+    out = studio[1]
+    before = len(made(out))
+    drawing().crop((0, 64, 256, 256)).save(tmp_path / "lines.png")
+    for name, value in (("prompt", "a house on grass"), ("width", 256), ("height", 192), ("seed", 5), ("steps", 3)):
+        fill(page, name, value)
+    page.locator("#studio_control button").first.click()
+    page.locator("#studio_control_image input[type=file]").set_input_files(str(tmp_path / "lines.png"))
+    page.locator("#studio_control_image img").first.wait_for()
+    page.locator("#studio_generate").click()
+    wait_for(page, "Done")
+    assert len(made(out)) == before + 1
+    (control,) = read_png(made(out)[-1]).controls
+    assert (control.model, control.weight, control.preprocess) == ("edges", 1.0, "none")
+    assert Image.open(control.image).size == (256, 192)
+    page.reload()
+    page.wait_for_selector("#td_studio_status:not(:empty)", timeout=60000)
+    page.locator("#studio_drop input[type=file]").set_input_files(str(made(out)[-1]))
+    wait_for(page, "Settings of", 30)
+    page.locator("#studio_control button").first.click()
+    page.locator("#studio_control_image img").first.wait_for()
+    assert page.locator("#studio_control_model input").input_value() == "edges"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 import time
@@ -120,6 +121,14 @@ class Studio:
     folder: Path
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    def kept_hint(self, path: str) -> Path:
+        """A copy of a ControlNet's hint beside the pictures, so that their records stay good."""
+        data = Path(path).read_bytes()
+        kept = self.folder / "hints" / f"{hashlib.sha256(data).hexdigest()[:16]}{Path(path).suffix.lower() or '.png'}"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(data)
+        return kept
 
     def make(self, request: Request, init_image: Image.Image | None = None) -> Iterator[Update]:
         """Makes the pictures of a request and saves them with their records.

@@ -19,12 +19,17 @@ from tiled_diffusion.ui.page import add_scripts
 from tiled_diffusion.ui.panel import Panel, PanelHost, build_panel
 from tiled_diffusion.ui.routes import add_routes
 
+from .control import SHIPPED
+from .control_hints import open_hint
+from .control_settings import PREPROCESSORS, Control
 from .metadata import read_png
 from .prompts import prompt_length
 from .request import SAMPLERS, Request
 from .studio import Cancelled, Studio
 
 MOST_UPLOAD = "20mb"
+CONTROL = ("control_image", "control_model", "control_weight", "control_preprocess")
+"""Components of the one ControlNet that the page offers."""
 FIELDS = ("prompt", "negative_prompt", "width", "height", "steps", "cfg_scale", "sampler", "seed", "batch_size")
 
 
@@ -40,7 +45,7 @@ def build(studio: Studio) -> gr.Blocks:
     """The page."""
     with gr.Blocks(title="Tiled Diffusion studio") as page, gr.Row():
         with gr.Column(scale=3):
-            fields = _fields(studio)
+            fields = {**_fields(studio), **_control_fields()}
             panel = build_panel("studio", PanelHost(_accordion))
         with gr.Column(scale=2):
             with gr.Row():
@@ -53,7 +58,7 @@ def build(studio: Studio) -> gr.Blocks:
         inputs = [*fields.values(), panel.json_box, *panel.controls.values()]
         go.click(_making(studio, panel), inputs, [told, preview, history], concurrency_limit=1)
         stop.click(studio.cancel, None, None, queue=False)
-        dropped.upload(_restoring(panel), dropped, [*fields.values(), panel.json_box, *panel.controls.values(), told])
+        dropped.upload(_restoring(panel), dropped, [*inputs, told])
     return page
 
 
@@ -76,22 +81,44 @@ def _fields(studio: Studio) -> dict[str, Any]:
     return out
 
 
-def _request(panel: Panel, values: tuple[Any, ...]) -> Request:
+def _control_fields() -> dict[str, Any]:
+    with gr.Accordion("ControlNet", open=False, elem_id="studio_control"):
+        return {
+            "control_image": gr.Image(
+                label="Drawing or photo to follow", type="filepath", elem_id="studio_control_image"
+            ),
+            "control_model": gr.Dropdown(
+                list(SHIPPED), value=next(iter(SHIPPED)), label="ControlNet", allow_custom_value=True,
+                elem_id="studio_control_model", info="edges, for the small model; or the path of a folder or file.",
+            ),
+            "control_weight": gr.Slider(0, 2, 1, step=0.05, label="Weight", elem_id="studio_control_weight"),
+            "control_preprocess": gr.Radio(
+                list(PREPROCESSORS), value="none", label="Prepare it", elem_id="studio_control_preprocess",
+                info="none: white lines on black; invert: dark lines on white; canny: the edges of a photo.",
+            ),
+        }  # fmt: skip
+
+
+def _request(studio: Studio, panel: Panel, values: tuple[Any, ...]) -> Request:
     """The request that the page's components ask for."""
-    own, (text, *controls) = values[: len(FIELDS)], values[len(FIELDS) :]
+    both = len(FIELDS) + len(CONTROL)
+    own, (image, net, weight, prepare), (text, *controls) = (
+        values[: len(FIELDS)], values[len(FIELDS) : both], values[both:],
+    )  # fmt: skip
     job = merge(text, dict(zip(panel.controls, controls, strict=True)))
     plain = dict(zip(FIELDS, own, strict=True))
     for name in ("width", "height", "steps", "seed", "batch_size"):
         if plain[name] is None or plain[name] != int(plain[name]):
             raise TiledError(f"{name}: got {plain[name]!r}, allowed is a whole number")
         plain[name] = int(plain[name])
-    return Request(**plain, tiling=job.tiling)
+    wanted = (Control(net or "", str(studio.kept_hint(image)), weight, preprocess=prepare),) if image else ()
+    return Request(**plain, tiling=job.tiling, controls=wanted)
 
 
 def _making(studio: Studio, panel: Panel) -> Any:
     def make(*values: Any) -> Iterator[tuple[Any, Any, Any]]:
         try:
-            for update in studio.make(_request(panel, values)):
+            for update in studio.make(_request(studio, panel, values)):
                 shown = update.preview if update.preview is not None else gr.skip()
                 if update.files:
                     shown = str(update.files[0])
@@ -106,7 +133,7 @@ def _making(studio: Studio, panel: Panel) -> Any:
 
 def _restoring(panel: Panel) -> Any:
     def restore(path: str | None) -> list[Any]:
-        count = len(FIELDS) + 1 + len(panel.controls)
+        count = len(FIELDS) + len(CONTROL) + 1 + len(panel.controls)
         if not path:
             return [gr.skip()] * (count + 1)
         try:
@@ -117,9 +144,31 @@ def _restoring(panel: Panel) -> Any:
         controls = to_controls(job)
         text = json.dumps(region_document(job), ensure_ascii=False)
         own = [getattr(request, name) for name in FIELDS]
-        return [*own, text, *(controls[name] for name in panel.controls), f"Settings of {Path(path).name}"]
+        first, note = _restored_control(request)
+        return [
+            *own,
+            *first,
+            text,
+            *(controls[name] for name in panel.controls),
+            f"Settings of {Path(path).name}{note}",
+        ]
 
     return restore
+
+
+def _restored_control(request: Request) -> tuple[list[Any], str]:
+    """Values of the ControlNet's components, and what is to be told of it."""
+    if not request.controls:
+        return [None, next(iter(SHIPPED)), 1.0, "none"], ""
+    one, *others = request.controls
+    note = ""
+    try:
+        hint = open_hint(one.image)
+    except TiledError as e:
+        hint, note = None, f"; {e}"
+    if others or (one.start, one.end) != (0, 1):
+        note += "; of its ControlNets this page keeps the first, for the whole sampling"
+    return [hint, one.model, one.weight, one.preprocess], note
 
 
 def _history(studio: Studio) -> list[str]:
