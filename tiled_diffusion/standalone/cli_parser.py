@@ -276,8 +276,9 @@ def _control_flags(parser: Parser) -> None:
     group = parser.add_argument_group("ControlNet")
     group.add_argument(
         "--control", type=control, action="append", metavar=FORM,
-        help="draw along a hint; MODEL is a ControlNet of diffusers (a folder or .safetensors file), or edges, which ships "
-        "with the small model; weight 0 to 10 (default: 1), start and end in fractions of the steps (default: 0 and 1); may be given several times",
+        help="draw along a hint; MODEL is a ControlNet of diffusers (a folder or .safetensors file), or edges, which "
+        "ships with the small model; weight 0 to 10 (default: 1), start and end in fractions of the steps "
+        "(default: 0 and 1); may be given several times",
     )  # fmt: skip
     group.add_argument(
         "--preprocess", choices=PREPROCESSORS, action="append", metavar="|".join(PREPROCESSORS),
