@@ -44,6 +44,10 @@ class Editor:
     def click(self, hint):
         self.page.locator(f'{EDITOR} button[title="{hint}"]').first.click()
 
+    def tab(self, name):
+        """Changes to a tab of the page."""
+        self.page.locator("button[role=tab], .tab-nav button").filter(has_text=name).first.click()
+
     def all(self, selector):
         return self.page.locator(f"{EDITOR} {selector}")
 

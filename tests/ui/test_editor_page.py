@@ -239,3 +239,87 @@ def test_destroy_leaves_nothing(editor):
         }}"""
     )
     assert left == [0, 0]
+
+
+@pytest.mark.parametrize("handle", ["nw", "n", "ne", "e", "se", "s", "sw", "w"])
+def test_every_handle_moves_its_edges_alone(editor, handle):
+    editor.drag((0.3, 0.3), (0.6, 0.7), keys=["Control"])
+    x, y, w, h = editor.boxes[0]
+    at = (
+        x + w * (0 if "w" in handle else 1 if "e" in handle else 0.5),
+        y + h * (0 if "n" in handle else 1 if "s" in handle else 0.5),
+    )
+    editor.drag(at, (at[0] + 0.07, at[1] + 0.09), keys=["Control"])
+    left = x + 0.07 * ("w" in handle)
+    top = y + 0.09 * ("n" in handle)
+    right = x + w + 0.07 * ("e" in handle)
+    bottom = y + h + 0.09 * ("s" in handle)
+    close(editor.boxes[0], (left, top, right - left, bottom - top), 0.006)
+
+
+def test_regions_go_to_another_tab_by_the_clipboard(editor):
+    editor.drag((0.1, 0.1), (0.4, 0.9))
+    editor.page.keyboard.type("taken along")
+    editor.key("Control+c")
+    editor.tab("img2img")
+    editor.page.locator(
+        "#td_img2img_regions_accordion .label-wrap, #td_img2img_regions_accordion > button"
+    ).first.click()
+    stage = editor.page.locator(".td-editor[data-tab=img2img] .td-stage")
+    stage.wait_for(state="visible")
+    stage.focus()
+    editor.page.keyboard.press("Control+v")
+    editor.page.locator(".td-editor[data-tab=img2img] .td-box").wait_for()
+    text = editor.page.locator("#td_img2img_regions textarea, #td_img2img_regions input").first.input_value()
+    assert json.loads(text)["regions"] == editor.regions
+
+
+def test_nothing_is_lost_by_closing_and_changing_tabs(editor):
+    editor.drag((0.1, 0.1), (0.4, 0.9))
+    editor.page.keyboard.type("kept")
+    before = editor.document
+    head = editor.page.locator(
+        "#td_txt2img_regions_accordion .label-wrap, #td_txt2img_regions_accordion > button"
+    ).first
+    head.click()
+    editor.page.wait_for_timeout(300)
+    editor.tab("img2img")
+    editor.tab("txt2img")
+    head.click()
+    editor.page.locator(f"{EDITOR} .td-box").wait_for(state="visible")
+    assert editor.document == before
+    assert editor.all(".td-box").count() == 1
+    editor.key("Control+z")
+    editor.drag((0.5, 0.1), (0.9, 0.9))
+    assert len(editor.regions) >= 1
+
+
+def test_hidden_regions_are_not_drawn_but_stay(editor):
+    editor.drag((0.1, 0.1), (0.4, 0.9))
+    editor.page.locator(f'{EDITOR} .td-list li button[title="Hide or show"]').click()
+    assert editor.all(".td-box").is_hidden()
+    assert len(editor.regions) == 1
+    editor.page.locator(f'{EDITOR} .td-list li button[title="Hide or show"]').click()
+    assert editor.all(".td-box").is_visible()
+
+
+def test_seeds_are_thrown_and_taken_over(editor):
+    editor.drag((0.1, 0.1), (0.4, 0.9))
+    editor.click("A new seed")
+    first = editor.regions[0]["seed"]
+    editor.click("A new seed")
+    assert first != editor.regions[0]["seed"]
+    editor.page.evaluate(
+        "() => { const d = document.createElement('div'); d.id = 'html_info_txt2img'; d.textContent = 'Steps: 2, Seed: 4711, Size: 8x8'; document.body.append(d); }"
+    )
+    editor.click("The last picture's seed")
+    assert editor.regions[0]["seed"] == 4711
+
+
+def test_everything_that_can_be_used_has_a_name(editor):
+    editor.drag((0.1, 0.1), (0.4, 0.9))
+    nameless = editor.page.evaluate(
+        f"""() => [...document.querySelectorAll("{EDITOR} :is(button, input:not([type=file]), select, textarea)")]
+            .filter(n => !(n.getAttribute("aria-label") || n.title || n.closest("label")?.textContent.trim())).map(n => n.outerHTML)"""
+    )
+    assert nameless == []
