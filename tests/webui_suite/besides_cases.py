@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from .client import BASE, Result, Webui, encoded
+from .editor_cases import page_of
 from .registry import Skipped, case
 from .server import running
 from .tiling_cases import OTHER, TILES, WIDE, _picture, drawn, field, same, whole
@@ -295,6 +296,14 @@ def _(w: Webui):
     assert user.asks("GET", "/tiled-diffusion/presets/mine")[0] == 404
     same(w.txt2img(), w.txt2img(tiled={}))
     return f"{len(ROUTES)} routes: 401 without it and after a wrong word, 200 with it"
+
+
+@case("besides: the panel behind the log-in", ("--gradio-auth", ":".join(USER)))
+def _(w: Webui):
+    with page_of(w, user=USER) as page:
+        line = str(page.locator("#td_txt2img_status").text_content())
+        assert "tile" in line, line
+    return line
 
 
 def _gradient(width: int, height: int) -> np.ndarray:

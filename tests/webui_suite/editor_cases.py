@@ -19,8 +19,8 @@ HOSTS_OWN = "reading 'props'"
 
 
 @contextmanager
-def page_of(w: Webui, theme: str = "light"):
-    """The WebUI's page in a browser without a window."""
+def page_of(w: Webui, theme: str = "light", user: tuple[str, str] | None = None):
+    """The WebUI's page in a browser without a window; for a user with a password, where it asks for them."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         raise Skipped("no Chromium is installed")
@@ -31,6 +31,8 @@ def page_of(w: Webui, theme: str = "light"):
         page = chromium.new_page(viewport={"width": 1400, "height": 1500})
         errors: list[str] = []
         page.on("pageerror", lambda e: errors.append(str(e)))
+        if user is not None:
+            assert page.request.post(f"{w.url}/login", form={"username": user[0], "password": user[1]}).ok
         page.goto(f"{w.url}/?__theme={theme}")
         page.wait_for_selector("#txt2img_generate", timeout=90000)
         page.wait_for_selector("#td_txt2img_status:not(:empty)", state="attached", timeout=60000)
