@@ -178,7 +178,7 @@ tiledDiffusion.view = (() => {
         stage.addEventListener("blur", () => ed.canvas.space(false), listening);
         root.addEventListener("keydown", key, listening);
         root.addEventListener("pointerdown", (/** @type {any} */ e) => { if (!e.target.closest(".td-menu")) closeMenu(); }, listening);
-        container.addEventListener("td-plan", (/** @type {any} */ e) => { ed.canvas.setPlan(e.detail); warn(store.state); }, listening);
+        container.addEventListener("td-plan", (/** @type {any} */ e) => { ed.canvas.setPlan(e.detail); ed.fields.render(store.state); warn(store.state); }, listening);
         document.addEventListener("fullscreenchange", ed.canvas.place, listening);
         const stop = store.subscribe(render);
         ed.shapes.setTool("box");

@@ -127,3 +127,50 @@ def _(w: Webui):
         assert page.evaluate("() => tiledDiffusion.editors.txt2img.store.state.regions[0].prompt") == "a <b>tree</b>"
         assert page.locator("#td_txt2img_overlap_px input[type=number]").first.input_value() == "32"
         assert "jittered" in page.locator("#td_txt2img_method input").first.input_value()
+
+
+@case("page: the canvas follows hires fix, tokens are counted as the host counts, Ctrl+Enter generates, drafts stay")
+def _(w: Webui):
+    with page_of(w) as page:
+        for name, value in (("width", "256"), ("height", "128"), ("steps", "4")):
+            page.locator(f"#txt2img_{name} input[type=number]").first.fill(value)
+            page.locator(f"#txt2img_{name} input[type=number]").first.press("Tab")
+        opened(page, "txt2img")
+        editor = page.locator(".td-editor[data-tab=txt2img]")
+        editor.locator(".td-stage").scroll_into_view_if_needed()
+        page.wait_for_timeout(800)
+        text = "a red house, (green tree:1.2) on grass, [blue sky:sunset:0.5]"
+        page.locator("#txt2img_prompt textarea").fill(text)
+        drag(page, "txt2img", (0.1, 0.1), (0.9, 0.9))
+        page.keyboard.type(text)
+        page.wait_for_function(
+            "() => gradioApp().querySelector('#txt2img_token_counter')?.textContent.trim().length > 3"
+        )
+        page.wait_for_timeout(2500)
+        own = editor.locator(".td-tokens").first.inner_text()
+        hosts = page.locator("#txt2img_token_counter").first.inner_text().strip()
+        assert own == hosts, (own, hosts)
+        before = editor.locator(".td-form > .td-hint").inner_text()
+        page.locator("#txt2img_hr .label-wrap").first.click()
+        page.wait_for_timeout(1500)
+        assert "512 x 256" in page.locator("#td_txt2img_status").inner_text()
+        sides = [[int(side) for side in words[:-3].split(" × ")] for words in (before, editor.locator(".td-form > .td-hint").inner_text())]  # fmt: skip
+        assert all(abs(2 * a - b) <= 1 for a, b in zip(*sides, strict=True)), sides
+        page.locator("#txt2img_hr .label-wrap").first.click()
+        page.wait_for_timeout(1500)
+        assert "256 x 128" in page.locator("#td_txt2img_status").inner_text()
+        assert editor.locator(".td-form > .td-hint").inner_text() == before
+        editor.locator(".prompt textarea").first.focus()
+        page.keyboard.press("Control+Enter")
+        page.wait_for_function("() => gradioApp().querySelector('#html_info_txt2img')?.textContent.includes('Tiled Diffusion')", timeout=120000)  # fmt: skip
+        page.wait_for_timeout(1000)
+        editor.locator('button[title="Use as the reference picture"]').first.click()
+        page.wait_for_function("() => document.querySelector('.td-editor[data-tab=txt2img] .td-reference').naturalWidth === 256")  # fmt: skip
+        editor.locator('button[title="The last picture\'s seed"]').click()
+        assert editor.locator("input[type=number]").nth(2).input_value().isdigit()
+        page.reload()
+        page.wait_for_selector("#td_txt2img_status:not(:empty)", state="attached", timeout=60000)
+        page.wait_for_timeout(1500)
+        draft = json.loads(page.locator("#td_txt2img_regions textarea").input_value())
+        assert [r["prompt"] for r in draft["regions"]] == [text], draft
+        return f"{own} tokens by both"

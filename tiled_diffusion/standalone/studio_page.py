@@ -53,7 +53,9 @@ def build(studio: Studio) -> gr.Blocks:
                 stop = gr.Button("Cancel", elem_id="studio_cancel")
             told = gr.Markdown("", elem_id="studio_progress")
             preview = gr.Image(label="Preview", interactive=False, elem_id="studio_preview")
-            history = gr.Gallery(_history(studio), label="Pictures", columns=3, elem_id="studio_gallery")
+            history = gr.Gallery(
+                _history(studio), label="Pictures", columns=3, object_fit="contain", elem_id="studio_gallery"
+            )
             dropped = gr.File(label="Drop a PNG to bring its settings back", file_types=[".png"], elem_id="studio_drop")
         inputs = [*fields.values(), panel.json_box, *panel.controls.values()]
         go.click(_making(studio, panel), inputs, [told, preview, history], concurrency_limit=1)
