@@ -154,7 +154,7 @@ def _(w: Webui):
         page.locator("#txt2img_hr .label-wrap").first.click()
         page.wait_for_timeout(1500)
         assert "512 x 256" in page.locator("#td_txt2img_status").inner_text()
-        sides = [[int(side) for side in words[:-3].split(" × ")] for words in (before, editor.locator(".td-form > .td-hint").inner_text())]  # fmt: skip
+        sides = [[int(side) for side in words.split()[::2][:2]] for words in (before, editor.locator(".td-form > .td-hint").inner_text())]  # fmt: skip
         assert all(abs(2 * a - b) <= 1 for a, b in zip(*sides, strict=True)), sides
         page.locator("#txt2img_hr .label-wrap").first.click()
         page.wait_for_timeout(1500)
