@@ -410,25 +410,27 @@ def _(w: Webui):
     return f"one tile: {one}; a region: {over}, txt2img {text}; {places}"
 
 
-def _concatenated(w: Webui, tiled: dict | None, job: dict) -> dict[bytes, np.ndarray]:
-    """What the U-Net is given besides the latent, once each: [mask and masked picture, h, w]."""
+def _inputs(w: Webui, tiled: dict | None, job: dict) -> list[np.ndarray]:
+    """What the U-Net is given, once each and the first step's first: [latent, mask and masked picture; h, w]."""
     wish = json.dumps({"inputs": True})
     result = w.img2img(tiled=tiled, scripts={"suite nested": {"args": [wish]}}, **job)
-    found = [np.array(i, dtype=np.float32) for i in json.loads(result.infotexts[-1])]
-    return {i.tobytes(): i for i in found}
+    return [np.array(i, dtype=np.float32) for i in json.loads(result.infotexts[-1])]
 
 
 def _each_tile_its_mask(w: Webui, job: dict) -> str:
     """Every tile gets the crop of the untiled job's mask and masked picture that is its own, number by number."""
-    ((whole_canvas,), found) = _concatenated(w, None, job).values(), []
-    assert whole_canvas.shape == (5, 16, 40), whole_canvas.shape
+    first, found = _inputs(w, None, job)[0], []
+    assert first.shape == (9, 16, 40), first.shape
     for tiled in (TILES, {**TILES, "regions": TWO}):
-        boxes = w.call("/tiled-diffusion/plan", {"settings": tiled, "width": job["width"], "height": job["height"]})[
-            "boxes"
-        ]
+        size = {"width": job["width"], "height": job["height"]}
+        boxes = w.call("/tiled-diffusion/plan", {"settings": tiled, **size})["boxes"]
         columns = [(round(box["x"] * 40), round((box["x"] + box["w"]) * 40)) for box in boxes]
-        expected = {whole_canvas[:, :, left:right].tobytes() for left, right in columns}
-        assert len(expected) == len(boxes), "some crops are alike, which would hide an exchange"
-        assert set(_concatenated(w, tiled, job)) == expected, f"{tiled}: a tile saw another place's mask"
+        crops = [first[:, :, left:right] for left, right in columns]
+        seen = _inputs(w, tiled, job)
+        masks = {c[4:].tobytes() for c in crops}
+        assert len(masks) == len(boxes), "some crops are alike, which would hide an exchange"
+        assert {i[4:].tobytes() for i in seen} == masks, f"{tiled}: a tile saw a mask of nowhere"
+        begun = {i.tobytes() for i in seen}
+        assert all(c.tobytes() in begun for c in crops), f"{tiled}: a tile saw another one's mask"
         found.append(len(boxes))
     return f"{' and '.join(map(str, found))} tiles with their own crops of the mask"

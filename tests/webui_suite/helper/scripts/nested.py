@@ -51,10 +51,10 @@ class SuiteNested(scripts.Script):
 
 
 def watched(unet, found):
-    """Notes every different thing that a U-Net is given beside the latent."""
+    """Notes every different row that a U-Net is given: the latent, and what an inpainting model has behind it."""
 
     def note(module, args):
-        for row in args[0][:, 4:].float().cpu().numpy():
+        for row in args[0].float().cpu().numpy():
             found.setdefault(row.tobytes(), row.tolist())
 
     return unet.register_forward_pre_hook(note)
