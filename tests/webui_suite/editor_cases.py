@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+
+from PIL import Image
 
 from .client import Webui
 from .registry import Skipped, case
@@ -174,3 +177,23 @@ def _(w: Webui):
         draft = json.loads(page.locator("#td_txt2img_regions textarea").input_value())
         assert [r["prompt"] for r in draft["regions"]] == [text], draft
         return f"{own} tokens by both"
+
+
+@case("page: the input picture of img2img gives the canvas its shape and lies below it")
+def _(w: Webui):
+    with page_of(w) as page, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "input.png"
+        Image.new("RGB", (320, 160), (200, 40, 40)).save(path)
+        opened(page, "img2img")
+        page.locator("#img2img_image input[type=file]").first.set_input_files(str(path))
+        page.wait_for_function("() => gradioApp().querySelector('#img2img_image img')?.naturalWidth === 320")
+        page.locator("#td_img2img_upscaler").scroll_into_view_if_needed()
+        page.wait_for_timeout(1500)
+        assert "320 x 160" in page.locator("#td_img2img_status").inner_text()
+        editor = page.locator(".td-editor[data-tab=img2img]")
+        shape = editor.locator(".td-surface").bounding_box()
+        assert abs(shape["width"] / shape["height"] - 2) < 0.02, shape
+        editor.locator("button", has_text="input").click()
+        page.wait_for_function("() => document.querySelector('.td-editor[data-tab=img2img] .td-reference').naturalWidth === 320")  # fmt: skip
+        assert editor.locator(".td-reference").is_visible()
+        shot(page, "img2img-input")
