@@ -15,7 +15,7 @@ from .editor_cases import page_of
 from .registry import case
 from .tiling_cases import OTHER, TILES, drawn, field
 
-SIZES = {"a": (320, 128), "b": (128, 128), "c": (192, 256)}
+SIZES = {"a": (320, 128), "b": (128, 128), "c": (128, 192)}
 JOB = {
     "steps": 4,
     "width": 128,
@@ -64,8 +64,8 @@ def prepared(page, folder: Path, out: Path) -> None:
     page.locator("#img2img_sampling ul li", has_text=JOB["sampler_name"]).first.click()
 
 
-def switched_on(page, regions: list[dict], upscaler: str) -> None:
-    """The panel's tiles, regions and upscaler."""
+def switched_on(page, regions: list[dict], upscaler: str, keep_size: bool) -> None:
+    """The panel's tiles, regions and upscaler, and whether the picture's size counts and not the sliders'."""
     page.locator("#td_img2img_enabled .label-wrap").first.click()
     page.wait_for_timeout(600)
     for name, value in PANEL.items():
@@ -73,6 +73,7 @@ def switched_on(page, regions: list[dict], upscaler: str) -> None:
     if upscaler:
         page.locator("#td_img2img_upscaler input").first.click()
         page.locator("#td_img2img_upscaler ul li", has_text=upscaler).first.click()
+    page.locator("#td_img2img_keep_size input").first.set_checked(keep_size)
     page.evaluate(
         "text => { const box = gradioApp().querySelector('#td_img2img_regions textarea, #td_img2img_regions input');"
         " box.value = text; box.dispatchEvent(new Event('input', {bubbles: true})); }",
@@ -81,7 +82,7 @@ def switched_on(page, regions: list[dict], upscaler: str) -> None:
     page.wait_for_timeout(800)
 
 
-def batch(w: Webui, folder: Path, tiled: tuple[list[dict], str] | None) -> dict[str, Result]:
+def batch(w: Webui, folder: Path, tiled: tuple[list[dict], str, bool] | None) -> dict[str, Result]:
     """What the page makes of a folder, by name; `tiled` is what `switched_on` gets."""
     out = Path(tempfile.mkdtemp(dir=folder.parent))
     with page_of(w) as page:
@@ -117,16 +118,19 @@ def _(w: Webui):
         folder.mkdir()
         for name, source in sources.items():
             Image.fromarray(source).save(folder / f"{name}.png")
+        larger = {**TILES, "upscaler": "Lanczos", "upscale_factor": 2.0}
         wishes = {
             "off": (None, None, 0),
-            "tiles and a region": ((REGIONS, ""), {**TILES, "regions": REGIONS}, 1),
-            "enlarged": (([], "Lanczos"), {**TILES, "upscaler": "Lanczos", "upscale_factor": 2.0}, 2),
+            "tiles and a region": ((REGIONS, "", True), {**TILES, "regions": REGIONS}, 1),
+            "enlarged": (([], "Lanczos", True), larger, 2),
+            "the sliders' size, enlarged": (([], "Lanczos", False), {**larger, "keep_size": False}, -2),
             "off again": (None, None, 0),
         }
         for wish, (panel, tiled, factor) in wishes.items():
             made, alone = batch(w, folder, panel), jobs(w, sources, tiled)
             for name, (width, height) in SIZES.items():
-                size = (height * factor, width * factor) if factor else (JOB["height"], JOB["width"])
+                base = (height, width) if factor > 0 else (JOB["height"], JOB["width"])
+                size = tuple(side * max(1, abs(factor)) for side in base)
                 assert made[name].pictures[0].shape[:2] == size, f"{wish}, {name}: {made[name].pictures[0].shape}"
                 drawn(made[name])
                 off = made[name].difference(alone[name])

@@ -98,14 +98,16 @@ def lora(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 @contextmanager
 def lora_file(w: Webui):
     """The network's file, known to the WebUI for as long as the block lasts."""
+    file = folder(w, "lora_dir") / "suite-colours.safetensors"
     try:
-        save_file(lora(shipped(w)), folder(w, "lora_dir") / "suite-colours.safetensors")
+        save_file(lora(shipped(w)), file)
         w.call("/sdapi/v1/refresh-loras", {})
         assert "suite-colours" in w.names("/sdapi/v1/loras", "name")
         yield
     finally:
-        shutil.rmtree(LORAS)
+        file.unlink(missing_ok=True)
         w.call("/sdapi/v1/refresh-loras", {})
+        shutil.rmtree(file.parent)  # only now: the host makes the folder anew when it looks for files
 
 
 @case("besides: LoRA in the main prompt", ("--lora-dir", str(LORAS)))
@@ -323,19 +325,24 @@ def _(w: Webui):
     }
     for name, more in every.items():
         outer = w.txt2img(**steady, **more)
-        inner = {"copy": outer, "new": w.img2img(scripts={"suite nested": {"args": ["{}"]}}, **source, **more)}
+        inner = {
+            "copy": outer,
+            "off": before,
+            "new": w.img2img(scripts={"suite nested": {"args": ["{}"]}}, **source, **more),
+        }
         changed(inner["copy"], inner["new"])
         if name != "plain":
             changed(before, outer)
         for where in ("after", "sampling"):
-            for how in ("copy", "new"):
+            for how in inner:
                 both = nested(w, {"where": where, "how": how}, **steady, **more)
                 assert len(both.pictures) == 2, f"{name}, {where}, {how}: {len(both.pictures)} pictures"
                 for k, expected in enumerate((outer, inner[how])):
                     one = Result([both.pictures[k]], [both.infotexts[k]], [])
                     off = one.difference(expected)
-                    assert off == 0, f"{name}, {where}, {how}: {('outer', 'inner')[k]} differs by {off}"
-                    if name != "plain":
+                    exact_vae = how == "off" and where == "sampling" and "vae" in more  # the outer job's is at work
+                    assert off <= exact_vae, f"{name}, {where}, {how}: {('outer', 'inner')[k]} differs by {off}"
+                    if expected is not before and name != "plain":
                         tiled_ones(one)
                         assert field(one.infotexts[0], "Tiled Diffusion") == field(
                             expected.infotexts[0], "Tiled Diffusion"
@@ -344,7 +351,7 @@ def _(w: Webui):
     state = w.txt2img(scripts={"suite helper": {"args": ["state"]}}, **steady)
     assert state.infotexts[0] == "left: []", state.infotexts[0]
     same(before, state)
-    return f"{len(found)} pairs, outer and inner: difference 0"
+    return f"{len(found)} pairs, outer and inner: difference 0, and 1 at most where the outer one tiles the VAE of the inner one"
 
 
 @contextmanager

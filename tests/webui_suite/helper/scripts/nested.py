@@ -65,10 +65,20 @@ def within(p, where):
     wishes = p.__dict__.get(WISHES)
     if wishes is None or wishes.get("where") != where or wishes["found"]:
         return
-    inner = copy(p) if wishes["how"] == "copy" else another(p)
+    inner = {"copy": copy, "off": without_tiles, "new": another}[wishes["how"]](p)
     inner._suite_inside = True
     inner.do_not_save_grid = inner.do_not_save_samples = True
     wishes["found"].append(process_images(inner))
+
+
+def without_tiles(p):
+    """The same job with both of the extension's scripts switched off."""
+    inner = copy(p)
+    inner.script_args = list(p.script_args)
+    for script in p.scripts.alwayson_scripts:
+        if script.title() in ("Tiled Diffusion", "Tiled VAE"):
+            inner.script_args[script.args_from] = False
+    return inner
 
 
 def another(p):
