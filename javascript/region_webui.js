@@ -113,7 +113,7 @@ tiledDiffusion.webui = (() => {
             size: () => tiledDiffusion.panel.canvasSize(tab), unit: () => unit, translate, presets, tokens, onField: autocomplete,
             controlnet: container.dataset.controlnet !== "false",
             pictures: {
-                ...tab === "img2img" ? {input: () => pictureAt("#img2img_image img, #mode_img2img img")} : {},
+                ...tab === "img2img" ? {input: () => tiledDiffusion.panel.inputImage()?.src || null} : {},
                 last: () => pictureAt(`#${tab}_gallery img, #${tab}_results img`),
             },
             seed: () => lastSeed(tab),

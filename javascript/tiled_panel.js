@@ -56,6 +56,18 @@ tiledDiffusion.panel = (() => {
         return found;
     }
 
+    /** @param {string} selector @returns {HTMLElement | undefined} The one that is shown. */
+    function shown(selector) {
+        const found = /** @type {HTMLElement[]} */ ([...root().querySelectorAll(selector)]);
+        return found.find(node => getComputedStyle(node).display !== "none");
+    }
+
+    /** The picture that img2img begins with, in the mode that is chosen (img2img, sketch, inpaint). @returns {HTMLImageElement | null} */
+    function inputImage() {
+        const mode = shown("#mode_img2img > div:not(.tab-nav)");
+        return mode?.querySelector("img") || root().querySelector("#img2img_image img");
+    }
+
     /**
      * Size of the picture that is to be made, in pixels.
      * @param {string} tab
@@ -72,10 +84,12 @@ tiledDiffusion.panel = (() => {
             [width, height] = x || y ? [x || width * y / height, y || height * x / width] : [width * scale, height * scale];
         }
         if (tab === "img2img") {
-            /** @type {HTMLImageElement | null} */
-            const image = root().querySelector("#img2img_image img, #mode_img2img img");
+            const image = inputImage(), by = shown("#img2img_tab_resize_by");
             const factor = own.upscaler && own.upscaler !== "None" ? Number(own.upscale_factor) || 1 : 1;
-            if (own.keep_size && image && image.naturalWidth) [width, height] = [image.naturalWidth, image.naturalHeight];
+            if (image && image.naturalWidth && (own.keep_size || by)) {
+                const scale = own.keep_size ? 1 : Number(valueOf("img2img_scale")) || 1;
+                [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
+            }
             [width, height] = [width * factor, height * factor];
         }
         return {width: Math.round(width / 8) * 8, height: Math.round(height / 8) * 8};
@@ -129,7 +143,7 @@ tiledDiffusion.panel = (() => {
         first();
     }
 
-    return {start, refresh, later, canvasSize, controls};
+    return {start, refresh, later, canvasSize, controls, inputImage};
 })();
 
 if (typeof onUiLoaded === "function") onUiLoaded(() => tiledDiffusion.panel.start());

@@ -179,7 +179,7 @@ def _(w: Webui):
         return f"{own} tokens by both"
 
 
-@case("page: the input picture of img2img gives the canvas its shape and lies below it")
+@case("page: the input picture of img2img, of its inpainting too, gives the canvas its shape and lies below it")
 def _(w: Webui):
     with page_of(w) as page, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input.png"
@@ -197,3 +197,18 @@ def _(w: Webui):
         page.wait_for_function("() => document.querySelector('.td-editor[data-tab=img2img] .td-reference').naturalWidth === 320")  # fmt: skip
         assert editor.locator(".td-reference").is_visible()
         shot(page, "img2img-input")
+        page.locator("#td_img2img_keep_size input").uncheck()
+        page.wait_for_timeout(900)
+        assert "512 x 512" in page.locator("#td_img2img_status").inner_text()
+        page.locator("button", has_text="Resize by").click()
+        page.locator("#img2img_scale input[type=number]").fill("2")
+        page.locator("#img2img_scale input[type=number]").press("Tab")
+        page.wait_for_timeout(900)
+        assert "640 x 320" in page.locator("#td_img2img_status").inner_text()
+        Image.new("RGB", (256, 384), (40, 40, 200)).save(path)
+        page.locator("#mode_img2img button", has_text="Inpaint").first.click()
+        page.locator("#img2maskimg input[type=file]").first.set_input_files(str(path))
+        page.wait_for_function("() => tiledDiffusion.panel.inputImage()?.naturalWidth === 256")
+        page.locator("#td_img2img_keep_size input").check()
+        page.wait_for_timeout(1200)
+        assert "256 x 384" in page.locator("#td_img2img_status").inner_text()
