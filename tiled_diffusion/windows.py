@@ -70,7 +70,7 @@ def cell(tile: int, begin: float | None, end: float | None, feather: float, shap
     None: the weight reaches to that end of the tile without a soft edge.
     """
     centre: Weights = np.arange(tile, dtype=np.float64) + 0.5
-    w = np.ones(tile)
+    w: Weights = np.ones(tile)
     if begin is not None:
         w = w * ramp(centre - begin, feather, shape)
     if end is not None:
