@@ -25,10 +25,12 @@ tiledDiffusion.store = (() => {
 
     /** @param {State} state @param {any[]} regions @returns {State} */
     function added(state, regions) {
+        const count = state.regions.length + regions.length;
+        if (count > data.MAX_REGIONS) throw new data.DataError(`regions: got ${count}, allowed are at most ${data.MAX_REGIONS}`);
         let next = state;
         /** @type {number[]} */
         const ids = [];
-        for (const region of regions.slice(0, data.MAX_REGIONS - state.regions.length)) {
+        for (const region of regions) {
             const one = made(next, region);
             ids.push(one.id);
             next = {...next, regions: [...next.regions, one]};
@@ -67,6 +69,12 @@ tiledDiffusion.store = (() => {
             return {...s, regions: s.regions.filter(r => !ids.includes(r.id)), selected: []};
         },
         duplicate: s => added(s, s.regions.filter(r => s.selected.includes(r.id)).map(r => ({...r, ...moved(r, 0.02, 0.02)}))),
+        split: (s, a) => {
+            const one = s.regions.find(r => r.id === a.id);
+            if (!one) return s;
+            const pieces = a.boxes.map((/** @type {Box} */ box) => ({...one, ...box, mask: null}));
+            return added(changed(s, r => ({...r, ...stored(pieces[0]), mask: null}), [a.id]), pieces.slice(1));
+        },
         reorder: (s, a) => {
             const one = s.regions.find(r => r.id === a.id);
             if (!one) return s;

@@ -46,10 +46,8 @@ tiledDiffusion.bar = (() => {
             told(() => {
                 const one = ed.one();
                 if (!one) return say(t("Select one region first"));
-                const pieces = tiledDiffusion.layout.columns(one, parts().length > 1 ? parts() : [1, 1]).map((/** @type {Box} */ b) => ({...one, ...b, mask: null}));
-                store.dispatch({type: "edit", ids: [one.id], fields: {mask: null}, merge: "split"});
-                store.dispatch({type: "place", boxes: {[one.id]: pieces[0]}, merge: "split"});
-                store.dispatch({type: "add", regions: pieces.slice(1), merge: "split"});
+                const boxes = tiledDiffusion.layout.columns(one, parts().length > 1 ? parts() : [1, 1]);
+                store.dispatch({type: "split", id: one.id, boxes});
             });
         }
 

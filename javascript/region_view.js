@@ -2,7 +2,7 @@
 // The editor on the page: puts its parts together; keys, clipboard and menu. Knows no gradio and no ids.
 
 tiledDiffusion.view = (() => {
-    const {el, put} = tiledDiffusion.ui, {contains} = tiledDiffusion.box;
+    const {el} = tiledDiffusion.ui;
     const STEP_PX = 8, STEPS_AT_ONCE = 10, SMALL = 2;
     const NEW_BOX = {x: 0.35, y: 0.3, w: 0.3, h: 0.4};
 
@@ -96,9 +96,11 @@ tiledDiffusion.view = (() => {
             const by = STEP_PX * (event.shiftKey ? STEPS_AT_ONCE : 1);
             return {
                 ArrowLeft: () => step("grow", -by, 0), ArrowRight: () => step("grow", by, 0), ArrowUp: () => step("grow", 0, -by), ArrowDown: () => step("grow", 0, by),
-                d: () => store.dispatch({type: "duplicate"}), a: selectAll, z: () => event.shiftKey ? store.redo() : store.undo(), y: () => store.redo(),
+                d: duplicate, a: selectAll, z: () => event.shiftKey ? store.redo() : store.undo(), y: () => store.redo(),
             };
         }
+
+        function duplicate() { ed.told(() => store.dispatch({type: "duplicate"})); }
 
         function selectAll() { store.dispatch({type: "select", ids: store.state.regions.map((/** @type {any} */ r) => r.id)}); }
 
@@ -141,7 +143,7 @@ tiledDiffusion.view = (() => {
             if (box && !store.state.selected.includes(Number(box.dataset.id))) ed.select(Number(box.dataset.id), false);
             /** @type {[string, () => void][]} */
             const entries = store.state.selected.length ? [
-                [t("Duplicate"), () => store.dispatch({type: "duplicate"})], [t("To the front"), () => store.dispatch({type: "front"})], [t("To the back"), () => store.dispatch({type: "back"})],
+                [t("Duplicate"), duplicate], [t("To the front"), () => store.dispatch({type: "front"})], [t("To the back"), () => store.dispatch({type: "back"})],
                 [t("Split into columns"), ed.bar.split], [t("Delete"), () => store.dispatch({type: "remove"})],
             ] : [[t("Select all"), selectAll], [t("Fill the rest with a background"), ed.bar.fillRest]];
             closeMenu();
@@ -199,5 +201,5 @@ tiledDiffusion.view = (() => {
         };
     }
 
-    return {createEditor, contains, put};
+    return {createEditor};
 })();

@@ -52,6 +52,7 @@ test("undo takes back a thousand random actions one by one, redo does them again
             const action = randomAction(next, store.state);
             if (!action) continue;
             const before = toText(store.state);
+            if (store.state.regions.length + (action.type === "add" ? 1 : store.state.selected.length) > 64) continue;
             store.dispatch(action);
             freeze(store.state);
             if (!action.merge && toText(store.state) !== before) texts.push(toText(store.state));
@@ -116,9 +117,9 @@ test("locked regions are not moved or removed", () => {
     }
 });
 
-test("loading replaces all in one step; at most 64 regions", () => {
+test("loading replaces all in one step", () => {
     const store = createStore();
-    store.dispatch({type: "add", regions: Array.from({length: 70}, (_, i) => ({prompt: String(i)}))});
+    store.dispatch({type: "add", regions: Array.from({length: 64}, (_, i) => ({prompt: String(i)}))});
     assert.equal(store.state.regions.length, 64);
     store.dispatch({type: "load", document: td.data.parse('{"regions":[{"prompt":"new","w":0.5}],"fill":"none","rerolls":[{"seed":1}]}')});
     assert.deepEqual(store.state.regions.map(r => r.prompt), ["new"]);
@@ -156,4 +157,27 @@ test("growing moves the right and lower edge alone, of what is not locked", () =
     store.dispatch({type: "grow", dx: 0.1, dy: 2});
     const [a, b] = store.state.regions;
     assert.deepEqual([a.x, a.y, a.w, a.h, b.w, b.h], [0.1, 0.1, 0.3, 0.9, 0.2, 0.2]);
+});
+
+test("more than 64 regions are refused, and nothing is half done", () => {
+    const store = createStore();
+    store.dispatch({type: "add", regions: Array.from({length: 63}, () => ({prompt: "a"}))});
+    const before = store.state;
+    store.dispatch({type: "select", ids: [1]});
+    for (const action of [{type: "add", regions: [{prompt: "b"}, {prompt: "c"}]}, {type: "split", id: 1, boxes: td.layout.columns({x: 0, y: 0, w: 1, h: 1}, [1, 1, 1])}]) {
+        assert.throws(() => store.dispatch(action), /at most 64/);
+        assert.equal(store.state.regions, before.regions);
+    }
+    store.dispatch({type: "duplicate"});
+    assert.throws(() => store.dispatch({type: "duplicate"}), /at most 64/);
+});
+
+test("splitting is one step, and the pieces are of the region's kind", () => {
+    const store = createStore();
+    store.dispatch({type: "add", regions: [{prompt: "a", w: 0.6, feather: 0.5, mask: {polygons: [[[0, 0], [1, 0], [1, 1]]]}}]});
+    store.dispatch({type: "split", id: 1, boxes: td.layout.columns(store.state.regions[0], [1, 2])});
+    assert.deepEqual(store.state.regions.map(r => [r.x, r.w, r.prompt, r.feather, r.mask]), [[0, 0.2, "a", 0.5, null], [0.2, 0.4, "a", 0.5, null]]);
+    store.undo();
+    assert.equal(store.state.regions.length, 1);
+    assert.ok(store.state.regions[0].mask);
 });
