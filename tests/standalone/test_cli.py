@@ -15,7 +15,9 @@ from tiled_diffusion.settings import Region, Settings
 from tiled_diffusion.standalone import cli
 from tiled_diffusion.standalone.cli import main
 from tiled_diffusion.standalone.cli_parser import build_parser
-from tiled_diffusion.standalone.cli_request import columns, command_line, quoted, read_request
+from tiled_diffusion.standalone.cli_request import columns, command_line, open_picture, quoted, read_request
+from tiled_diffusion.standalone.control_hints import open_hint
+from tiled_diffusion.standalone.generate import open_image
 from tiled_diffusion.standalone.inspection import LiveBytes, canvas_bytes, unet_activations
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import load_model
@@ -233,6 +235,9 @@ WRONG_INPUT = [
     (["upscale"], "IMAGE"),
     (["upscale", "missing.png"], "missing.png"),
     (["upscale", "text.png"], "text.png"),
+    (["upscale", "broken.png"], "broken.png: this is no picture"),
+    (["generate", "a", "--init-image", "broken.png"], "broken.png: this is no picture"),
+    (["generate", "a", "--control", "edges:broken.png"], "image: broken.png cannot be read as a picture"),
     (["upscale", "plain.png", "--scale", "nan"], "scale"),
     (["upscale", "plain.png", "--scale", "0"], "scale"),
     (["upscale", "plain.png", "--scale", "1e9"], "scale"),
@@ -256,6 +261,9 @@ def folder(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "latin.json").write_bytes('{"prompt": "größer"}'.encode("latin-1"))
     Image.new("RGB", (64, 64)).save(tmp_path / "plain.png")
+    Image.effect_noise((512, 512), 90).save(tmp_path / "broken.png")
+    before, start, rest, *more = (tmp_path / "broken.png").read_bytes().split(b"IDAT")  # two chunks of pixels
+    (tmp_path / "broken.png").write_bytes(b"IDAT".join([before, start]) + b"\1DAT" + b"IDAT".join([rest, *more]))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -288,6 +296,14 @@ def test_failures(raised, status, said, monkeypatch, capsys):
     err = capsys.readouterr().err
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+def test_photos_stand_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its side
+    Image.new("RGB", (96, 64)).save(tmp_path / "photo.jpg", exif=exif)
+    for opened in (open_picture, open_image, open_hint):
+        assert opened(str(tmp_path / "photo.jpg")).size == (64, 96)
 
 
 def test_debug_shows_the_way_to_the_error(folder, capsys):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings import Region, Settings, parse_json
@@ -50,14 +50,13 @@ def read_upscale_request(args: argparse.Namespace) -> Request:
 
 
 def open_picture(path: str | Path) -> Image.Image:
-    """Opens a picture; raises TiledError where there is none."""
+    """Opens a picture, upright as its camera says; raises TiledError where there is none."""
     existing(path)
     try:
-        image = Image.open(path)
-        image.load()
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as e:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image)
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise TiledError(f"{path}: this is no picture that can be read ({e})") from e
-    return image
 
 
 def existing(path: str | Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from tiled_diffusion.control import fitted_hint
@@ -16,12 +16,11 @@ CANNY = (60, 150)
 
 
 def open_hint(path: str) -> Image.Image:
-    """Opens a hint; raises TiledError that names the file."""
+    """Opens a hint, upright as its camera says; raises TiledError that names the file."""
     try:
         with Image.open(path) as image:
-            image.load()
-            return image
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as e:
+            return ImageOps.exif_transpose(image)
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise TiledError(f"image: {path} cannot be read as a picture ({e})") from e
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from tiled_diffusion.bootstrap import Bootstrap, plain_colours
@@ -309,12 +309,11 @@ def _guided(rows: Sequence[tuple[Tensor, float]], guidance: Guidance) -> Tensor:
 
 
 def open_image(path: str) -> Image.Image:
-    """Opens a picture; raises TiledError that names the file."""
+    """Opens a picture, upright as its camera says; raises TiledError that names the file."""
     try:
         with Image.open(path) as image:
-            image.load()
-            return image
-    except (OSError, Image.DecompressionBombError) as e:
+            return ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise TiledError(f"init_image: {path} cannot be read as a picture ({e})") from e
 
 
