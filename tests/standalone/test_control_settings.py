@@ -9,7 +9,7 @@ from PIL import Image
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.standalone.cli_parser import UsageError, build_parser
-from tiled_diffusion.standalone.cli_request import command_line, read_request
+from tiled_diffusion.standalone.cli_request import command_line, read_request, read_upscale_request
 from tiled_diffusion.standalone.control_settings import Control, control_from_text
 from tiled_diffusion.standalone.metadata import parameters_text, read_png, save_png
 from tiled_diffusion.standalone.request import Request, request_from_dict, request_from_json
@@ -139,3 +139,10 @@ def test_hints_beside_the_file_that_names_them_are_found(hint, tmp_path):
     found = parsed(str(canvas))
     assert [c.image for c in found.controls] == [hint, "elsewhere.png"]
     assert replace(found, controls=request.controls) == request
+
+
+def test_hints_beside_a_picture_that_is_enlarged_are_found(hint, tmp_path):
+    request = Request("a", width=64, height=64, controls=(Control("edges", "hint.png"),))
+    save_png(Image.new("RGB", (64, 64)), tmp_path / "a.png", request, request.seed, tiny_model("sd1"))
+    found = read_upscale_request(build_parser().parse_args(["upscale", str(tmp_path / "a.png")]))
+    assert [c.image for c in found.controls] == [hint]

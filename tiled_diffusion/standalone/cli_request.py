@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,10 @@ def read_upscale_request(args: argparse.Namespace) -> Request:
     """The request of an upscaling: from the picture's own record where there is one, else from the flags alone."""
     given = _given_fields(args)
     open_picture(args.image).close()
-    try:
-        base = read_png(Path(args.image)) if Path(args.image).suffix.lower() == ".png" else Request(prompt="")
-    except TiledError:
-        base = Request(prompt="")
+    image, base = Path(args.image), Request(prompt="")
+    if image.suffix.lower() == ".png":
+        with suppress(TiledError):  # made by another program
+            base = _with_pictures_beside(read_png(image), image)
     given["init_image"] = None
     given.setdefault("denoising_strength", 0.35)
     return _merged(base, given, _given_tiling(args))
