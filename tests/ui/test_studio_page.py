@@ -1,5 +1,6 @@
 """The studio's page in a browser: draw, watch, stop, and bring a picture's settings back."""
 
+import json
 import os
 import socket
 import subprocess
@@ -9,11 +10,17 @@ import urllib.error
 import urllib.request
 
 import pytest
+import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.ui.conftest import ROOT
+from tiled_diffusion.geometry import Extent
+from tiled_diffusion.standalone.control_hints import hint_of, open_hint
+from tiled_diffusion.standalone.control_settings import Control
 from tiled_diffusion.standalone.demo_drawing import drawing
-from tiled_diffusion.standalone.metadata import read_png
+from tiled_diffusion.standalone.metadata import CHUNK, read_png
+from tiled_diffusion.standalone.request import Request
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +159,49 @@ def test_a_drawing_guides_and_comes_back(page, studio, tmp_path):
     page.locator("#studio_control button").first.click()
     page.locator("#studio_control_image img").first.wait_for()
     assert page.locator("#studio_control_model input").input_value() == "edges"
+
+
+def record(path, **values):
+    """A picture whose record asks for these values."""
+    request = Request("a house", width=256, height=128, **values)
+    info = PngInfo()
+    info.add_itxt(CHUNK, json.dumps(request.to_dict()))
+    Image.new("RGB", (256, 128)).save(path, pnginfo=info)
+    return str(path)
+
+
+def restore(page, path, note="Settings of"):
+    page.locator("#studio_drop input[type=file]").set_input_files(path)
+    wait_for(page, note, 30)
+
+
+def test_a_drawing_brought_back_makes_the_same_picture(page, studio, tmp_path):
+    lines = drawing().crop((0, 64, 256, 192)).convert("L")
+    Image.merge("LA", (lines, lines.point(lambda v: 255 if v < 128 else 200))).save(tmp_path / "lines.png")
+    control = Control("edges", str(tmp_path / "lines.png"), 2.5)
+    first = record(tmp_path / "first.png", steps=2, cfg_scale=31.0, controls=(control,))
+    restore(page, first)
+    page.wait_for_timeout(1000)
+    page.locator("#studio_generate").click()
+    wait_for(page, "Done")
+    request = read_png(made(studio[1])[-1])
+    assert (request.steps, request.cfg_scale, request.controls[0].weight) == (2, 31, 2.5)
+    canvas = Extent(16, 32)
+    hints = [hint_of(open_hint(c.image), canvas) for c in (control, *request.controls)]
+    assert torch.equal(*hints)
+
+
+def test_a_start_picture_is_told_of(page, tmp_path):
+    restore(page, record(tmp_path / "a.png", init_image="start.png"), "without its start picture")
+
+
+def test_a_drawing_that_is_none_is_told(page, studio, tmp_path):
+    (tmp_path / "lines.png").write_text("this is no picture")
+    fill(page, "prompt", "a house")
+    page.locator("#studio_control button").first.click()
+    page.locator("#studio_control_image input[type=file]").set_input_files(str(tmp_path / "lines.png"))
+    page.wait_for_timeout(1500)
+    page.locator("#studio_generate").click()
+    wait_for(page, "lines.png cannot be read as a picture", 30)
+    kept = studio[1] / "hints"
+    assert not any(b"no picture" in hint.read_bytes() for hint in kept.glob("*"))

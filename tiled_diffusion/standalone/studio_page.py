@@ -30,6 +30,8 @@ from .studio import Cancelled, Studio
 MOST_UPLOAD = "20mb"
 CONTROL = ("control_image", "control_model", "control_weight", "control_preprocess")
 """Components of the one ControlNet that the page offers."""
+SLIDERS = {"steps": 150, "cfg_scale": 30, "batch_size": 16, "control_weight": 2}
+"""Where sliders end, so that usual values are easy to set; a picture that had more extends them."""
 FIELDS = ("prompt", "negative_prompt", "width", "height", "steps", "cfg_scale", "sampler", "seed", "batch_size")
 
 
@@ -74,31 +76,46 @@ def _fields(studio: Studio) -> dict[str, Any]:
     with gr.Row():
         out["width"] = gr.Number(native * 4, label="Width", precision=0, step=unit, elem_id="studio_width")
         out["height"] = gr.Number(native, label="Height", precision=0, step=unit, elem_id="studio_height")
-        out["steps"] = gr.Slider(1, 150, 25, step=1, label="Steps", elem_id="studio_steps")
-        out["cfg_scale"] = gr.Slider(1, 30, 5, step=0.5, label="CFG scale", elem_id="studio_cfg_scale")
+        out["steps"] = gr.Slider(1, SLIDERS["steps"], 25, step=1, label="Steps", elem_id="studio_steps")
+        out["cfg_scale"] = gr.Slider(
+            1, SLIDERS["cfg_scale"], 5, step=0.5, label="CFG scale", elem_id="studio_cfg_scale"
+        )
     with gr.Row():
         out["sampler"] = gr.Dropdown(list(SAMPLERS), value="Euler a", label="Sampler", elem_id="studio_sampler")
         out["seed"] = gr.Number(0, label="Seed", precision=0, elem_id="studio_seed")
-        out["batch_size"] = gr.Slider(1, 16, 1, step=1, label="Pictures", elem_id="studio_batch_size")
+        out["batch_size"] = gr.Slider(
+            1, SLIDERS["batch_size"], 1, step=1, label="Pictures", elem_id="studio_batch_size"
+        )
     return out
 
 
 def _control_fields() -> dict[str, Any]:
     with gr.Accordion("ControlNet", open=False, elem_id="studio_control"):
         return {
-            "control_image": gr.Image(
-                label="Drawing or photo to follow", type="filepath", elem_id="studio_control_image"
+            "control_image": _as_uploaded(
+                gr.Image(
+                    label="Drawing or photo to follow", type="filepath", image_mode=None, format="png",
+                    elem_id="studio_control_image",
+                )
             ),
             "control_model": gr.Dropdown(
                 list(SHIPPED), value=next(iter(SHIPPED)), label="ControlNet", allow_custom_value=True,
                 elem_id="studio_control_model", info="edges, for the small model; or the path of a folder or file.",
             ),
-            "control_weight": gr.Slider(0, 2, 1, step=0.05, label="Weight", elem_id="studio_control_weight"),
+            "control_weight": gr.Slider(
+                0, SLIDERS["control_weight"], 1, step=0.05, label="Weight", elem_id="studio_control_weight"
+            ),
             "control_preprocess": gr.Radio(
                 list(PREPROCESSORS), value="none", label="Prepare it", elem_id="studio_control_preprocess",
                 info="none: white lines on black; invert: dark lines on white; canny: the edges of a photo.",
             ),
         }  # fmt: skip
+
+
+def _as_uploaded(image: Any) -> Any:
+    """The component, handing over the very file: `open_hint` tells what is wrong with it better than gradio does."""
+    image.preprocess = lambda uploaded: uploaded and uploaded.path
+    return image
 
 
 def _request(studio: Studio, panel: Panel, values: tuple[Any, ...]) -> Request:
@@ -113,6 +130,8 @@ def _request(studio: Studio, panel: Panel, values: tuple[Any, ...]) -> Request:
         if plain[name] is None or plain[name] != int(plain[name]):
             raise TiledError(f"{name}: got {plain[name]!r}, allowed is a whole number")
         plain[name] = int(plain[name])
+    if image:
+        open_hint(image).close()
     wanted = (Control(net or "", str(studio.kept_hint(image)), weight, preprocess=prepare),) if image else ()
     return Request(**plain, tiling=job.tiling, controls=wanted)
 
@@ -145,8 +164,10 @@ def _restoring(panel: Panel) -> Any:
         job = PanelJob(request.tiling)
         controls = to_controls(job)
         text = json.dumps(region_document(job), ensure_ascii=False)
-        own = [getattr(request, name) for name in FIELDS]
+        own = [_extended(name, getattr(request, name)) for name in FIELDS]
         first, note = _restored_control(request)
+        if request.init_image:
+            note += "; this page draws without its start picture"
         return [
             *own,
             *first,
@@ -158,19 +179,24 @@ def _restoring(panel: Panel) -> Any:
     return restore
 
 
+def _extended(name: str, value: Any) -> Any:
+    """A picture's value for a component; its slider is made long enough."""
+    return gr.update(value=value, maximum=max(value, SLIDERS[name])) if name in SLIDERS else value
+
+
 def _restored_control(request: Request) -> tuple[list[Any], str]:
     """Values of the ControlNet's components, and what is to be told of it."""
     if not request.controls:
-        return [None, next(iter(SHIPPED)), 1.0, "none"], ""
+        return [None, next(iter(SHIPPED)), _extended("control_weight", 1.0), "none"], ""
     one, *others = request.controls
     note = ""
     try:
-        hint = open_hint(one.image)
+        hint = open_hint(one.image).convert("RGBA")  # which a PNG can hold; what is drawn along it is the same
     except TiledError as e:
         hint, note = None, f"; {e}"
     if others or (one.start, one.end) != (0, 1):
         note += "; of its ControlNets this page keeps the first, for the whole sampling"
-    return [hint, one.model, one.weight, one.preprocess], note
+    return [hint, one.model, _extended("control_weight", one.weight), one.preprocess], note
 
 
 def _history(studio: Studio) -> list[str]:
