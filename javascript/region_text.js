@@ -16,7 +16,7 @@ tiledDiffusion.text = (() => {
         }
         if (from === to) return null;
         const [before, chosen, after] = [value.slice(0, from), value.slice(from, to), value.slice(to)];
-        const open = before.endsWith("(") ? after.match(/^:([\d.]+)\)/) : null;
+        const open = before.endsWith("(") ? after.match(/^:(-?\d*\.?\d+)\)/) : null;
         const weight = Math.round(((open ? Number(open[1]) : 1) + (up ? STEP : -STEP)) * 100) / 100;
         const left = open ? before.slice(0, -1) : before, right = open ? after.slice(open[0].length) : after;
         const at = left.length + (weight === 1 ? 0 : 1);
