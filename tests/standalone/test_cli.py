@@ -1,6 +1,7 @@
 """The command line: what each command leaves behind, and how it fails."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -243,6 +244,8 @@ WRONG_INPUT = [
     (["upscale", "plain.png", "--scale", "1e9"], "scale"),
     (["upscale", "plain.png", "--upscaler", "missing.pth"], "missing.pth"),
     (["inspect", "x", "--size", "0x0"], "width"),
+    (["studio", "--port", "99999"], "--port: got 99999, allowed is a number from 0 to 65535"),
+    (["studio", "--host", "192.0.2.1"], "192.0.2.1:7870"),
     (["export-checkpoint"], "DIR"),
     (["export-checkpoint", "text.png"], "text.png"),
 ]
@@ -277,6 +280,15 @@ def test_wrong_input_is_one_line_that_names_it(words, named, folder, capsys):
     assert lines[0].startswith("error: ")
     assert named in lines[0]
     assert captured.out == ""
+
+
+def test_a_port_that_is_taken_is_told(folder, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run("studio", "--port", port) == 2
+    captured = capsys.readouterr()
+    assert f"error: the studio cannot be at 127.0.0.1:{port}" in captured.err
+    assert len(captured.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -221,12 +221,17 @@ def _share_processor() -> None:
 def run_studio(args: argparse.Namespace) -> None:
     """`studio`."""
     from .studio import Studio
-    from .studio_page import serve
+    from .studio_page import listen, serve
 
+    listener = listen(args.host, args.port)
     model = _load(args)
     if not args.quiet:
-        print(f"The studio is at http://{args.host}:{args.port}/ (Ctrl+C ends it)", file=sys.stderr, flush=True)
-    serve(Studio(model, Path(args.out)), args.host, args.port)
+        print(
+            f"The studio is at http://{args.host}:{listener.getsockname()[1]}/ (Ctrl+C ends it)",
+            file=sys.stderr,
+            flush=True,
+        )
+    serve(Studio(model, Path(args.out)), listener)
 
 
 def run_export(args: argparse.Namespace) -> None:

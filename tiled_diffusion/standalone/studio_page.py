@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,22 @@ def application(studio: Studio, presets: Path) -> FastAPI:
     return app
 
 
-def serve(studio: Studio, host: str, port: int) -> None:
-    """Serves the studio until it is stopped."""
-    uvicorn.run(application(studio, studio.folder / "presets"), host=host, port=port, log_level="warning")
+def listen(host: str, port: int) -> socket.socket:
+    """Takes the address, so that a wrong one is told before the model is loaded.
+
+    Raises:
+        TiledError: names the address and what is wrong with it.
+    """
+    if not 0 <= port <= 65535:
+        raise TiledError(f"--port: got {port}, allowed is a number from 0 to 65535")
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, UnicodeError) as e:
+        raise TiledError(f"the studio cannot be at {host}:{port} ({e}); take another --port or --host") from e
+
+
+def serve(studio: Studio, listener: socket.socket) -> None:
+    """Serves the studio at an address that `listen` took, until it is stopped."""
+    config = uvicorn.Config(application(studio, studio.folder / "presets"), log_level="warning")
+    with listener, suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
