@@ -72,6 +72,7 @@ tiledDiffusion.canvas = (() => {
                 node.firstChild.textContent = title(region, n);
                 node.setAttribute("aria-label", `${t("Region")} ${title(region, n)}: ${spoken(region)}`);
             });
+            if (drag?.kind === "change" && !drag.from.every((/** @type {any} */ b) => ids.has(b.id))) clear();
             later();
         }
 
@@ -140,6 +141,7 @@ tiledDiffusion.canvas = (() => {
         /** @param {PointerEvent} event */
         function down(event) {
             if (event.pointerType === "touch" && touched(event)) return;
+            if (drag && drag.pointer !== event.pointerId) return event.preventDefault();
             if (event.button === 1 || event.button === 0 && spaceHeld) return begin(event, {kind: "pan", pan: {...pan}, x: event.clientX, y: event.clientY});
             if (event.button) return;
             stage.focus({preventScroll: true});
@@ -147,14 +149,14 @@ tiledDiffusion.canvas = (() => {
             const target = /** @type {HTMLElement} */ (event.target);
             const box = /** @type {HTMLElement | null} */ (target.closest(".td-box"));
             const r = surface.getBoundingClientRect(), start = within({x: event.clientX, y: event.clientY}, r);
-            if (!box) return begin(event, {kind: keysOf(event).ctrl ? "select" : "draw", start, handle: "se", from: [], r, scene: scene(store.state.regions, r)});
+            if (!box) return begin(event, {kind: keysOf(event).ctrl ? "select" : "draw", start, handle: "se", from: [], scene: scene(store.state.regions, r)});
             const id = Number(box.dataset.id), more = event.shiftKey || keysOf(event).ctrl;
             if (more || !store.state.selected.includes(id)) ed.select(id, more);
             const moving = more ? [] : store.state.regions.filter((/** @type {any} */ r) => store.state.selected.includes(r.id) && !r.locked);
             if (!moving.length) return event.preventDefault();
             const others = store.state.regions.filter((/** @type {any} */ r) => !moving.includes(r));
             const from = moving.map((/** @type {any} */ {id, x, y, w, h}) => ({id, x, y, w, h}));
-            begin(event, {kind: "change", start, handle: target.dataset.handle || "move", from, r, scene: scene(others, r)});
+            begin(event, {kind: "change", start, handle: target.dataset.handle || "move", from, scene: scene(others, r)});
         }
 
         /** @param {PointerEvent} event @param {any} what */
@@ -173,7 +175,7 @@ tiledDiffusion.canvas = (() => {
             if (drag.kind === "shape") return ed.shapes.move(event, within(at, surface.getBoundingClientRect()));
             if (!drag.moved && Math.hypot(at.x - drag.x0, at.y - drag.y0) < LEAST_MOVE_PX) return;
             drag.moved = true;
-            drag.found = next(drag, within(at, drag.r), keysOf(event));
+            drag.found = next(drag, within(at, surface.getBoundingClientRect()), keysOf(event));
             drawGuides(drag.found.guides);
             if (drag.kind === "change") for (const {id} of drag.from) put(boxes.get(id), drag.found.boxes[id]);
             else {
@@ -197,7 +199,7 @@ tiledDiffusion.canvas = (() => {
 
         /** @param {DragResult | undefined} found */
         function inside(found) {
-            return found ? store.state.regions.filter((/** @type {any} */ r) => tiledDiffusion.layout.overlap(r, found.box)).map((/** @type {any} */ r) => r.id) : [];
+            return found ? store.state.regions.filter((/** @type {any} */ r) => !r.hidden && tiledDiffusion.layout.overlap(r, found.box)).map((/** @type {any} */ r) => r.id) : [];
         }
 
         function clear() {
@@ -213,6 +215,13 @@ tiledDiffusion.canvas = (() => {
             clear();
             render(store.state);
             return true;
+        }
+
+        /** Chromium lets go of the pointer after a right click in the middle of a drag. @param {PointerEvent} event */
+        function lost(event) {
+            if (drag?.pointer !== event.pointerId) return;
+            if (event.buttons) stage.setPointerCapture(event.pointerId);
+            else cancel();
         }
 
         /** A second finger ends what the first one was doing: two of them zoom. @param {PointerEvent} event */
@@ -259,6 +268,7 @@ tiledDiffusion.canvas = (() => {
         stage.addEventListener("pointermove", move, listening);
         stage.addEventListener("pointerup", up, listening);
         stage.addEventListener("pointercancel", up, listening);
+        stage.addEventListener("lostpointercapture", lost, listening);
         surface.addEventListener("focusin", focused, listening);
         stage.addEventListener("wheel", (/** @type {WheelEvent} */ e) => {
             if (!e.ctrlKey && !e.metaKey) return;
@@ -269,6 +279,8 @@ tiledDiffusion.canvas = (() => {
         watcher.observe(stage);
 
         return {
+            /** Whether a drag has begun to do something. */
+            get dragging() { return Boolean(drag && (drag.moved || drag.kind !== "draw" && drag.kind !== "change")); },
             stage, surface, place, render, later, zoomBy, whole, cancel, showPicture, fade,
             /** @param {boolean} held */
             space(held) { spaceHeld = held; stage.classList.toggle("td-pan", held); },

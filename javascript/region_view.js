@@ -96,7 +96,7 @@ tiledDiffusion.view = (() => {
             const by = STEP_PX * (event.shiftKey ? STEPS_AT_ONCE : 1);
             return {
                 ArrowLeft: () => step("grow", -by, 0), ArrowRight: () => step("grow", by, 0), ArrowUp: () => step("grow", 0, -by), ArrowDown: () => step("grow", 0, by),
-                d: duplicate, a: selectAll, z: () => event.shiftKey ? store.redo() : store.undo(), y: () => store.redo(),
+                d: duplicate, a: selectAll, z: () => ed.canvas.cancel() || (event.shiftKey ? store.redo() : store.undo()), y: () => store.redo(),
             };
         }
 
@@ -139,6 +139,8 @@ tiledDiffusion.view = (() => {
         /** @param {MouseEvent} event */
         function menu(event) {
             event.preventDefault();
+            if (ed.canvas.dragging) return;
+            ed.canvas.cancel();
             const box = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (event.target).closest(".td-box"));
             if (box && !store.state.selected.includes(Number(box.dataset.id))) ed.select(Number(box.dataset.id), false);
             /** @type {[string, () => void][]} */
@@ -150,6 +152,9 @@ tiledDiffusion.view = (() => {
             const opened = el("div", {class: "td-menu", role: "menu", style: `left:${event.clientX}px;top:${event.clientY}px`, onkeydown: menuKey},
                 ...entries.map(([label, act]) => el("button", {type: "button", role: "menuitem", onclick: () => { closeMenu(); stage.focus({preventScroll: true}); act(); }}, label)));
             root.append(opened);
+            const found = opened.getBoundingClientRect();
+            opened.style.left = `${event.clientX - Math.max(0, found.right - window.innerWidth)}px`;
+            opened.style.top = `${event.clientY - Math.max(0, found.bottom - window.innerHeight)}px`;
             opened.firstChild.focus();
         }
 
@@ -176,10 +181,10 @@ tiledDiffusion.view = (() => {
         stage.addEventListener("paste", paste, listening);
         stage.addEventListener("dragover", (/** @type {DragEvent} */ e) => e.preventDefault(), listening);
         stage.addEventListener("drop", (/** @type {DragEvent} */ e) => { e.preventDefault(); e.stopPropagation(); ed.bar.usePicture(e.dataTransfer?.files[0]); }, listening);
-        stage.addEventListener("keyup", (/** @type {KeyboardEvent} */ e) => { if (e.key === " ") ed.canvas.space(false); }, listening);
-        stage.addEventListener("blur", () => ed.canvas.space(false), listening);
+        document.addEventListener("keyup", (/** @type {KeyboardEvent} */ e) => { if (e.key === " ") ed.canvas.space(false); }, listening);
+        window.addEventListener("blur", () => ed.canvas.space(false), listening);
         root.addEventListener("keydown", key, listening);
-        root.addEventListener("pointerdown", (/** @type {any} */ e) => { if (!e.target.closest(".td-menu")) closeMenu(); }, listening);
+        document.addEventListener("pointerdown", (/** @type {any} */ e) => { if (!e.composedPath().some((/** @type {any} */ n) => n.classList?.contains("td-menu"))) closeMenu(); }, listening);
         container.addEventListener("td-plan", (/** @type {any} */ e) => { ed.canvas.setPlan(e.detail); ed.fields.render(store.state); warn(store.state); }, listening);
         document.addEventListener("fullscreenchange", ed.canvas.place, listening);
         const stop = store.subscribe(render);
@@ -189,7 +194,7 @@ tiledDiffusion.view = (() => {
         ed.bar.refreshPresets().catch(() => {});
 
         return {
-            root, place: ed.canvas.place,
+            root, place: ed.canvas.place, say: ed.say,
             /** Removes the editor and every listener of it. */
             destroy() {
                 control.abort();
