@@ -44,8 +44,8 @@ tiledDiffusion.bar = (() => {
         /** The selected region becomes several of its kind, side by side, in one step. */
         function split() {
             told(() => {
-                const one = ed.one();
-                if (!one) return say(t("Select one region first"));
+                const one = ed.shapes.needed();
+                if (!one) return;
                 const boxes = tiledDiffusion.layout.columns(one, parts().length > 1 ? parts() : [1, 1]);
                 store.dispatch({type: "split", id: one.id, boxes});
             });

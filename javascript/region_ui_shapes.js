@@ -18,11 +18,14 @@ tiledDiffusion.shapes = (() => {
     /** @param {Editor} ed */
     function createShapes(ed) {
         const {store, host, t} = ed, button = buttons(t);
-        let tool = "box", working = false, erasing = false;
+        let tool = "box", working = false, erasing = false, owner = 0, loading = 0;
         /** Corners of a polygon, or the two ends of what is dragged, in fractions of the box. @type {Point[]} */
         let points = [];
         /** @type {Point | null} */
         let last = null;
+        let loads = 0, place = "";
+        /** The shape that the sketch shows. @type {Mask | null} */
+        let held = null;
         const sketch = el("canvas", {class: "td-sketch", hidden: true});
         const below = document.createElement("canvas");
         const brush = el("input", {type: "range", min: "1", max: "50", value: "10", class: "td-brush", hidden: true, title: t("Size of the brush"), "aria-label": t("Size of the brush")});
@@ -30,11 +33,12 @@ tiledDiffusion.shapes = (() => {
         const signs = Object.fromEntries(TOOLS.map(([name, sign, title]) => [name, button(t(sign), title, () => setTool(name))]));
         const wholeBox = button("⊠", "Shape: the whole box again", () => { if (needed()) store.dispatch({type: "edit", ids: store.state.selected, fields: {mask: null}}); setTool("box"); });
 
-        /** The one selected region; says so where there is none. */
+        /** The one selected region, if it may be changed; says so where it is not. */
         function needed() {
             const one = ed.one();
             if (!one) ed.say(t("Select one region first"));
-            return one;
+            else if (one.locked) ed.say(t("The region is locked"));
+            return one && !one.locked ? one : null;
         }
 
         /** @param {string} name */
@@ -61,23 +65,30 @@ tiledDiffusion.shapes = (() => {
         /** @returns {CanvasRenderingContext2D} */
         function ink() { return sketch.getContext("2d", {willReadFrequently: true}); }
 
+        /** @param {Box} box */
+        function boxOf({x, y, w, h}) { return [x, y, w, h].join(); }
+
         /** Puts the shape that there is on the sketch: at most 256 pixels on its longer side. */
         function begin() {
             const one = ed.one(), {width, height} = host.size();
             if (!one) return;
+            [owner, held, place, loading] = [one.id, one.mask, boxOf(one), 0];
             const scale = DETAIL / Math.max(one.w * width, one.h * height), context = ink();
             sketch.width = Math.max(8, Math.round(one.w * width * scale));
             sketch.height = Math.max(8, Math.round(one.h * height * scale));
             put(sketch, one);
             context.fillStyle = tint();
             const mask = /** @type {any} */ (one.mask);
-            if (mask?.polygons) fillOut(mask.polygons);
+            if (mask?.polygons) fillOut(mask.polygons, false);
             else if (mask?.picture) {
-                const image = new Image();
+                const image = new Image(), mine = loading = ++loads;
                 image.onload = () => {
+                    if (mine !== loading) return;
+                    loading = 0;
                     context.drawImage(paint.alphaOf(image), 0, 0, sketch.width, sketch.height);
                     recoloured(context, tint());
                     keep();
+                    if (points.length) drawCorners();
                 };
                 image.src = `data:image/png;base64,${mask.picture}`;
             } else if (tool === "eraser") context.fillRect(0, 0, sketch.width, sketch.height);
@@ -105,13 +116,19 @@ tiledDiffusion.shapes = (() => {
             context.drawImage(below, 0, 0);
         }
 
-        /** @param {Polygon[]} polygons */
-        function fillOut(polygons) {
+        /** @param {Polygon[]} polygons @param {boolean} [out] cuts them out */
+        function fillOut(polygons, out = erasing) {
             const context = ink();
-            context.globalCompositeOperation = erasing ? "destination-out" : "source-over";
+            context.globalCompositeOperation = out ? "destination-out" : "source-over";
             context.fillStyle = tint();
             paint.trace(context, polygons, {x: 0, y: 0, w: sketch.width, h: sketch.height});
             context.fill("evenodd");
+        }
+
+        function fillAll() {
+            ink().globalCompositeOperation = "source-over";
+            ink().fillStyle = tint();
+            ink().fillRect(0, 0, sketch.width, sketch.height);
         }
 
         /** @param {Point} at of the canvas @returns {Point} of the region's box */
@@ -127,11 +144,11 @@ tiledDiffusion.shapes = (() => {
                 setTool("box");
                 return false;
             }
-            if (tool === "polygon") return corner(local(at));
+            if (loading) return false;
+            if (tool === "polygon") return corner(event, local(at));
             erasing = tool === "eraser" || event.altKey;
             if (erasing && tool !== "eraser" && !ed.one()?.mask) {  // cuts out of the whole box
-                ink().fillStyle = tint();
-                ink().fillRect(0, 0, sketch.width, sketch.height);
+                fillAll();
                 keep();
             }
             [working, points, last] = [true, [local(at)], null];
@@ -180,13 +197,14 @@ tiledDiffusion.shapes = (() => {
 
         /** Ends a stroke or shape as if it had never begun. */
         function cancel() {
-            working = false;
+            [working, points] = [false, []];
             back();
         }
 
         // ---- polygon -------------------------------------------------------------------------------------------
-        /** @param {Point} at */
-        function corner(at) {
+        /** With Alt at the first corner, what is drawn is cut out. @param {PointerEvent} event @param {Point} at */
+        function corner(event, at) {
+            if (!points.length) erasing = event.altKey;
             const first = points[0], near = first && Math.hypot((at.x - first.x) * sketch.width, (at.y - first.y) * sketch.height) < DETAIL / 25;
             if (near && points.length > 2) close();
             else {
@@ -212,8 +230,8 @@ tiledDiffusion.shapes = (() => {
             const polygon = corners();
             if (polygon.length >= 3) {
                 back();
-                erasing = false;
-                if (ed.one()?.mask) {
+                if (erasing && !ed.one()?.mask) fillAll();
+                if (erasing || ed.one()?.mask) {
                     fillOut([polygon]);
                     finish();
                 } else store_({polygons: [polygon]});
@@ -229,6 +247,7 @@ tiledDiffusion.shapes = (() => {
             const polygons = polygonsOf(inside, width, height);
             if (polygons && !polygons.length) {
                 back();
+                points = [];
                 return ed.say(t("Nothing would be left of the shape"));
             }
             store_(polygons ? {polygons} : {picture: picture()});
@@ -250,12 +269,13 @@ tiledDiffusion.shapes = (() => {
         /** @param {Mask} mask */
         function store_(mask) {
             keep();
-            ed.told(() => store.dispatch({type: "edit", ids: store.state.selected, fields: {mask}}));
+            [held, points] = [mask, []];
+            ed.told(() => store.dispatch({type: "edit", ids: [owner], fields: {mask}}));
         }
 
         /** Keys that mean something to the tool in hand. Whether this one does. @param {string} key */
         function key(key) {
-            if (key === "[" || key === "]") brush.value = String(Number(brush.value) * (key === "[" ? 0.8 : 1.25));
+            if (key === "[" || key === "]") brush.value = String(key === "[" ? Math.floor(Number(brush.value) * 0.8) : Math.ceil(Number(brush.value) * 1.25));
             else if (tool === "polygon" && key === "Enter") close();
             else if (tool === "polygon" && key === "Backspace") {
                 points.pop();
@@ -268,12 +288,16 @@ tiledDiffusion.shapes = (() => {
         /** @param {State} state */
         function render(state) {
             if (tool === "box") return;
-            if (state.selected.length !== 1) setTool("box");
-            else if (!working && !points.length) begin();
+            const one = ed.one();
+            if (!one || one.locked) return setTool("box");
+            if (one.id !== owner) [points, working] = [[], false];
+            else if (working || one.mask === held && boxOf(one) === place) return;
+            begin();
+            if (points.length && !loading) drawCorners();
         }
 
         return {
-            sketch, brush, buttons: [...Object.values(signs), brush, wholeBox], setTool, down, move, up, cancel, close, key, render,
+            needed, sketch, brush, buttons: [...Object.values(signs), brush, wholeBox], setTool, down, move, up, cancel, close, key, render,
             get active() { return tool !== "box"; },
             get tool() { return tool; },
         };

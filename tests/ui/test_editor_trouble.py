@@ -88,6 +88,81 @@ def test_a_palm_does_not_break_a_pens_stroke(region):
     assert max(y for _, y in points) < 0.6
 
 
+@pytest.mark.parametrize("way", ["Tab", "the list"])
+def test_corners_stay_with_their_region(region, way):
+    region.drag((0.6, 0.1), (0.9, 0.9), keys=["Control"])
+    region.all(".td-list li").nth(0).click()
+    region.click("Shape: click points, Enter closes")
+    for point in ((0.15, 0.2), (0.45, 0.2), (0.3, 0.8)):
+        region.page.mouse.click(*region.at(*point))
+    if way == "Tab":
+        region.all(".td-box").nth(1).focus()
+    else:
+        region.all(".td-list li").nth(1).click()
+    region.key("Enter")
+    assert not any("mask" in r for r in region.regions)
+
+
+def test_an_undone_shape_does_not_come_back_with_the_next(region):
+    region.click("Shape: rectangle")
+    region.drag((0.12, 0.15), (0.2, 0.3))
+    region.drag((0.3, 0.15), (0.4, 0.3))
+    region.click("Shape: click points, Enter closes")
+    for i, point in enumerate(((0.3, 0.5), (0.45, 0.5), (0.4, 0.8))):
+        region.page.mouse.click(*region.at(*point))
+        if not i:
+            region.page.keyboard.press("Control+z")
+    region.page.keyboard.press("Enter")
+    assert len(region.regions[0]["mask"]["polygons"]) == 2
+    assert max(x for x, _ in region.regions[0]["mask"]["polygons"][0]) < 0.3
+
+
+def test_an_undone_stroke_does_not_come_back_with_the_next(region):
+    region.click("Shape: paint")
+    region.drag((0.15, 0.3), (0.2, 0.3))
+    region.key("Control+z")
+    region.drag((0.4, 0.7), (0.45, 0.7))
+    assert len(region.regions[0]["mask"]["polygons"]) == 1
+
+
+def test_alt_cuts_a_polygon_out(region):
+    region.click("Shape: click points, Enter closes")
+    region.page.keyboard.down("Alt")
+    for point in ((0.2, 0.3), (0.4, 0.3), (0.4, 0.7), (0.2, 0.7)):
+        region.page.mouse.click(*region.at(*point))
+    region.page.keyboard.up("Alt")
+    region.page.keyboard.press("Enter")
+    assert len(region.regions[0]["mask"]["polygons"]) == 2
+
+
+def test_what_was_cut_stays_cut(region):
+    region.click("Shape: rectangle")
+    region.drag((0.15, 0.2), (0.4, 0.7))
+    region.drag((0.2, 0.3), (0.25, 0.4), held=["Alt"])
+    region.drag((0.45, 0.75), (0.48, 0.85))
+    assert len(region.regions[0]["mask"]["polygons"]) == 3
+
+
+def test_a_brush_of_every_size_can_be_changed_by_keys(region):
+    region.click("Shape: paint")
+    for _ in range(20):
+        region.page.keyboard.press("[")
+    assert region.all(".td-brush").input_value() == "1"
+    region.page.keyboard.press("]")
+    assert region.all(".td-brush").input_value() == "2"
+
+
+def test_a_locked_region_is_not_split_or_painted(region):
+    before = region.boxes
+    region.all("[data-switch=locked]").click()
+    region.click("Split the selected region into columns")
+    assert "locked" in region.said
+    assert region.boxes == before
+    region.click("Shape: paint")
+    assert "locked" in region.said
+    assert region.all(".td-sketch").is_hidden()
+
+
 def test_a_drag_over_the_canvas_leaves_hidden_regions_alone(region):
     region.all("[data-switch=hidden]").click()
     region.drag((0.05, 0.05), (0.95, 0.95), held=["Control"])
