@@ -83,7 +83,7 @@ tiledDiffusion.fields = (() => {
             const input = el("input", {type: "number", min, max, step, oninput: () => {
                 if (input.value === "") return optional && edit(name, null);
                 edit(name, Number(input.value));
-            }});
+            }, onblur: () => { const one = ed.one(); if (one) input.td(/** @type {any} */ (one)[name]); }});
             return labelled(label, known(name, hint_, input, value => { input.value = value ?? ""; }));
         }
 

@@ -170,6 +170,17 @@ def test_a_drag_over_the_canvas_leaves_hidden_regions_alone(region):
     assert len(region.regions) == 1
 
 
+@pytest.mark.parametrize(
+    ("label", "value", "holds"), [("Weight", "1e9", "1"), ("From", "1", "0"), ("Feather", "", "0.2")]
+)
+def test_a_field_shows_what_holds(region, label, value, holds):
+    field = region.field(label)
+    field.fill(value)
+    assert "step_to" in region.said or label != "From"
+    field.blur()
+    assert field.input_value() == holds
+
+
 def test_space_in_the_list_does_not_hold_the_canvas(region):
     region.all(".td-list li").focus()
     region.page.keyboard.press("Space")
