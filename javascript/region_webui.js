@@ -58,15 +58,20 @@ tiledDiffusion.webui = (() => {
         return found ? Number(found[1]) : null;
     }
 
+    /** @param {string} name @param {string} text */
+    function keep(name, text) {
+        try {
+            localStorage.setItem(`tiled-diffusion-${name}`, text);
+        } catch { /* a full or forbidden storage: only the draft is lost */ }
+    }
+
     /** Writes an editor's state into the page's carrier, and keeps a draft. @param {string} tab */
     function send(tab) {
         const editor = tiledDiffusion.editors[tab], box = carrier(tab);
         const text = tiledDiffusion.store.toText(editor.store.state);
         if (text === editor.sent) return;
         editor.sent = text;
-        try {
-            localStorage.setItem(`tiled-diffusion-${tab}`, text);
-        } catch { /* a full or forbidden storage: only the draft is lost */ }
+        keep(tab, text);
         if (box && box.value !== text) {
             box.value = text;
             updateInput(box);
@@ -80,10 +85,10 @@ tiledDiffusion.webui = (() => {
         if (!editor || text === editor.sent) return;
         try {
             const document = tiledDiffusion.data.parse(text || "");
-            editor.sent = text;
             editor.store.dispatch({type: "load", document});
         } catch (error) {
-            console.warn(`Tiled Diffusion: ${error instanceof Error ? error.message : error}`);
+            editor.view.say(`${translate("These regions cannot be read:")} ${error instanceof Error ? error.message : error}`);
+            keep(`${tab}-unread`, text);
         }
     }
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.ui.editor import close
+from tests.ui.editor import EDITOR, close
 
 
 @pytest.fixture
@@ -185,3 +185,15 @@ def test_space_in_the_list_does_not_hold_the_canvas(region):
     region.all(".td-list li").focus()
     region.page.keyboard.press("Space")
     assert region.all(".td-stage.td-pan").count() == 0
+
+
+def test_a_draft_that_cannot_be_read_is_kept_and_said(page):
+    broken = '{"version": 1, "regions": [{"prompt": 7}]}'
+    page.evaluate("text => localStorage.setItem('tiled-diffusion-txt2img', text)", broken)
+    page.reload()
+    page.wait_for_selector("#td_txt2img_status:not(:empty)", timeout=60000)
+    page.wait_for_function(f"() => document.querySelector('{EDITOR} .td-warning')?.textContent.includes('prompt')")
+    page.evaluate("() => tiledDiffusion.editors.txt2img.store.dispatch({type: 'add', regions: [{prompt: 'new'}]})")
+    kept = page.evaluate("() => Object.values(localStorage)")
+    assert broken in kept
+    assert any("new" in text for text in kept)
