@@ -82,6 +82,11 @@ def test_wrong_json_is_named(controls, message):
         request_from_dict({"prompt": "a", "controls": controls})
 
 
+def test_controls_of_another_type_are_named():
+    with pytest.raises(SettingsError, match=r"controls: got \('edges:a.png',\), allowed are Control values"):
+        Request("a", controls=("edges:a.png",))
+
+
 def test_the_record_in_a_picture(tmp_path):
     request = Request("a", controls=(Control("nets/canny.safetensors", "h.png", 0.5, 0.1, 0.9, "canny"),))
     save_png(Image.new("RGB", (8, 8)), tmp_path / "a.png", request, request.seed, tiny_model("sd1"))

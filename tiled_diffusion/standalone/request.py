@@ -73,6 +73,8 @@ class Request:
         if self.init_image is not None:
             check_text("init_image", self.init_image)
         check_number("denoising_strength", self.denoising_strength, 0, 1)
+        if not all(isinstance(control, Control) for control in self.controls):
+            raise SettingsError(f"controls: got {self.controls!r}, allowed are Control values")
         if len(self.controls) > MAX_CONTROLS:
             raise SettingsError(f"controls: got {len(self.controls)}, allowed is at most {MAX_CONTROLS}")
 
