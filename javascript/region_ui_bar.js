@@ -143,6 +143,8 @@ tiledDiffusion.bar = (() => {
 
         /** @param {State} state */
         function render(state) {
+            const focused = node.getRootNode().activeElement;
+            if (focused === undo && !store.canUndo || focused === redo && !store.canRedo) ed.canvas.stage.focus({preventScroll: true});
             undo.disabled = !store.canUndo;
             redo.disabled = !store.canRedo;
             fill.value = state.fill;

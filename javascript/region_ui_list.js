@@ -48,7 +48,11 @@ tiledDiffusion.list = (() => {
         /** @param {State} state */
         function render(state) {
             const ids = new Set(state.regions.map(r => r.id));
-            for (const [id, row] of rows) if (!ids.has(id)) { row.remove(); rows.delete(id); }
+            for (const [id, row] of rows) if (!ids.has(id)) {
+                if (row.contains(row.getRootNode().activeElement)) ed.canvas.stage.focus({preventScroll: true});
+                row.remove();
+                rows.delete(id);
+            }
             ordered(node, state.regions.map((region, n) => {
                 const row = rows.get(region.id) || made(region.id);
                 rows.set(region.id, row);

@@ -198,7 +198,7 @@ tiledDiffusion.shapes = (() => {
         /** Ends a stroke or shape as if it had never begun. */
         function cancel() {
             [working, points] = [false, []];
-            back();
+            begin();
         }
 
         // ---- polygon -------------------------------------------------------------------------------------------

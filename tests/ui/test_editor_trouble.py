@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.ui.editor import EDITOR, close
+from tests.ui.editor import EDITOR, Editor, close
 
 
 @pytest.fixture
@@ -125,6 +125,19 @@ def test_an_undone_stroke_does_not_come_back_with_the_next(region):
     assert len(region.regions[0]["mask"]["polygons"]) == 1
 
 
+def test_a_cut_that_was_ended_leaves_nothing_behind(region):
+    region.click("Shape: rectangle")
+    region.drag((0.2, 0.3), (0.3, 0.5), held=["Alt"], drop=False)
+    region.page.keyboard.up("Alt")
+    region.page.keyboard.press("Control+z")
+    region.page.mouse.up()
+    shown = region.all(".td-sketch").evaluate(
+        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean)"
+    )
+    assert not shown
+    assert "mask" not in region.regions[0]
+
+
 def test_alt_cuts_a_polygon_out(region):
     region.click("Shape: click points, Enter closes")
     region.page.keyboard.down("Alt")
@@ -192,8 +205,21 @@ def test_a_draft_that_cannot_be_read_is_kept_and_said(page):
     page.evaluate("text => localStorage.setItem('tiled-diffusion-txt2img', text)", broken)
     page.reload()
     page.wait_for_selector("#td_txt2img_status:not(:empty)", timeout=60000)
+    Editor(page)
     page.wait_for_function(f"() => document.querySelector('{EDITOR} .td-warning')?.textContent.includes('prompt')")
     page.evaluate("() => tiledDiffusion.editors.txt2img.store.dispatch({type: 'add', regions: [{prompt: 'new'}]})")
     kept = page.evaluate("() => Object.values(localStorage)")
     assert broken in kept
     assert any("new" in text for text in kept)
+
+
+def test_keys_go_on_where_the_focus_was_lost(region):
+    region.all(".td-list li").focus()
+    region.page.keyboard.press("Delete")
+    assert region.regions == []
+    region.page.keyboard.press("Control+z")
+    assert len(region.regions) == 1
+    region.click("Undo (Ctrl+Z)")
+    assert region.regions == []
+    region.page.keyboard.press("Control+Shift+Z")
+    assert len(region.regions) == 1
