@@ -152,6 +152,7 @@ def test_what_was_cut_stays_cut(region):
     region.click("Shape: rectangle")
     region.drag((0.15, 0.2), (0.4, 0.7))
     region.drag((0.2, 0.3), (0.25, 0.4), held=["Alt"])
+    region.click("Shape: rectangle")
     region.drag((0.45, 0.75), (0.48, 0.85))
     assert len(region.regions[0]["mask"]["polygons"]) == 3
 
