@@ -127,7 +127,7 @@ tiledDiffusion.bar = (() => {
         // ---- reference picture ---------------------------------------------------------------------------------
         /** @param {File | null | undefined} file */
         function usePicture(file) {
-            if (file && file.type.startsWith("image/")) ed.canvas.showPicture(URL.createObjectURL(file), opacity.value);
+            if (file && file.type.startsWith("image/")) ed.canvas.showPicture(URL.createObjectURL(file), opacity.value, true);
         }
 
         /** @param {string | null} url */

@@ -10,7 +10,7 @@ tiledDiffusion.canvas = (() => {
     /** @param {Editor} ed */
     function createCanvas(ed) {
         const {store, host, t} = ed, listening = {signal: ed.signal};
-        let zoom = 1, pan = {x: 0, y: 0}, frame = 0, showTiles = false, spaceHeld = false, byPointer = false, pictureUrl = "";
+        let zoom = 1, pan = {x: 0, y: 0}, frame = 0, showTiles = false, spaceHeld = false, byPointer = false, ownUrl = "";
         /** @type {any} */
         let drag = null;
         /** @type {any} */
@@ -250,10 +250,10 @@ tiledDiffusion.canvas = (() => {
         }
 
         // ---- reference picture ---------------------------------------------------------------------------------
-        /** @param {string | null} url @param {string} [opacity] */
-        function showPicture(url, opacity = "0.6") {
-            if (pictureUrl.startsWith("blob:")) URL.revokeObjectURL(pictureUrl);
-            pictureUrl = url || "";
+        /** @param {string | null} url @param {string} [opacity] @param {boolean} [own] whether the URL is to be revoked in the end */
+        function showPicture(url, opacity = "0.6", own = false) {
+            if (ownUrl) URL.revokeObjectURL(ownUrl);
+            ownUrl = own && url || "";
             reference.hidden = !url;
             if (url) reference.src = url;
             else reference.removeAttribute("src");

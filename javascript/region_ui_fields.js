@@ -26,7 +26,7 @@ tiledDiffusion.fields = (() => {
             row(number("feather", "Feather", "Width of the soft edge, 0 to 1", 0, 1, 0.05),
                 select("feather_shape", "Edge", "How the soft edge rises", [["smooth", "smooth"], ["linear", "linear"], ["quadratic", "quadratic"]])),
             row(number("seed", "Seed", "Start noise of its own; empty takes the picture's", 0, 2 ** 53 - 1, 1, true),
-                button(t("random"), "A new seed", () => edit("seed", Math.floor(Math.random() * 2 ** 32))), button(t("last"), "The last picture's seed", () => edit("seed", host.seed()))),
+                button(t("random"), "A new seed", () => edit("seed", Math.floor(Math.random() * 2 ** 32))), button(t("last"), "The last picture's seed", takeSeed)),
             row(number("cfg_scale", "CFG", "CFG scale of its own; empty takes the main one", 0, 50, 0.5, true),
                 number("step_from", "From", "Where in the sampling it begins, 0 to 1", 0, 1, 0.05), number("step_to", "To", "Where in the sampling it ends, 0 to 1", 0, 1, 0.05)),
             row(number("bootstrap", "Bootstrap", "Part of the sampling in which it sees plain colours around its shape", 0, 1, 0.05),
@@ -41,6 +41,12 @@ tiledDiffusion.fields = (() => {
         function edit(name, value) {
             const one = ed.one();
             if (one) ed.told(() => store.dispatch({type: "edit", ids: [one.id], fields: {[name]: value}, merge: `${name} ${one.id}`}));
+        }
+
+        function takeSeed() {
+            const seed = host.seed();
+            if (seed === null) ed.say(t("There is no such picture yet"));
+            else edit("seed", seed);
         }
 
         /** @param {string} name @param {string} hint_ @param {any} input @param {(value: any) => void} show */

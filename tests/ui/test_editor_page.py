@@ -307,6 +307,9 @@ def test_seeds_are_thrown_and_taken_over(editor):
     editor.drag((0.1, 0.1), (0.4, 0.9))
     editor.click("A new seed")
     first = editor.regions[0]["seed"]
+    editor.click("The last picture's seed")
+    assert "no such picture" in editor.said
+    assert editor.regions[0]["seed"] == first
     editor.click("A new seed")
     assert first != editor.regions[0]["seed"]
     editor.page.evaluate(

@@ -116,6 +116,9 @@ def test_full_screen(editor):
 
 
 def test_reference_picture_from_a_file_a_drop_and_the_clipboard(editor, tmp_path):
+    editor.page.evaluate(
+        "() => { window.revoked = []; const r = URL.revokeObjectURL; URL.revokeObjectURL = u => { window.revoked.push(u); r(u); }; }"
+    )
     path = tmp_path / "red.png"
     path.write_bytes(picture("red"))
     editor.all('input[type=file][accept="image/*"]').set_input_files(str(path))
@@ -138,6 +141,7 @@ def test_reference_picture_from_a_file_a_drop_and_the_clipboard(editor, tmp_path
     assert editor.all(".td-reference").evaluate("image => image.style.opacity") == "0.25"
     editor.click("Remove the reference picture")
     assert editor.all(".td-reference").is_hidden()
+    assert editor.page.evaluate("() => window.revoked.length") == 3
     editor.click("Use as the reference picture")
     assert "no such picture" in editor.said
 
