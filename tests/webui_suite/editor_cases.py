@@ -55,6 +55,14 @@ def opened(page, tab: str) -> None:
     page.wait_for_timeout(600)
 
 
+def sized(page, width: int, height: int, steps: int) -> None:
+    """Types the picture's size and the number of steps."""
+    for name, value in (("width", width), ("height", height), ("steps", steps)):
+        box = page.locator(f"#txt2img_{name} input[type=number]").first
+        box.fill(str(value))
+        box.press("Tab")
+
+
 def shot(page, name: str) -> None:
     """A screenshot, where one is wanted."""
     folder = os.environ.get(PICTURES)
@@ -76,9 +84,7 @@ def drag(page, tab: str, start: tuple[float, float], end: tuple[float, float]) -
 @case("page: two regions drawn with the mouse are in the picture's record")
 def _(w: Webui):
     with page_of(w) as page:
-        for name, value in (("width", "256"), ("height", "128"), ("steps", "8")):
-            page.locator(f"#txt2img_{name} input[type=number]").first.fill(value)
-            page.locator(f"#txt2img_{name} input[type=number]").first.press("Tab")
+        sized(page, 256, 128, 8)
         page.locator("#txt2img_prompt textarea").fill("a wide view of hills")
         opened(page, "txt2img")
         page.locator(".td-editor[data-tab=txt2img] .td-stage").scroll_into_view_if_needed()
@@ -135,9 +141,7 @@ def _(w: Webui):
 @case("page: the canvas follows hires fix, tokens are counted as the host counts, Ctrl+Enter generates, drafts stay")
 def _(w: Webui):
     with page_of(w) as page:
-        for name, value in (("width", "256"), ("height", "128"), ("steps", "4")):
-            page.locator(f"#txt2img_{name} input[type=number]").first.fill(value)
-            page.locator(f"#txt2img_{name} input[type=number]").first.press("Tab")
+        sized(page, 256, 128, 4)
         opened(page, "txt2img")
         editor = page.locator(".td-editor[data-tab=txt2img]")
         editor.locator(".td-stage").scroll_into_view_if_needed()
