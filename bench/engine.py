@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from bench.memory import peak_bytes
-from tiled_diffusion import METHODS, Batching, Extent, ModelSize, Planner, Settings, fuse
-from tiled_diffusion.fuse import crop
+from tiled_diffusion import METHODS, Batching, Extent, ModelSize, Planner, Settings
+from tiled_diffusion.engine import fuse
+from tiled_diffusion.engine.fuse import crop
 from tiled_diffusion.standalone.model import load_model
 
 SD1 = ModelSize(native=64, multiple=8)

@@ -25,10 +25,10 @@ import torch
 from PIL import Image
 
 from tiled_diffusion import METHODS, Planner, Settings
-from tiled_diffusion.standalone.generate import make_planner, sample_latents
+from tiled_diffusion.engine.windows import AxisTiles
+from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.model import Model, load_model
-from tiled_diffusion.standalone.request import Request
-from tiled_diffusion.windows import AxisTiles
+from tiled_diffusion.standalone.sampling import make_planner, sample_latents
 
 SEEDS = 20
 STRETCH = 16

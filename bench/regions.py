@@ -21,11 +21,11 @@ import torch
 from PIL import Image
 
 from tiled_diffusion import METHODS, Extent, ModelSize, Planner, Region, Settings
-from tiled_diffusion.noise import region_noise
-from tiled_diffusion.regions import region_box
-from tiled_diffusion.standalone.generate import generate, sample_latents
+from tiled_diffusion.engine.masks import region_box
+from tiled_diffusion.engine.noise import region_noise
+from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.model import Model, load_model
-from tiled_diffusion.standalone.request import Request
+from tiled_diffusion.standalone.sampling import generate, sample_latents
 
 LAYOUTS = 50
 SIDE = 128

@@ -18,9 +18,9 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from bench.memory import LiveBytes
 from tiled_vae import Callbacks, Memory, TiledVaeSettings, decode, encode, executor, fast, plan
+from tiled_vae.cli import SHIPPED, load_vae
 from tiled_vae.executor import Run, State
 from tiled_vae.layout import read_decoder, read_encoder
-from tiled_vae.standalone.cli import SHIPPED, load_vae
 
 MUCH = Memory(2**50, 2**50)
 LEVELS = 4

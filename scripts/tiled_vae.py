@@ -7,8 +7,8 @@ import tiled_vae
 if not Path(tiled_vae.__file__).resolve().is_relative_to(Path(__file__).resolve().parents[1]):
     raise ImportError(f"another extension has a package tiled_vae too, {tiled_vae.__file__}: switch one of the two off")
 
-from tiled_vae.webui.register import register
-from tiled_vae.webui.script import TiledVaeScript
+from tiled_diffusion.webui.vae.register import register
+from tiled_diffusion.webui.vae.script import TiledVaeScript
 
 __all__ = ["TiledVaeScript"]
 register()

@@ -1,59 +1,146 @@
-"""Imports stay within the bounds that the layout promises."""
+"""Imports stay within the bounds that the layout promises: who may know whom, and which libraries."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FORBIDDEN = {
-    "tiled_diffusion": {"modules", "gradio", "diffusers", "transformers", "tiled_vae"},
-    "tiled_diffusion/methods": {"modules", "gradio", "diffusers", "transformers", "tiled_vae", "PIL"},
-    "tiled_diffusion/ui": {"modules", "diffusers", "transformers", "tiled_vae"},
-    "tiled_diffusion/webui": {"diffusers", "transformers", "tiled_vae"},
-    "tiled_diffusion/standalone": {"modules"},
-    "tiled_vae": {"modules", "gradio", "diffusers", "transformers", "tiled_diffusion"},
-    "tiled_vae/ui": {"modules", "diffusers", "transformers", "tiled_diffusion"},
-    "tiled_vae/webui": {"diffusers", "transformers"},
+ROOMS = ("tiled_vae", "scripts", *(f"tiled_diffusion.{r}" for r in ("settings", "engine", "recipes", "ui", "webui", "standalone")))
+MAY_KNOW = {
+    "tiled_vae": (),
+    "tiled_diffusion.settings": ("tiled_vae",),
+    "tiled_diffusion.engine": ("tiled_diffusion.settings",),
+    "tiled_diffusion.recipes": ("tiled_diffusion.settings", "tiled_diffusion.engine", "tiled_vae"),
+    "tiled_diffusion.ui": ("tiled_diffusion.settings", "tiled_diffusion.engine", "tiled_diffusion.recipes", "tiled_vae"),
+    "tiled_diffusion.webui": (*(f"tiled_diffusion.{r}" for r in ("settings", "engine", "recipes", "ui")), "tiled_vae"),
+    "tiled_diffusion.standalone": (*(f"tiled_diffusion.{r}" for r in ("settings", "engine", "recipes", "ui")), "tiled_vae"),
+    "scripts": ("tiled_diffusion.webui", "tiled_vae"),
 }
-OUTER = {
-    "tiled_diffusion": ("tiled_diffusion.standalone", "tiled_diffusion.ui", "tiled_diffusion.webui"),
-    "tiled_diffusion/methods": ("tiled_diffusion.standalone", "tiled_diffusion.ui", "tiled_diffusion.webui"),
-    "tiled_diffusion/ui": ("tiled_diffusion.standalone", "tiled_diffusion.webui"),
-    "tiled_diffusion/webui": ("tiled_diffusion.standalone",),
-    "tiled_diffusion/standalone": ("tiled_diffusion.webui",),
-    "tiled_vae": ("tiled_vae.standalone", "tiled_vae.ui", "tiled_vae.webui"),
-    "tiled_vae/ui": ("tiled_vae.standalone", "tiled_vae.webui"),
+LIBRARIES = {
+    "tiled_vae": {"torch"},
+    "tiled_diffusion.settings": {"numpy", "PIL"},
+    "tiled_diffusion.engine": {"torch", "numpy"},
+    "tiled_diffusion.recipes": {"torch", "numpy", "PIL"},
+    "tiled_diffusion.ui": {"gradio", "fastapi"},
+    "tiled_diffusion.webui": {"torch", "numpy", "gradio", "PIL"},
+    "tiled_diffusion.standalone": {
+        "torch", "numpy", "PIL", "gradio", "fastapi", "uvicorn", "diffusers", "transformers", "compel", "safetensors", "spandrel",
+        "cv2", "tqdm",
+    },
+    "scripts": set(),
+}  # fmt: skip
+MORE = {
+    "tiled_vae/cli.py": {"numpy", "PIL", "safetensors", "diffusers"},
+    "tiled_vae/__main__.py": set(),
+    "tiled_diffusion/webui/hosts": {"modules", "fastapi"},
 }
+"""What single files and folders may use beyond their room's libraries: the hosts alone import `modules`."""
+COMMON = {"tiled_diffusion", "tiled_diffusion.errors"}
+"""Known to every room of the package."""
 
 
-def imported(path: Path) -> set[str]:
+def module_of(path, root=ROOT):
+    """Dotted name of a file's package, and of the file."""
+    parts = path.relative_to(root).with_suffix("").parts
+    return parts[:-1], parts
+
+
+def imported(path, root=ROOT):
+    """Full dotted names of everything that a file imports, wherever in it."""
+    package, _ = module_of(path, root)
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {a.name for a in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            stem = ".".join((*base, *([node.module] if node.module else [])))
+            names |= {f"{stem}.{a.name}" for a in node.names}
     return names
 
 
-def files(folder: str):
-    return [p for p in (ROOT / folder).glob("*.py") if p.name != "__main__.py"]
+def room_of(name):
+    """The room that a dotted name lies in, or None."""
+    return next((room for room in ROOMS if name == room or name.startswith(room + ".")), None)
 
 
-@pytest.mark.parametrize("folder", FORBIDDEN)
-def test_arrows(folder):
-    assert files(folder)
-    for path in files(folder):
-        tops = {name.split(".")[0] for name in imported(path)}
-        assert not tops & FORBIDDEN[folder], path
-        outer = {n for n in imported(path) if n.startswith(OUTER.get(folder, ()))}
-        assert not outer, path
+def violations(path, root=ROOT):
+    """Names that a file imports and may not."""
+    _, parts = module_of(path, root)
+    room = room_of(".".join(parts))
+    if room is None:
+        return set()
+    place = path.relative_to(root).as_posix()
+    libraries = LIBRARIES[room].union(*(more for where, more in MORE.items() if place.startswith(where)))
+    wrong = set()
+    for name in imported(path, root):
+        top, other = name.split(".")[0], room_of(name)
+        if other is not None:
+            wrong |= {name} if other != room and other not in MAY_KNOW[room] else set()
+        elif top == "tiled_diffusion":
+            known = any(name == c or name.startswith(c + ".") for c in COMMON)
+            wrong |= set() if known and room not in ("tiled_vae",) else {name}
+        elif top not in sys.stdlib_module_names and top not in libraries:
+            wrong.add(name)
+    return wrong
 
 
-def test_a_planted_import_is_seen(tmp_path):
-    (tmp_path / "a.py").write_text("def f():\n    from modules import shared\n")
-    assert imported(tmp_path / "a.py") == {"modules"}
+def files():
+    return sorted(p for folder in ("tiled_diffusion", "tiled_vae", "scripts") for p in (ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_arrows(path):
+    assert violations(path) == set()
+
+
+FILE_OF = {
+    **{room: room.replace(".", "/") + "/planted.py" for room in ROOMS},
+    "tiled_diffusion.webui.vae": "tiled_diffusion/webui/vae/planted.py",
+}
+FORBIDDEN_ROOMS = [
+    (room, other) for room in ROOMS for other in ROOMS if other not in (room, "scripts") and other not in MAY_KNOW[room]
+]
+
+
+@pytest.mark.parametrize(("room", "other"), FORBIDDEN_ROOMS, ids=lambda v: v)
+def test_a_planted_import_against_an_arrow_is_seen(room, other, tmp_path):
+    path = tmp_path / FILE_OF[room]
+    path.parent.mkdir(parents=True)
+    forms = [f"import {other}.thing", f"from {other} import thing", f"def f():\n    from {other}.thing import name"]
+    if room.startswith("tiled_diffusion.") and other.startswith("tiled_diffusion."):
+        forms.append(f"from ..{other.split('.')[1]} import thing")
+        forms.append(f"from .. import {other.split('.')[1]}")
+    for form in forms:
+        path.write_text(form + "\n")
+        assert violations(path, tmp_path), form
+
+
+LIBRARY_RULES = [
+    ("tiled_diffusion/engine/x.py", "PIL"), ("tiled_diffusion/engine/guides/x.py", "gradio"),
+    ("tiled_diffusion/settings/x.py", "torch"), ("tiled_diffusion/recipes/x.py", "diffusers"),
+    ("tiled_diffusion/ui/x.py", "modules"), ("tiled_diffusion/webui/script.py", "modules"),
+    ("tiled_diffusion/webui/vae/script.py", "modules"), ("tiled_diffusion/webui/x.py", "diffusers"),
+    ("tiled_diffusion/standalone/x.py", "modules"), ("tiled_vae/x.py", "gradio"), ("tiled_vae/x.py", "numpy"),
+    ("tiled_vae/x.py", "tiled_diffusion.errors"), ("scripts/x.py", "modules"), ("scripts/x.py", "torch"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "library"), LIBRARY_RULES)
+def test_a_planted_library_is_seen(place, library, tmp_path):
+    path = tmp_path / place
+    path.parent.mkdir(parents=True)
+    path.write_text(f"def f():\n    import {library}\n")
+    assert violations(path, tmp_path) == {library}
+
+
+def test_hosts_may_import_the_webui(tmp_path):
+    path = tmp_path / "tiled_diffusion/webui/hosts/x.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("from modules import shared\n")
+    assert violations(path, tmp_path) == set()
 
 
 def test_every_file_says_what_it_is_for():

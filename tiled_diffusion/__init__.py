@@ -1,11 +1,11 @@
 """Tiled Diffusion: overlapping tiles of a latent, denoised one by one and fused at every step."""
 
+from .engine.fuse import Batching, fuse
+from .engine.geometry import Box, Extent
+from .engine.methods import METHODS, Method
+from .engine.plan import Job, ModelSize, Plan, Planner
 from .errors import OutOfMemoryError, SettingsError, TiledError
-from .fuse import Batching, fuse
-from .geometry import Box, Extent
-from .methods import METHODS, Method
-from .plan import Job, ModelSize, Plan, Planner
-from .settings import Region, Settings, settings_from_dict, settings_from_json
+from .settings.values import Region, Settings, settings_from_dict, settings_from_json
 
 __version__ = "0.1.0"
 __all__ = [

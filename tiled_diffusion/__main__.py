@@ -2,7 +2,7 @@
 
 import sys
 
-from tiled_diffusion.standalone.cli import main
+from .standalone.cli.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

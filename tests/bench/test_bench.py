@@ -57,7 +57,7 @@ def test_the_seam_figure_sees_a_faint_step_on_a_plain_sky(axis, step, least, mos
 
 def test_meeting_points_of_two_tiles():
     from bench.quality import meeting_points
-    from tiled_diffusion.methods import METHODS
+    from tiled_diffusion.engine.methods import METHODS
 
     assert meeting_points(METHODS["multidiffusion"].axis(32, 20, 8, False, 0), 32) == {12, 20}
     assert meeting_points(METHODS["mixture"].axis(32, 20, 8, False, 0), 32) == {12, 16, 20}

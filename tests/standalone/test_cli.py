@@ -10,19 +10,19 @@ import pytest
 import torch
 from PIL import Image
 
+from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.errors import OutOfMemoryError
-from tiled_diffusion.geometry import Extent
-from tiled_diffusion.settings import Region, Settings
-from tiled_diffusion.standalone import cli
-from tiled_diffusion.standalone.cli import main
-from tiled_diffusion.standalone.cli_parser import build_parser
-from tiled_diffusion.standalone.cli_request import columns, command_line, open_picture, quoted, read_request
+from tiled_diffusion.settings.request import Request
+from tiled_diffusion.settings.values import Region, Settings
+from tiled_diffusion.standalone.cli import commands as cli
+from tiled_diffusion.standalone.cli.arguments import columns, command_line, open_picture, quoted, read_request
+from tiled_diffusion.standalone.cli.commands import main
+from tiled_diffusion.standalone.cli.parser import build_parser
 from tiled_diffusion.standalone.control_hints import open_hint
-from tiled_diffusion.standalone.generate import open_image
 from tiled_diffusion.standalone.inspection import LiveBytes, canvas_bytes, unet_activations
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import load_model
-from tiled_diffusion.standalone.request import Request
+from tiled_diffusion.standalone.sampling import open_image
 
 SMALL = ["--size", "192x128", "--steps", "2", "--device", "cpu", "--quiet"]
 

@@ -12,25 +12,19 @@ from diffusers import (
 from PIL import Image
 
 from tests.standalone.tiny import pipeline, tiny_model
-from tiled_diffusion.control import HINT_PX, acts_at, fitted_hint, hint_crops
+from tiled_diffusion.engine.fuse import ring_crop
+from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.guides.control import HINT_PX, acts_at, fitted_hint, hint_crops
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.fuse import ring_crop
-from tiled_diffusion.geometry import Box, Extent
-from tiled_diffusion.settings import Region, Settings
-from tiled_diffusion.standalone.control import (
-    SHIPPED,
-    ControlNet,
-    ControlNets,
-    load_controlnet,
-    load_controls,
-)
+from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.request import SAMPLERS, Request
+from tiled_diffusion.settings.values import Region, Settings
+from tiled_diffusion.standalone.control import SHIPPED, ControlNet, ControlNets, load_controlnet, load_controls
 from tiled_diffusion.standalone.control_hints import hint_of, open_hint
-from tiled_diffusion.standalone.control_settings import Control
-from tiled_diffusion.standalone.demo_drawing import drawing
-from tiled_diffusion.standalone.generate import Denoiser, generate, make_planner, sample_latents, start_noise
+from tiled_diffusion.standalone.demo.drawing import drawing
 from tiled_diffusion.standalone.model import load_model
-from tiled_diffusion.standalone.request import SAMPLERS, Request
 from tiled_diffusion.standalone.samplers import make_scheduler
+from tiled_diffusion.standalone.sampling import Denoiser, generate, make_planner, sample_latents, start_noise
 
 KINDS = ("sd1", "sd2", "sdxl")
 WIDE = {"width": 256, "height": 64, "steps": 2, "cfg_scale": 3.0, "seed": 5}

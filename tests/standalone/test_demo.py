@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image, ImageChops
 
-from tiled_diffusion.standalone.cli import main
-from tiled_diffusion.standalone.cli_parser import PROGRAM, build_parser
-from tiled_diffusion.standalone.cli_request import command_line, quoted, read_request
-from tiled_diffusion.standalone.demo import scenes
+from tiled_diffusion.settings.request import request_from_json
+from tiled_diffusion.standalone.cli.arguments import command_line, quoted, read_request
+from tiled_diffusion.standalone.cli.commands import main
+from tiled_diffusion.standalone.cli.parser import PROGRAM, build_parser
+from tiled_diffusion.standalone.demo.demo import scenes
 from tiled_diffusion.standalone.metadata import read_png
-from tiled_diffusion.standalone.request import request_from_json
 
 NAMES = {
     "panorama.png", "panorama-plan.png", "ring.png", "ring-rolled.png", "ring-plan.png", "prompts.png",

@@ -9,15 +9,15 @@ import torch
 from PIL import Image
 
 from tests.standalone.tiny import pipeline, tiny_model
+from tiled_diffusion.engine.methods import METHODS
+from tiled_diffusion.engine.plan import ModelSize
 from tiled_diffusion.errors import SettingsError, TiledError
-from tiled_diffusion.methods import METHODS
-from tiled_diffusion.plan import ModelSize
-from tiled_diffusion.settings import Region, Settings
-from tiled_diffusion.standalone import generate as module
-from tiled_diffusion.standalone.generate import Denoiser, denoise, generate, make_planner, sample_latents, start_noise
-from tiled_diffusion.standalone.progress import Progress
-from tiled_diffusion.standalone.request import SAMPLERS, Request
+from tiled_diffusion.recipes.progress import Progress
+from tiled_diffusion.settings.request import SAMPLERS, Request
+from tiled_diffusion.settings.values import Region, Settings
+from tiled_diffusion.standalone import sampling as module
 from tiled_diffusion.standalone.samplers import make_scheduler
+from tiled_diffusion.standalone.sampling import Denoiser, denoise, generate, make_planner, sample_latents, start_noise
 
 KINDS = ("sd1", "sd2", "sdxl")
 WIDE = {"width": 256, "height": 64, "steps": 3, "cfg_scale": 3.0, "seed": 5}

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.standalone.tiny import tiny_model
+from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import SettingsError, TiledError
-from tiled_diffusion.methods import METHODS
-from tiled_diffusion.settings import Region, Settings
-from tiled_diffusion.standalone.generate import sample_latents
+from tiled_diffusion.settings.request import SAMPLERS, Request, request_from_dict, request_from_json
+from tiled_diffusion.settings.values import Region, Settings
 from tiled_diffusion.standalone.metadata import parameters_text, read_png, save_png
-from tiled_diffusion.standalone.request import SAMPLERS, Request, request_from_dict, request_from_json
+from tiled_diffusion.standalone.sampling import sample_latents
 
 prompts = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 requests = st.builds(

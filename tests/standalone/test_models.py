@@ -9,10 +9,10 @@ from safetensors.torch import save_file
 
 from tests.standalone.tiny import pipeline, tiny_model
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.standalone.generate import sample_latents
+from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.ldm_export import write_ldm_checkpoint
 from tiled_diffusion.standalone.model import checkpoint_folder, load_model, model_from_pipeline
-from tiled_diffusion.standalone.request import Request
+from tiled_diffusion.standalone.sampling import sample_latents
 
 
 @pytest.mark.parametrize("kind", ["sd1", "sd2", "sdxl"])

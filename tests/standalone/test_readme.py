@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tiled_diffusion import Extent, ModelSize, Planner, Settings
-from tiled_diffusion.methods import METHODS, Method
-from tiled_diffusion.settings import parse_json
-from tiled_diffusion.standalone.cli_parser import build_parser
+from tiled_diffusion.engine.methods import METHODS, Method
+from tiled_diffusion.settings.request import request_from_dict
+from tiled_diffusion.settings.values import parse_json
+from tiled_diffusion.standalone.cli.parser import build_parser
 from tiled_diffusion.standalone.metadata import read_png
-from tiled_diffusion.standalone.request import request_from_dict
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_no_other_file_is_promised():
 
 
 def test_the_worked_example_is_a_method():
-    scope = {"__name__": "tiled_diffusion.methods.triangle", "__package__": "tiled_diffusion.methods"}
+    scope = {"__name__": "tiled_diffusion.engine.methods.triangle", "__package__": "tiled_diffusion.engine.methods"}
     exec(
         compile(re.sub("^   ", "", blocks(CONTRIBUTING, "python")[0], flags=re.MULTILINE), "triangle.py", "exec"), scope
     )

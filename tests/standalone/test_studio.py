@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings import Settings
-from tiled_diffusion.standalone import studio as module
-from tiled_diffusion.standalone.generate import generate
+from tiled_diffusion.settings.request import Request
+from tiled_diffusion.settings.values import Settings
 from tiled_diffusion.standalone.metadata import read_png
-from tiled_diffusion.standalone.request import Request
-from tiled_diffusion.standalone.studio import Cancelled, Studio
+from tiled_diffusion.standalone.sampling import generate
+from tiled_diffusion.standalone.studio import studio as module
+from tiled_diffusion.standalone.studio.studio import Cancelled, Studio
 
 from . import tiny
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.standalone.request import Request
+from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.upscale import enlarge, upscale, upscaled_request
 
 

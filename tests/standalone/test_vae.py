@@ -5,9 +5,9 @@ import torch
 
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings import Settings
-from tiled_diffusion.standalone.generate import generate
-from tiled_diffusion.standalone.request import Request
+from tiled_diffusion.settings.request import Request
+from tiled_diffusion.settings.values import Settings
+from tiled_diffusion.standalone.sampling import generate
 from tiled_diffusion.standalone.vae import decode, encode
 from tiled_vae import TiledVaeSettings
 

@@ -9,8 +9,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests.tiled_vae.models import noise
-from tiled_vae import Interrupted
-from tiled_vae.standalone import cli
+from tiled_vae import Interrupted, cli
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import gradio as gr  # noqa: E402
 import uvicorn  # noqa: E402
 from fastapi import FastAPI  # noqa: E402
 
-from tiled_diffusion.plan import ModelSize  # noqa: E402
-from tiled_diffusion.presets import Presets  # noqa: E402
-from tiled_diffusion.ui.job import merge  # noqa: E402
+from tiled_diffusion.engine.plan import ModelSize  # noqa: E402
+from tiled_diffusion.settings.panel import merge  # noqa: E402
+from tiled_diffusion.settings.presets import Presets  # noqa: E402
 from tiled_diffusion.ui.page import add_scripts  # noqa: E402
 from tiled_diffusion.ui.panel import JS, PanelHost, build_panel  # noqa: E402
 from tiled_diffusion.ui.routes import add_routes  # noqa: E402

@@ -4,8 +4,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from tiled_diffusion.plan import ModelSize
-from tiled_diffusion.presets import Presets
+from tiled_diffusion.engine.plan import ModelSize
+from tiled_diffusion.settings.presets import Presets
 from tiled_diffusion.ui.routes import add_routes
 
 DOCUMENT = {"version": 1, "regions": [{"prompt": "a <b>tree</b>", "w": 0.5}]}

@@ -15,12 +15,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tests.ui.conftest import ROOT
-from tiled_diffusion.geometry import Extent
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.control_hints import hint_of, open_hint
-from tiled_diffusion.standalone.control_settings import Control
-from tiled_diffusion.standalone.demo_drawing import drawing
+from tiled_diffusion.standalone.demo.drawing import drawing
 from tiled_diffusion.standalone.metadata import CHUNK, read_png
-from tiled_diffusion.standalone.request import Request
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from torch.nn.functional import interpolate
 
 from tests.webui.control_stand_in import Adapter, IpAdapter, Lite, Params, controlled, hint_of, inpainted
 from tests.webui.host_model import FAMILIES
-from tiled_diffusion.geometry import Box, Extent
-from tiled_diffusion.webui.controlnet import ControlTiles
+from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.webui.controlnet.tiles import ControlTiles
 
 TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
 HALVES = [

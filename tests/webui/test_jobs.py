@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.webui.host_model import Job, Model, copied, job, run
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.webui import host
-from tiled_diffusion.webui.job import JobError
+from tiled_diffusion.webui.hosts import a1111 as host
+from tiled_diffusion.webui.run import JobError
 
 TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
 REGION = {**TILES, "regions": [{"prompt": "a tree", "w": 0.5}]}
@@ -221,9 +221,9 @@ def test_a_wrong_job_is_refused_whatever_is_wrong():
 
 
 def test_latents_with_more_axes_are_refused():
-    from tiled_diffusion.ui.job import PanelJob
-    from tiled_diffusion.webui.job import Run
+    from tiled_diffusion.settings.panel import PanelJob
     from tiled_diffusion.webui.region_texts import RegionTexts
+    from tiled_diffusion.webui.run import Run
     from tiled_diffusion.webui.sampling import attach
 
     video = torch.zeros(1, 16, 3, 8, 8)
@@ -302,7 +302,7 @@ def test_a_disabled_script_leaves_everything_alone():
 
 
 def test_the_interrupt_is_the_hosts_own():
-    from tiled_diffusion.webui import host
+    from tiled_diffusion.webui.hosts import a1111 as host
 
     assert host.INTERRUPT is sd_samplers_common.InterruptedException
     assert script_callbacks.registered is not None

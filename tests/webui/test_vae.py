@@ -11,10 +11,10 @@ from modules import processing, sd_models, shared
 from torch import nn
 
 from tests.tiled_vae.models import Vae, noise, tiny
+from tiled_diffusion.settings.vae import VaeJob, job_from
+from tiled_diffusion.webui.vae import infotext, plan_line, script, xyz
+from tiled_diffusion.webui.vae.script import JobError, TiledVaeScript, on_cfg_denoiser
 from tiled_vae import vae as vae_module
-from tiled_vae.ui.job import VaeJob, job_from
-from tiled_vae.webui import infotext, plan_line, script, xyz
-from tiled_vae.webui.script import JobError, TiledVaeScript, on_cfg_denoiser
 
 EXACT = {"mode": "exact", "decoder_tile_lp": 8, "encoder_tile_px": 64}
 
@@ -159,7 +159,7 @@ def stop_at(monkeypatch, count):
         if line is not None and int(line.split()[2]) >= count:
             shared.state.interrupted = True
 
-    monkeypatch.setattr("tiled_vae.webui.host.show", show)
+    monkeypatch.setattr("tiled_diffusion.webui.hosts.a1111_vae.show", show)
 
 
 def test_interrupt_gives_the_cheap_picture_from_then_on(ours, monkeypatch):
@@ -308,7 +308,7 @@ def test_the_ring_of_tiled_diffusion_is_followed(ours):
 
 def test_a_vae_in_host_memory_is_moved_and_put_back(ours, monkeypatch):
     moves = []
-    monkeypatch.setattr("tiled_vae.webui.host.device", lambda: torch.device("meta"))
+    monkeypatch.setattr("tiled_diffusion.webui.hosts.a1111_vae.device", lambda: torch.device("meta"))
     monkeypatch.setattr(Vae, "to", lambda self, where: moves.append(str(where)) or self)
     for settings, count in ((EXACT, 3), ({**EXACT, "move_to_gpu": False}, 0)):
         run(ours, Job(settings))
@@ -355,7 +355,7 @@ def test_axes_of_the_plot(ours, monkeypatch):
             self.label, self.apply, self.choices = label, apply, choices
 
     module = SimpleNamespace(axis_options=[], AxisOption=AxisOption)
-    monkeypatch.setattr("tiled_vae.webui.host.xyz_module", lambda: module)
+    monkeypatch.setattr("tiled_diffusion.webui.hosts.a1111_vae.xyz_module", lambda: module)
     xyz.register()
     xyz.register()
     assert [o.label.removeprefix(xyz.PREFIX) for o in module.axis_options] == list(xyz.AXES)

@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 
-from tiled_diffusion.ui.peer import KEY
+from tiled_diffusion.settings.foreign import KEY
 
 from .client import ApiError, Webui
 from .editor_cases import page_of, shot

@@ -1,1 +1,52 @@
-"""The standalone program: Tiled Diffusion on the diffusers library."""
+"""The standalone program on diffusers; what a script needs of it is named here, and loaded when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiled_diffusion.settings.control import Control
+    from tiled_diffusion.settings.request import Request
+    from tiled_diffusion.settings.values import Region, Reroll, Settings
+
+    from .metadata import read_png, save_png
+    from .model import Model, load_model
+    from .sampling import generate
+    from .upscale import enlarge, upscale
+
+_PLACES = {
+    "Control": "tiled_diffusion.settings.control",
+    "Model": "tiled_diffusion.standalone.model",
+    "Region": "tiled_diffusion.settings.values",
+    "Request": "tiled_diffusion.settings.request",
+    "Reroll": "tiled_diffusion.settings.values",
+    "Settings": "tiled_diffusion.settings.values",
+    "enlarge": "tiled_diffusion.standalone.upscale",
+    "generate": "tiled_diffusion.standalone.sampling",
+    "load_model": "tiled_diffusion.standalone.model",
+    "read_png": "tiled_diffusion.standalone.metadata",
+    "save_png": "tiled_diffusion.standalone.metadata",
+    "upscale": "tiled_diffusion.standalone.upscale",
+}
+__all__ = [
+    "Control",
+    "Model",
+    "Region",
+    "Request",
+    "Reroll",
+    "Settings",
+    "enlarge",
+    "generate",
+    "load_model",
+    "read_png",
+    "save_png",
+    "upscale",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads diffusers only where something of it is used, so that `--help` and errors come at once."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)

@@ -13,14 +13,14 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from tiled_diffusion.control import acts_at, hint_crops
+from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.guides.control import acts_at, hint_crops
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.geometry import Box, Extent
+from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.request import Request
 
 from .control_hints import hint_of, open_hint
-from .control_settings import Control
 from .model import Model
-from .request import Request
 
 SHIPPED = {"edges": Path(__file__).parent / "controlnet" / "edges"}
 """ControlNets for the shipped checkpoint by name."""

@@ -7,9 +7,9 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from tiled_diffusion.control import fitted_hint
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.guides.control import fitted_hint
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.geometry import Extent
 
 CANNY = (60, 150)
 """Weakest edges that are kept where they continue strong ones, and strong ones: differences of brightness."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tiled_diffusion.geometry import Box, Extent
-from tiled_diffusion.plan import Plan
-from tiled_diffusion.settings import Region
+from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.plan import Plan
+from tiled_diffusion.settings.values import Region
 
 Colour = tuple[int, int, int]
 Rect = tuple[float, float, float, float]

@@ -26,11 +26,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tiled_diffusion.geometry import Extent
-from tiled_diffusion.guidance import guidances
-from tiled_diffusion.plan import Plan, Planner
-
-from .request import Request
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.guidance import guidances
+from tiled_diffusion.engine.plan import Plan, Planner
+from tiled_diffusion.settings.request import Request
 
 MOST_STEPS = 64
 """Steps that are looked at where the grid moves."""

@@ -111,11 +111,14 @@ def write_ldm_checkpoint(pipeline_or_folder: Any, out_dir: Path) -> list[Path]:
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     vae = widen_vae(pipeline.vae)
-    state = {k: v.detach().cpu().half().contiguous() for k, v in {
-        **unet_to_ldm(pipeline.unet),
-        **vae_to_ldm(vae),
-        **text_to_ldm(pipeline.text_encoder),
-    }.items()}
+    state = {
+        k: v.detach().cpu().half().contiguous()
+        for k, v in {
+            **unet_to_ldm(pipeline.unet),
+            **vae_to_ldm(vae),
+            **text_to_ldm(pipeline.text_encoder),
+        }.items()
+    }
     positions = torch.arange(pipeline.text_encoder.config.max_position_embeddings)[None].clone()
     state["cond_stage_model.transformer.text_model.embeddings.position_ids"] = positions
     weights = out_dir / f"{NAME}.safetensors"
@@ -165,7 +168,7 @@ def unet_to_ldm(unet: Any) -> State:
     out: State = {}
     for source, target in _unet_places(unet.config):
         for key in [k for k in state if k.startswith(source + ".")]:
-            out[f"model.diffusion_model.{target}{key[len(source):]}"] = state.pop(key)
+            out[f"model.diffusion_model.{target}{key[len(source) :]}"] = state.pop(key)
     if state:
         raise ValueError(f"no place in ldm's layout for {sorted(state)[:5]}")
     return out
@@ -205,8 +208,12 @@ def vae_to_ldm(vae: Any) -> State:
         renames[f"decoder.up_blocks.{i}."] = f"decoder.up.{levels - 1 - i}."
     for a, b in _VAE_ATTENTION_NAMES.items():
         renames[f"mid_block.attentions.0.{a}."] = f"mid.attn_1.{b}."
-    renames |= {".resnets.": ".block.", "downsamplers.0.conv": "downsample.conv",
-                "upsamplers.0.conv": "upsample.conv", "conv_shortcut": "nin_shortcut"}
+    renames |= {
+        ".resnets.": ".block.",
+        "downsamplers.0.conv": "downsample.conv",
+        "upsamplers.0.conv": "upsample.conv",
+        "conv_shortcut": "nin_shortcut",
+    }
     for old, value in vae.state_dict().items():
         linear = "mid_block.attentions" in old and value.ndim == 2
         key = old
@@ -267,21 +274,36 @@ def _write_clip(pipeline: Any, folder: Path) -> list[Path]:
     fast.unlink(missing_ok=True)
     special = {k: str(getattr(tokenizer, k)) for k in ("bos_token", "eos_token", "unk_token", "pad_token")}
     _dump(folder / "special_tokens_map.json", special)
-    _dump(folder / "tokenizer_config.json", {
-        "tokenizer_class": "CLIPTokenizer",
-        "model_max_length": pipeline.text_encoder.config.max_position_embeddings,
-        "do_lower_case": True,
-        "errors": "replace",
-        "add_prefix_space": False,
-        **special,
-    })
+    _dump(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "CLIPTokenizer",
+            "model_max_length": pipeline.text_encoder.config.max_position_embeddings,
+            "do_lower_case": True,
+            "errors": "replace",
+            "add_prefix_space": False,
+            **special,
+        },
+    )
     c = pipeline.text_encoder.config
-    names = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-             "max_position_embeddings", "hidden_act", "projection_dim", "layer_norm_eps", "bos_token_id",
-             "eos_token_id", "pad_token_id")
-    _dump(folder / "config.json", {
-        "architectures": ["CLIPTextModel"], "model_type": "clip_text_model", **{n: getattr(c, n) for n in names}
-    })
+    names = (
+        "vocab_size",
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "max_position_embeddings",
+        "hidden_act",
+        "projection_dim",
+        "layer_norm_eps",
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+    )
+    _dump(
+        folder / "config.json",
+        {"architectures": ["CLIPTextModel"], "model_type": "clip_text_model", **{n: getattr(c, n) for n in names}},
+    )
     written = ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json", "config.json")
     return [folder / n for n in written]
 

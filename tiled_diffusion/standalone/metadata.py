@@ -9,12 +9,12 @@ from pathlib import Path, PurePath
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.methods import METHODS
+from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.request import Request, request_from_json
 
-from .control_settings import Control
 from .model import Model
-from .request import Request, request_from_json
 
 CHUNK = "tiled_diffusion"
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from tiled_diffusion.engine.plan import ModelSize
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.plan import ModelSize
 
 SUPPORTED = "Stable Diffusion 1.x, 2.x and XL text-to-image models"
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

@@ -10,8 +10,7 @@ import diffusers
 import torch
 
 from tiled_diffusion.errors import SettingsError
-
-from .request import SAMPLERS
+from tiled_diffusion.settings.request import SAMPLERS
 
 _CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "Euler": ("EulerDiscreteScheduler", {}),

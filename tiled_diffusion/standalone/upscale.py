@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings import check_number
+from tiled_diffusion.recipes.progress import Progress
+from tiled_diffusion.settings.request import Request
+from tiled_diffusion.settings.values import check_number
 
-from .generate import generate
 from .model import Model
-from .progress import Progress
-from .request import Request
+from .sampling import generate
 
 
 def enlarge(image: Image.Image, scale: float, upscaler: str | Path = "lanczos") -> Image.Image:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings import Settings
+from tiled_diffusion.settings.values import Settings
 from tiled_vae import TiledVaeError, TiledVaeSettings, swapped
 
 from .model import Model

@@ -9,9 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from tiled_diffusion.methods import METHODS
-
-from .job import NO_UPSCALER, PASSES
+from tiled_diffusion.engine.methods import METHODS
+from tiled_diffusion.settings.panel import NO_UPSCALER, PASSES
 
 GRADIO_3 = int(gr.__version__.split(".", maxsplit=1)[0]) < 4
 JS = "_js" if GRADIO_3 else "js"

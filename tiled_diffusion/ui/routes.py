@@ -8,13 +8,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from tiled_diffusion.describe import describe
+from tiled_diffusion.engine.describe import describe
+from tiled_diffusion.engine.plan import ModelSize
 from tiled_diffusion.errors import SettingsError, TiledError
-from tiled_diffusion.plan import ModelSize
-from tiled_diffusion.presets import NotFoundError, Presets
-
-from .job import merge
-from .peer import document_of
+from tiled_diffusion.settings.foreign import document_of
+from tiled_diffusion.settings.panel import merge
+from tiled_diffusion.settings.presets import NotFoundError, Presets
 
 BASE = "/tiled-diffusion"
 MOST_BYTES = 4 * 2**20

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tiled_diffusion.fuse import ring_crop
-from tiled_diffusion.geometry import Box, Extent
+from tiled_diffusion.engine.fuse import ring_crop
+from tiled_diffusion.engine.geometry import Box, Extent
 
 Cond = dict[str, Any]
 SIZE_NUMBERS = 6

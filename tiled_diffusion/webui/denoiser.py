@@ -19,11 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tiled_diffusion.bootstrap import AddNoise, Bootstrap
+from tiled_diffusion.engine.fuse import Batching, fuse
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.guides.bootstrap import AddNoise, Bootstrap
+from tiled_diffusion.engine.plan import Job, Plan, Planner
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.fuse import Batching, fuse
-from tiled_diffusion.geometry import Extent
-from tiled_diffusion.plan import Job, Plan, Planner
 
 from .conditioning import Cond, taken, text_of, tokens, with_texts, with_tile_sizes
 from .prompts import RegionPrompts

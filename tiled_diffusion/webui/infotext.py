@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.ui.job import PanelJob, panel_job_from_json, region_document, to_controls
+from tiled_diffusion.settings.panel import PanelJob, panel_job_from_json, region_document, to_controls
 from tiled_diffusion.ui.panel import Panel
 
 KEY = "Tiled Diffusion"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiled_diffusion.composition import joined, parts
-from tiled_diffusion.settings import Region
+from tiled_diffusion.engine.composition import joined, parts
+from tiled_diffusion.settings.values import Region
 
-from . import host
 from .conditioning import repeated, tokens
+from .hosts import a1111 as host
 from .region_texts import RegionTexts, Text
 
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tiled_diffusion.settings import Region, Settings
+from tiled_diffusion.settings.values import Region, Settings
 
-from . import host
+from .hosts import a1111 as host
 
 NEXT, OWN = "TiledRegion", "TiledOwn"
 LISTS = ("all_prompts", "all_negative_prompts", "all_hr_prompts", "all_hr_negative_prompts")

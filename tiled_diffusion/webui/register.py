@@ -7,12 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from tiled_diffusion.methods import METHODS
-from tiled_diffusion.presets import Presets
-from tiled_diffusion.ui import peer
+from tiled_diffusion.engine.methods import METHODS
+from tiled_diffusion.settings import foreign as peer
+from tiled_diffusion.settings.presets import Presets
 from tiled_diffusion.ui.routes import add_routes
 
-from . import host, xyz
+from . import xyz
+from .hosts import a1111 as host
 from .sampling import HINTS_OPTION, on_cfg_denoiser
 
 LEVELS = ("warning", "info", "debug")

@@ -5,19 +5,19 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from tiled_diffusion.bootstrap import Bootstrap, plain_colours
+from tiled_diffusion.engine.fuse import Batching
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.guides.bootstrap import Bootstrap, plain_colours
+from tiled_diffusion.engine.noise import region_noise
+from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.fuse import Batching
-from tiled_diffusion.geometry import Extent
-from tiled_diffusion.noise import region_noise
-from tiled_diffusion.plan import Planner
-from tiled_diffusion.settings import Settings
+from tiled_diffusion.settings.values import Settings
 
-from . import host
-from .controlnet import ControlTiles
+from .controlnet.tiles import ControlTiles
 from .denoiser import Tiling
-from .job import TITLE, Run
+from .hosts import a1111 as host
 from .prompts import encode_regions
+from .run import TITLE, Run
 
 _LIVE: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
 HINTS_OPTION = "tiled_diffusion_hints_in_main_memory"

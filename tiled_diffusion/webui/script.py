@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.methods import METHODS
-from tiled_diffusion.ui.job import PanelJob, merge
+from tiled_diffusion.settings.panel import PanelJob, merge
 from tiled_diffusion.ui.panel import Panel, PanelHost, build_panel
 
-from . import host, infotext, upscale, xyz
-from .job import RUN, TITLE, WRAPPED, Run, guard, refuse, refuse_sampling, run_of
+from . import infotext, upscale, xyz
+from .hosts import a1111 as host
 from .prompts import networks_of_regions
 from .region_texts import RegionTexts
+from .run import RUN, TITLE, WRAPPED, Run, guard, refuse, refuse_sampling, run_of
 from .sampling import attach, grid_seed
 from .scope import unwrap, wrap
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tiled_diffusion.errors import SettingsError
-from tiled_diffusion.ui.job import NO_UPSCALER, PanelJob
+from tiled_diffusion.settings.panel import NO_UPSCALER, PanelJob
 
-from . import host
+from .hosts import a1111 as host
 
 UNIT_PX = 8
 CHANGED = "_tiled_diffusion_changed"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import SettingsError
-from tiled_diffusion.methods import METHODS
-from tiled_diffusion.ui.job import PanelJob, panel_job_from_dict
+from tiled_diffusion.settings.panel import PanelJob, panel_job_from_dict
 
-from . import host
+from .hosts import a1111 as host
 
 VALUES = "_tiled_diffusion_xyz"
 PREFIX = "[Tiled Diffusion] "

@@ -1,0 +1,175 @@
+"""From settings to jobs."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiled_diffusion.engine.fuse import Batching, fuse
+from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.masks import places, region_mask
+from tiled_diffusion.engine.methods import METHODS
+from tiled_diffusion.engine.plan import ModelSize, Planner, region_areas
+from tiled_diffusion.engine.regions import region_area, shares
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.values import Region, Settings
+
+SD, SDXL, TINY = ModelSize(64, 8), ModelSize(128, 4), ModelSize(16, 2)
+
+
+@pytest.mark.parametrize(
+    ("canvas", "model", "tile"),
+    [
+        ((128, 512), SD, (80, 80)),
+        ((64, 64), SD, (64, 64)),  # the canvas itself
+        ((96, 88), SD, (96, 88)),
+        ((48, 40), SD, (48, 40)),
+        ((128, 128), SDXL, (128, 128)),
+        ((256, 512), SDXL, (156, 172)),
+        ((24, 192), TINY, (24, 16)),
+    ],
+)
+def test_tile_fits_model_and_canvas(canvas, model, tile):
+    planner = Planner(Extent(*canvas), Settings(), model)
+    got = planner.tile_size()
+    for side, length in zip(got, canvas, strict=True):
+        assert side == length or (side % model.multiple == 0 and model.native <= side <= model.native * 3 // 2)
+    assert got == tile
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(8, 600),
+    st.integers(8, 600),
+    st.sampled_from(list(METHODS)),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 50),
+)
+def test_default_settings_plan_every_canvas(h, w, method, wrap_x, wrap_y, step):
+    planner = Planner(Extent(h, w), Settings(method=method, wrap_x=wrap_x, wrap_y=wrap_y), SD)
+    plan = planner.plan(step)
+    total = torch.zeros(h, w, dtype=torch.float64)
+    for job in plan.jobs:
+        rows, cols = (torch.arange(n) for n in job.box.extent)
+        total[((rows + job.box.y) % h)[:, None], ((cols + job.box.x) % w)[None]] += job.weight
+        assert all(s % 8 == 0 or s == length for s, length in zip(job.box.extent, (h, w), strict=True))
+    torch.testing.assert_close(total, torch.ones_like(total), atol=1e-6, rtol=0)
+
+
+def test_a_static_plan_is_made_once_and_a_moving_one_is_new_at_every_step():
+    still, moving = (Planner(Extent(128, 512), Settings(method=m), SD, seed=1) for m in ("mixture", "jittered"))
+    assert still.plan(0) is still.plan(9)
+    assert [j.box for j in moving.plan(0).jobs] != [j.box for j in moving.plan(1).jobs] or any(
+        not torch.equal(a.weight, b.weight) for a, b in zip(moving.plan(0).jobs, moving.plan(1).jobs, strict=True)
+    )
+    assert (
+        moving.plan(1).jobs[0].box
+        == Planner(Extent(128, 512), Settings(method="jittered"), SD, seed=1).plan(1).jobs[0].box
+    )
+
+
+@pytest.mark.parametrize(
+    ("given_settings", "message"),
+    [
+        ({"tile_width_lp": 60}, "multiple of 8 lp"),
+        ({"tile_width_lp": 64, "overlap_lp": 64}, "overlap of 64 for a tile of 64"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(given_settings, message):
+    with pytest.raises(TiledError, match=message):
+        Planner(Extent(128, 512), Settings(**given_settings), SD).plan()
+
+
+def test_a_tile_larger_than_the_canvas_is_the_canvas():
+    plan = Planner(Extent(50, 30), Settings(tile_width_lp=64, tile_height_lp=64, overlap_lp=48), SD).plan()
+    assert plan.is_whole
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(16, 200), st.integers(16, 200),
+    st.lists(st.tuples(*[st.floats(0, 1) for _ in range(5)], st.floats(0.1, 9)), max_size=4),
+    st.booleans(), st.booleans(),
+)  # fmt: skip
+def test_regions_leave_nothing_uncovered(h, w, boxes, ring_y, ring_x):
+    regions = tuple(
+        Region(
+            "r",
+            x * 0.99,
+            y * 0.99,
+            max(0.01, bw * (1 - x * 0.99)),
+            max(0.01, bh * (1 - y * 0.99)),
+            feather=f,
+            weight=weight,
+        )
+        for x, y, bw, bh, f, weight in boxes
+    )
+    planner = Planner(Extent(h, w), Settings(regions=regions, wrap_x=ring_x, wrap_y=ring_y), TINY)
+    areas = region_areas(planner)
+    share = shares(regions, Extent(h, w), (ring_y, ring_x), areas, [True] * len(regions), "main")
+    total = share.main.astype(np.float64)
+    for area, own in zip(areas, share.own, strict=True):
+        if own is not None:
+            assert (own >= 0).all()
+            total[places(area, Extent(h, w))] += own
+    np.testing.assert_allclose(total, 1, atol=2e-5)
+    assert (share.main >= 0).all()
+    plan = Planner(Extent(h, w), Settings(regions=regions, wrap_x=ring_x, wrap_y=ring_y), TINY).plan()
+    ones = fuse(torch.zeros(1, 1, h, w), plan, lambda t, jobs: t + 1, Batching(8))
+    torch.testing.assert_close(ones, torch.ones_like(ones), atol=1e-5, rtol=0)
+
+
+def test_a_region_smaller_than_a_tile_sees_its_surroundings_and_counts_inside_only():
+    canvas, region = Extent(64, 128), Region("r", 0.5, 0.5, 0.05, 0.1, feather=0)
+    plan = Planner(canvas, Settings(regions=(region,)), TINY).plan()
+    jobs = [j for j in plan.jobs if j.prompt == 1]
+    assert all(j.box.h >= 16 and j.box.w >= 16 for j in jobs)
+    inside = sum(float(j.weight.sum()) for j in jobs)
+    assert inside == pytest.approx(region_mask(region, canvas).sum(), rel=1e-5)
+
+
+def test_regions_that_cover_everything_drop_the_main_prompts_tiles():
+    halves = (Region("a", 0, 0, 0.5, 1), Region("b", 0.5, 0, 0.5, 1))
+    assert {j.prompt for j in Planner(Extent(24, 96), Settings(regions=halves), TINY).plan().jobs} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("region", "ring", "area"),
+    [
+        (Region("r", 0.3, 0, 0.2, 1, feather=0), False, Box(0, 30, 64, 20)),
+        (Region("r", 0, 0, 0.02, 1, feather=0), False, Box(0, 0, 64, 16)),
+        (Region("r", 0.99, 0, 0.01, 1, feather=0), False, Box(0, 84, 64, 16)),
+        (Region("r", 0, 0, 0.02, 1, feather=0), True, Box(0, 94, 64, 16)),
+        (Region("r", 0, 0, 1, 1), False, Box(0, 0, 64, 100)),
+    ],
+)
+def test_areas(region, ring, area):
+    assert region_area(region, Extent(64, 100), (False, ring), 2, Extent(16, 16)) == area
+
+
+def test_a_regions_soft_edge_goes_on_across_the_seam_of_a_ring():
+    mask = region_mask(Region("r", 0, 0, 0.5, 1, feather=0.4), Extent(32, 64), (False, True))
+    np.testing.assert_allclose(np.roll(mask, 16, axis=1), np.roll(mask, 16, axis=1)[:, ::-1], atol=1e-12)
+    assert mask[0, -1] > 0.3
+    flat = region_mask(Region("r", 0, 0, 0.5, 1, feather=0.4), Extent(32, 64))
+    assert flat[0, -1] == 0
+    assert flat[0, 0] == 1
+
+
+def test_identical_prompts_in_regions_are_the_plain_mixture_for_a_pointwise_model():
+    regions = (Region("a", 0, 0, 0.4, 1), Region("a", 0.4, 0, 0.6, 1))
+    x = torch.randn(1, 4, 24, 96, generator=torch.Generator().manual_seed(0))
+    plan = Planner(Extent(24, 96), Settings(regions=regions), TINY).plan()
+    torch.testing.assert_close(fuse(x, plan, lambda t, jobs: t.sin(), Batching(4)), x.sin(), atol=1e-5, rtol=0)
+
+
+def test_weights_scale_and_coincident_regions():
+    def out(*regions):
+        plan = Planner(Extent(24, 96), Settings(regions=regions), TINY).plan()
+        return fuse(torch.zeros(1, 1, 24, 96), plan, lambda t, jobs: t + torch.tensor([j.prompt > 0 for j in jobs]).float()[:, None, None, None], Batching(1))  # fmt: skip
+
+    a, b = Region("a", 0, 0, 0.6, 1, weight=2), Region("a", 0.3, 0, 0.7, 1, weight=3)
+    seven = [Region(r.prompt, r.x, r.y, r.w, r.h, weight=r.weight * 7) for r in (a, b)]
+    torch.testing.assert_close(out(a, b), out(*seven), atol=1e-6, rtol=0)

@@ -1,0 +1,84 @@
+"""Boxes, sizes and rows of tiles: where each tile of a canvas lies.
+
+All coordinates are latent pixels (lp). A canvas axis may be a ring: then a box may reach past the end of the axis,
+and the part beyond it is the beginning of the axis again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tiled_diffusion.errors import TiledError
+
+
+class Extent(NamedTuple):
+    """Height and width of a canvas or tile."""
+
+    h: int
+    w: int
+
+
+class Box(NamedTuple):
+    """A rectangle with its upper left corner at (y, x), h rows high and w columns wide."""
+
+    y: int
+    x: int
+    h: int
+    w: int
+
+    @property
+    def extent(self) -> Extent:
+        """Height and width."""
+        return Extent(self.h, self.w)
+
+    def moved(self, dy: int, dx: int) -> Box:
+        """The box shifted by dy rows and dx columns."""
+        return Box(self.y + dy, self.x + dx, self.h, self.w)
+
+    def scaled(self, factor: int) -> Box:
+        """The same box in units that are `factor` times finer (8 for image pixels)."""
+        return Box(self.y * factor, self.x * factor, self.h * factor, self.w * factor)
+
+
+def check_axis(length: int, tile: int, overlap: int) -> None:
+    """Refuses numbers that make no sense on one axis.
+
+    Raises:
+        TiledError: length or tile below 1, a negative overlap, or, where more than one tile is needed, an overlap that
+            is not smaller than the tile.
+    """
+    if length < 1:
+        raise TiledError(f"the canvas must be at least 1 latent pixel long, got {length}")
+    if tile < 1:
+        raise TiledError(f"the tile must be at least 1 latent pixel long, got {tile}")
+    if overlap < 0:
+        raise TiledError(f"the overlap must be 0 or more, got {overlap}")
+    if tile < length and overlap >= tile:
+        raise TiledError(f"the overlap must be smaller than the tile: got an overlap of {overlap} for a tile of {tile}")
+
+
+def flat_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
+    """Starts of the fewest tiles that cover an axis with neighbours sharing at least `overlap` lp.
+
+    Evenly spread, the first at 0 and the last flush with the end. A tile at least as long as the axis gives (0,).
+    Steps between starts are at most ceil((length - tile) / (n - 1)) <= tile - overlap, hence the overlap holds after
+    rounding too.
+    """
+    check_axis(length, tile, overlap)
+    if tile >= length:
+        return (0,)
+    n = -(-(length - overlap) // (tile - overlap))
+    return tuple(i * (length - tile) // (n - 1) for i in range(n))
+
+
+def ring_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
+    """Starts of the fewest tiles that cover a ring of `length` lp with neighbours sharing at least `overlap` lp.
+
+    At least two tiles, even where one would be long enough: a single tile would leave its two ends, which meet on the
+    ring, without a common prediction.
+    """
+    check_axis(length, tile, overlap)
+    tile = min(tile, length)
+    step = max(1, tile - min(overlap, length // 2 if tile == length else overlap))
+    n = max(2, -(-length // step)) if length > 1 else 1
+    return tuple(i * length // n for i in range(n))

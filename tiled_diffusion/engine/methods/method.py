@@ -1,0 +1,32 @@
+"""What a method is: a layout of tiles along one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tiled_diffusion.engine.windows import AxisTiles
+
+AxisLayout = Callable[[int, int, int, bool, float], AxisTiles]
+"""(length, tile, overlap, ring, draw) -> tiles. Lengths in lp, `draw` uniform in [0, 1), new at every step and axis."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to fuse tiles.
+
+    Attributes:
+        name: as in the settings.
+        label: as shown to users.
+        summary: one sentence on what it does and when to take it.
+        axis: the layout along one axis; the canvas is the product of two.
+        overlap: default overlap in lp for a tile length in lp.
+        moves: whether the layout changes from step to step.
+    """
+
+    name: str
+    label: str
+    summary: str
+    axis: AxisLayout
+    overlap: Callable[[int], int]
+    moves: bool = False

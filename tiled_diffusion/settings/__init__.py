@@ -1,0 +1,1 @@
+"""Settings: values, their versioned JSON, presets, and what other programs wrote."""

@@ -1,0 +1,159 @@
+"""Reads what other tiling extensions wrote: records of pictures, and saved region files."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tiled_diffusion.errors import SettingsError, TiledError
+
+from .panel import panel_job_from_dict
+from .values import VERSION, settings_from_dict
+
+KEY = "Tiled Diffusion"
+METHODS = {"multidiffusion": "multidiffusion", "mixture of diffusers": "mixture", "spotdiffusion": "spot"}
+"""Their names of methods in small letters: ours."""
+MOST_ENDS = 200
+
+
+def upgrade(infotext: str, params: dict[str, Any]) -> None:
+    """Puts our record in place of another extension's in pasted parameters; leaves ours, and what nobody can read.
+
+    Args:
+        infotext: the whole record as text: the host's parser does not keep unquoted objects.
+        params: the host's parsed record, which is changed.
+    """
+    data = _record(infotext)
+    try:
+        if data is not None:
+            params[KEY] = _text(job_of_record(data))
+        elif KEY not in params and str(params.get("multidiffusion_enabled")) == "True":
+            params[KEY] = _text(job_of_forge(params))
+    except (TiledError, ValueError, TypeError, AttributeError):
+        return
+
+
+def _record(infotext: str) -> dict[str, Any] | None:
+    """The object behind the key, written as JSON or, by older versions, as a Python literal."""
+    start = infotext.rfind(f"{KEY}: {{")
+    if start < 0:
+        return None
+    text = infotext[start + len(KEY) + 2 :]
+    try:
+        found = json.JSONDecoder().raw_decode(text)[0]
+    except ValueError:
+        found = _literal(text)
+    return found if isinstance(found, dict) else None
+
+
+def _literal(text: str) -> object:
+    ends = [i + 1 for i, c in enumerate(text) if c == "}"][:MOST_ENDS]
+    for end in ends:
+        try:
+            return ast.literal_eval(text[:end])
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return None
+
+
+def job_of_record(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the peer's record; its tile sizes are in latent pixels as ours are.
+
+    Raises:
+        SettingsError: names the field that is wrong.
+    """
+    regions = data.get("Region control", data)
+    own = [value for name, value in regions.items() if name.startswith("Region ") and isinstance(value, dict)]
+    fields = {
+        "method": _method(data.get("Method", "")),
+        "tile_width_lp": data.get("Tile tile width"),
+        "tile_height_lp": data.get("Tile tile height"),
+        "overlap_lp": data.get("Tile Overlap"),
+        "tile_batch": data.get("Tile batch size"),
+        "upscaler": data.get("Upscaler"),
+        "upscale_factor": data.get("Upscale factor"),
+        "keep_size": data.get("Keep input size", False),
+        "regions": [region(value) for value in own] or None,
+    }
+    return _checked(fields)
+
+
+def job_of_forge(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of Forge's record; its tile sizes are in image pixels.
+
+    Raises:
+        SettingsError: names the field that is wrong.
+    """
+
+    def number(name: str, unit: int = 1) -> int | None:
+        value = params.get(f"multidiffusion_{name}")
+        return None if value is None else int(float(value)) // unit
+
+    fields = {
+        "method": _method(params.get("multidiffusion_method", "")),
+        "tile_width_lp": number("tile_width", 8),
+        "tile_height_lp": number("tile_height", 8),
+        "overlap_lp": number("tile_overlap", 8),
+        "tile_batch": number("tile_batch_size"),
+    }
+    return _checked(fields)
+
+
+def region(value: Mapping[str, Any]) -> dict[str, Any]:
+    """One of the peer's regions as one of ours: it joins the main prompts, and ends within the canvas.
+
+    Raises:
+        SettingsError: a number is none.
+    """
+    try:
+        x, y, w, h = (float(value[name]) for name in ("x", "y", "w", "h"))
+        seed, feather = int(value.get("seed", -1)), float(value.get("feather_ratio", 0.2))
+    except (KeyError, TypeError, ValueError) as e:
+        raise SettingsError(f"region: this is none of the other extension's, {e!r}") from e
+    negative = str(value.get("neg_prompt", ""))
+    out: dict[str, Any] = {
+        "prompt": str(value.get("prompt", "")),
+        "x": x, "y": y, "w": min(w, 1 - x), "h": min(h, 1 - y),
+        "join": "append",
+        "layer": "foreground" if value.get("blend_mode") == "Foreground" else "background",
+        "feather": feather,
+        "enabled": bool(value.get("enable", True)),
+    }  # fmt: skip
+    if negative:
+        out["negative_prompt"] = negative
+    if seed >= 0:
+        out["seed"] = seed
+    return out
+
+
+def document_of(data: object) -> dict[str, Any]:
+    """The region document in a file: ours, the peer's saved regions, or a record of the peer's.
+
+    The peer's file always holds all of its slots: those that are off and without a prompt are left out.
+
+    Raises:
+        SettingsError: says what is wrong with it.
+    """
+    if isinstance(data, dict) and isinstance(data.get("bbox_controls"), list):
+        slots = [s for s in data["bbox_controls"] if isinstance(s, dict) and (s.get("enable") or s.get("prompt"))]
+        data = {"version": VERSION, "regions": [region(slot) for slot in slots]}
+    elif isinstance(data, dict) and "Region control" in data:
+        data = {"version": VERSION, "regions": job_of_record(data).get("regions", [])}
+    return settings_from_dict(data, "regions").to_dict()
+
+
+def _method(name: object) -> str:
+    known = METHODS.get(str(name).strip().lower())
+    if known is None:
+        raise SettingsError(f"method: got {name!r}, allowed is one of {', '.join(METHODS)}")
+    return known
+
+
+def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return panel_job_from_dict({k: v for k, v in fields.items() if v is not None}).to_dict()
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))

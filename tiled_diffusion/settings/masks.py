@@ -1,0 +1,157 @@
+"""Free masks: polygons or a small picture, within the box of a region."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageChops, ImageDraw
+
+from tiled_diffusion.errors import SettingsError
+
+MAX_POLYGONS = 32
+MAX_POINTS = 2000
+MAX_PICTURE_PX = 512
+MAX_PICTURE_TEXT = 65536
+OVERSAMPLING = 4
+"""A polygon is drawn this much finer than the mask, so that its edge falls between pixels."""
+
+Weights = npt.NDArray[np.float64]
+Point = tuple[float, float]
+Polygon = tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A shape within a box: either polygons or a picture.
+
+    Attributes:
+        polygons: closed, in fractions (x, y) of the box, filled by the even-odd rule; 1 to 32 of them, of 3 points or
+            more each, at most 2000 points in all.
+        picture: base64 of a PNG, read as 8-bit grey (white is inside), at most 512 x 512 pixels; stretched
+            over the box.
+    """
+
+    polygons: tuple[Polygon, ...] = ()
+    picture: str | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.polygons) == (self.picture is not None):
+            raise SettingsError("mask: got both or neither, allowed is either polygons or a picture")
+        if self.picture is not None:
+            read_picture(self.picture)
+        else:
+            _check_polygons(self.polygons)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        if self.picture is not None:
+            return {"picture": self.picture}
+        return {"polygons": [[list(point) for point in polygon] for polygon in self.polygons]}
+
+    def drawn(self, height: int, width: int) -> Weights:
+        """[height, width] in 0..1: how much of each pixel of the box lies inside."""
+        return _drawn(self, height, width).copy()
+
+
+def mask_from_json(value: object, name: str) -> Mask:
+    """Reads the JSON form.
+
+    Raises:
+        SettingsError: names what is wrong.
+    """
+    if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in ("polygons", "picture"):
+        raise SettingsError(
+            f'{name}: got {_short(value)}, allowed is {{"polygons": [[[x, y], ...], ...]}} or {{"picture": base64 PNG}}'
+        )
+    if "picture" in value:
+        if not isinstance(value["picture"], str):
+            raise SettingsError(f"{name}.picture: got {_short(value['picture'])}, allowed is the base64 text of a PNG")
+        return Mask(picture=value["picture"])
+    return Mask(polygons=_read_polygons(value["polygons"], f"{name}.polygons"))
+
+
+def _read_polygons(value: object, name: str) -> tuple[Polygon, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(p, (list, tuple)) for p in value):
+        raise SettingsError(f"{name}: got {_short(value)}, allowed is a list of lists of points [x, y]")
+    for i, polygon in enumerate(value):
+        for j, point in enumerate(polygon):
+            if not isinstance(point, (list, tuple)) or len(point) != 2:
+                raise SettingsError(f"{name}[{i}][{j}]: got {_short(point)}, allowed is a point [x, y]")
+    return tuple(tuple((p[0], p[1]) for p in polygon) for polygon in value)
+
+
+def _check_polygons(polygons: Sequence[Polygon]) -> None:
+    if len(polygons) > MAX_POLYGONS:
+        raise SettingsError(f"mask.polygons: got {len(polygons)}, allowed are at most {MAX_POLYGONS}")
+    points = sum(map(len, polygons))
+    if points > MAX_POINTS:
+        raise SettingsError(f"mask.polygons: got {points} points, allowed are at most {MAX_POINTS}")
+    for i, polygon in enumerate(polygons):
+        if len(polygon) < 3:
+            raise SettingsError(f"mask.polygons[{i}]: got {len(polygon)} points, allowed are 3 or more")
+        for j, point in enumerate(polygon):
+            if not all(_is_fraction(value) for value in point):
+                got = _short(list(point))
+                raise SettingsError(f"mask.polygons[{i}][{j}]: got {got}, allowed are two numbers from 0 to 1")
+
+
+def _is_fraction(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+@lru_cache(maxsize=64)
+def read_picture(text: str) -> Image.Image:
+    """The picture of a mask, 8-bit grey.
+
+    Raises:
+        SettingsError: no base64, no PNG, or too large.
+    """
+    allowed = f"the base64 text of a PNG of at most {MAX_PICTURE_PX} x {MAX_PICTURE_PX} pixels"
+    if len(text) > MAX_PICTURE_TEXT:
+        raise SettingsError(f"mask.picture: got {len(text)} characters, allowed are at most {MAX_PICTURE_TEXT}")
+    try:
+        data = base64.b64decode(text, validate=True)
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if max(image.size) > MAX_PICTURE_PX:
+                size = f"{image.width} x {image.height} pixels"
+                raise SettingsError(f"mask.picture: got {size}, allowed is {allowed}")
+            return image.convert("L")
+    except (binascii.Error, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as e:
+        if isinstance(e, SettingsError):
+            raise
+        raise SettingsError(f"mask.picture: got {_short(text)}, allowed is {allowed} ({e})") from e
+
+
+@lru_cache(maxsize=64)
+def _drawn(mask: Mask, height: int, width: int) -> Weights:
+    if mask.picture is not None:
+        image = read_picture(mask.picture)
+        shrinks = image.width > width or image.height > height
+        image = image.resize((width, height), Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR)
+    else:
+        image = _filled(mask.polygons, height * OVERSAMPLING, width * OVERSAMPLING)
+        image = image.resize((width, height), Image.Resampling.BOX)
+    return np.asarray(image, dtype=np.float64) / 255
+
+
+def _filled(polygons: Sequence[Polygon], height: int, width: int) -> Image.Image:
+    """Polygons by the even-odd rule: each turns inside into outside."""
+    total = Image.new("L", (width, height), 0)
+    for polygon in polygons:
+        one = Image.new("L", (width, height), 0)
+        ImageDraw.Draw(one).polygon([(x * width - 0.5, y * height - 0.5) for x, y in polygon], fill=255)
+        total = ImageChops.logical_xor(total.convert("1"), one.convert("1")).convert("L")
+    return total

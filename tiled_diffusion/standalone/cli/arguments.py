@@ -1,0 +1,234 @@
+"""From a parsed command line and the file it names to a request, and from a request back to a command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.grid_file import is_grid, request_from_grid
+from tiled_diffusion.settings.request import Request, request_from_dict
+from tiled_diffusion.settings.values import Region, Settings, parse_json
+from tiled_diffusion.standalone.control_hints import open_hint
+from tiled_diffusion.standalone.metadata import read_png
+from tiled_diffusion.standalone.model import Model
+
+from .parser import PROGRAM, REQUEST_FLAGS, TILING_FLAGS, UsageError
+
+
+def read_request(args: argparse.Namespace) -> Request:
+    """The request that WHAT and the flags describe; flags override the file.
+
+    Raises:
+        TiledError: names the file, field or flag that is wrong.
+    """
+    given = _given_fields(args)
+    tiling = _given_tiling(args)
+    base = _base(args.what, given, tiling)
+    if given.get("init_image") and base is None and not {"width", "height"} & given.keys():
+        given["width"], given["height"] = _picture_size(given["init_image"])
+    return _merged(base, given, tiling)
+
+
+def read_upscale_request(args: argparse.Namespace) -> Request:
+    """The request of an upscaling: from the picture's own record where there is one, else from the flags alone."""
+    given = _given_fields(args)
+    open_picture(args.image).close()
+    image, base = Path(args.image), Request(prompt="")
+    if image.suffix.lower() == ".png":
+        with suppress(TiledError):  # made by another program
+            base = _with_pictures_beside(read_png(image), image)
+    given["init_image"] = None
+    given.setdefault("denoising_strength", 0.35)
+    return _merged(base, given, _given_tiling(args))
+
+
+def open_picture(path: str | Path) -> Image.Image:
+    """Opens a picture, upright as its camera says; raises TiledError where there is none."""
+    existing(path)
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image)
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+        raise TiledError(f"{path}: this is no picture that can be read ({e})") from e
+
+
+def existing(path: str | Path) -> Path:
+    """The path of a file; raises TiledError where there is none."""
+    path = Path(path)
+    if not path.is_file():
+        raise TiledError(f"{path}: there is no such file")
+    return path
+
+
+def columns(prompts: Sequence[str]) -> tuple[Region, ...]:
+    """Prompts side by side: equal columns from left to right over the whole height."""
+    n = len(prompts)
+    return tuple(Region(prompt=p, x=i / n, w=1 / n) for i, p in enumerate(prompts))
+
+
+def joined(regions: Sequence[Region]) -> str:
+    """The main prompt's stand-in where regions leave it nothing to draw."""
+    return " | ".join(r.prompt for r in regions)
+
+
+def _given_fields(args: argparse.Namespace) -> dict[str, Any]:
+    given = {f.field: getattr(args, f.dest) for f in REQUEST_FLAGS if getattr(args, f.dest, None) is not None}
+    if getattr(args, "size", None) is not None:
+        if given.keys() & {"width", "height"}:
+            raise UsageError("--size: give either --size or --width and --height, not both")
+        given["width"], given["height"] = args.size
+    controls = _given_controls(args.control or [], args.preprocess or [])
+    return {**given, "controls": controls} if controls else given
+
+
+def _given_controls(controls: Sequence[Control], preprocess: Sequence[str]) -> tuple[Control, ...]:
+    """Controls with what is done to their hints: once for all, or once for each."""
+    if len(preprocess) not in {0, 1, len(controls)} or (preprocess and not controls):
+        raise UsageError(
+            f"--preprocess: given {len(preprocess)} times for {len(controls)} --control: once, or for each"
+        )
+    kinds = list(preprocess or ["none"])
+    kinds = kinds if len(kinds) == len(controls) else kinds * len(controls)
+    found = tuple(dataclasses.replace(c, preprocess=kind) for c, kind in zip(controls, kinds, strict=True))
+    for c in found:
+        open_hint(c.image).close()
+    return found
+
+
+def _given_tiling(args: argparse.Namespace) -> dict[str, Any]:
+    given = {f.field: getattr(args, f.dest) for f in TILING_FLAGS if getattr(args, f.dest) is not None}
+    if args.tile is not None:
+        given["tile_width_lp"], given["tile_height_lp"] = args.tile
+    if args.overlap is not None:
+        given["overlap_lp"] = args.overlap
+    given.update({name: getattr(args, name) for name in ("wrap_x", "wrap_y") if getattr(args, name) is not None})
+    if args.column:
+        given["regions"] = columns(args.column)
+    return given
+
+
+def _base(what: str | None, given: dict[str, Any], tiling: dict[str, Any]) -> Request | None:
+    """The request in the file WHAT, or None where WHAT is a prompt (which then stands in `given`) or missing."""
+    kind = "" if what is None else Path(what).suffix.lower()
+    if what is not None and kind == ".json":
+        return _canvas_file(existing(what))
+    if what is not None and kind == ".png":
+        open_picture(what).close()
+        return _with_pictures_beside(read_png(Path(what)), Path(what))
+    if what is not None:
+        if "prompt" in given:
+            raise UsageError("--prompt: the prompt is given twice, with and without --prompt")
+        given["prompt"] = what
+    if "prompt" not in given and "regions" not in tiling:
+        raise UsageError("nothing to draw: give a prompt in quotes, a canvas.json, a picture.png or --column")
+    return None
+
+
+def _canvas_file(path: Path) -> Request:
+    """The request in a canvas file."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        raise TiledError(f"{path}: cannot be read as text ({e})") from e
+    try:
+        data = parse_json(text, "canvas")
+        request = request_from_grid(data) if is_grid(data) else request_from_dict(data)
+    except TiledError as e:
+        raise TiledError(f"{path}: {e}") from e
+    return _with_pictures_beside(request, path)
+
+
+def _with_pictures_beside(request: Request, file: Path) -> Request:
+    """Start pictures and hints that lie beside the file that names them are found from every folder."""
+
+    def beside(name: str) -> str:
+        return str(file.parent / name) if (file.parent / name).is_file() else name
+
+    controls = tuple(dataclasses.replace(c, image=beside(c.image)) for c in request.controls)
+    return dataclasses.replace(request, controls=controls, init_image=request.init_image and beside(request.init_image))
+
+
+def _merged(base: Request | None, given: dict[str, Any], tiling: dict[str, Any]) -> Request:
+    settings = dataclasses.replace(base.tiling if base else Settings(), **tiling)
+    if given.get("init_image"):
+        open_picture(given["init_image"]).close()
+    if base is not None:
+        return dataclasses.replace(base, **given, tiling=settings)
+    given.setdefault("prompt", joined(settings.regions))
+    return Request(**given, tiling=settings)
+
+
+def scaled_to(model: Model, request: Request) -> Request:
+    """The request in the model's own size: its tiles' shorter side (by default 512 px) becomes the native one."""
+    tiling, unit = request.tiling, model.unit_px
+    factor = model.size.native / (min(tiling.tile_width_lp or 64, tiling.tile_height_lp or 64))
+
+    def scaled(px: int, step: int) -> int:
+        return max(step, int(px * factor / step + 0.5) * step)
+
+    tiles: dict[str, Any] = {
+        name: scaled(value * 8, unit) // 8
+        for name in ("tile_width_lp", "tile_height_lp")
+        if (value := getattr(tiling, name)) is not None
+    }
+    if tiling.overlap_lp is not None:
+        tiles["overlap_lp"] = int(tiling.overlap_lp * factor + 0.5)
+    width, height = (max(64, scaled(px, unit)) for px in (request.width, request.height))
+    return dataclasses.replace(request, width=width, height=height, tiling=dataclasses.replace(tiling, **tiles))
+
+
+def _picture_size(path: str) -> tuple[int, int]:
+    """Width and height of a picture, rounded down to multiples of 8."""
+    with open_picture(path) as image:
+        return image.width // 8 * 8, image.height // 8 * 8
+
+
+def command_line(request: Request, out: str) -> list[str]:
+    """The words of a command that makes the same request, starting with `python -m tiled_diffusion`.
+
+    Raises:
+        ValueError: the request's regions are not equal columns, which flags cannot say.
+    """
+    tiling = request.tiling
+    if tiling.regions and tiling.regions != columns([r.prompt for r in tiling.regions]):
+        raise ValueError("these regions need a canvas file")
+    words = [*PROGRAM.split(), "generate", *([] if tiling.regions else [request.prompt])]
+    for r in tiling.regions:
+        words += ["--column", r.prompt]
+    if tiling.regions and request.prompt != joined(tiling.regions):
+        words += ["--prompt", request.prompt]
+    words += ["--size", f"{request.width}x{request.height}"]
+    words += _flag_words(REQUEST_FLAGS, request, {"prompt", "width", "height"})
+    words += _flag_words(TILING_FLAGS, tiling, set())
+    if tiling.tile_width_lp and tiling.tile_height_lp:
+        words += ["--tile", f"{tiling.tile_width_lp * 8}x{tiling.tile_height_lp * 8}"]
+    if tiling.overlap_lp is not None:
+        words += ["--overlap", str(tiling.overlap_lp * 8)]
+    for c in request.controls:
+        words += ["--control", c.to_text(), "--preprocess", c.preprocess]
+    words += [f"--{name.replace('_', '-')}" for name in ("wrap_x", "wrap_y") if getattr(tiling, name)]
+    return [*words, "--out", out]
+
+
+def _flag_words(flags: Sequence[Any], values: Any, skipped: set[str]) -> list[str]:
+    """Flags for all fields that differ from their defaults."""
+    defaults = {f.name: f.default for f in dataclasses.fields(values)}
+    words: list[str] = []
+    for flag in flags:
+        value = getattr(values, flag.field)
+        if flag.field not in skipped and value != defaults[flag.field]:
+            words += [flag.option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return words
+
+
+def quoted(words: Sequence[str]) -> str:
+    """The words as one line for a shell; double quotes, which PowerShell, cmd and sh all understand."""
+    return " ".join(f'"{w}"' if not w or any(c in w for c in " |()&;,*?<>") else w for w in words)

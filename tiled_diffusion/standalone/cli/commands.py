@@ -1,0 +1,267 @@
+"""The command line: runs a command, saves and reports what it made, and turns errors into one line and a status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tiled_diffusion.errors import OutOfMemoryError, TiledError
+
+from .parser import build_parser
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        argv: the words after the program's name; None takes them from the system.
+
+    Returns:
+        The exit status: 0 done, 1 failed, 2 wrong input, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    try:
+        args = build_parser().parse_args(words)
+        _quieten(debug)
+        COMMANDS[args.command](args)
+    except SystemExit as e:  # --help
+        return int(e.code or 0)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED, debug=False)
+    except OutOfMemoryError as e:
+        return _fail(e, FAILED, debug)
+    except TiledError as e:
+        return _fail(e, WRONG_INPUT, debug)
+    except Exception as e:  # noqa: BLE001 the last one to know: one line, and the way to see more
+        return _fail(f"{type(e).__name__}: {e} (run again with --debug to see where)", FAILED, debug)
+    return DONE
+
+
+def _fail(error: object, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    return status
+
+
+def _quieten(debug: bool) -> None:
+    """Keeps the libraries' own warnings and progress bars off the screen."""
+    if debug:
+        return
+    warnings.simplefilter("ignore")
+    for name in ("DIFFUSERS_VERBOSITY", "TRANSFORMERS_VERBOSITY"):
+        os.environ.setdefault(name, "error")  # read when they are imported
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where pictures go: a folder, in which they are numbered, or one file."""
+
+    path: Path
+
+    def prepare(self) -> None:
+        """Makes the folder, so that a wrong place is told before the work and not after it."""
+        folder = self.path.parent if self.is_file else self.path
+        if self.path.suffix and not self.is_file and not self.path.is_dir():
+            raise TiledError(f"--out: pictures are written as .png, got {self.path.name}")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            raise TiledError(f"--out: {folder} cannot be made ({e.strerror})") from e
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the path names a file."""
+        return self.path.suffix.lower() == ".png"
+
+    def names(self, seeds: Sequence[int]) -> list[Path]:
+        """A file for each seed; numbered ones never take the place of an old one."""
+        if self.is_file and len(seeds) == 1:
+            return [self.path]
+        if self.is_file:
+            return [self.path.with_name(f"{self.path.stem}-{seed}.png") for seed in seeds]
+        taken = [int(p.name[:5]) for p in self.path.glob("[0-9][0-9][0-9][0-9][0-9]-*.png")]
+        return [self.path / f"{max(taken, default=0) + 1 + i:05d}-{seed}.png" for i, seed in enumerate(seeds)]
+
+
+def run_generate(args: argparse.Namespace) -> None:
+    """`generate`."""
+    from tiled_diffusion.standalone.sampling import generate
+
+    from .arguments import read_request, scaled_to
+
+    request = read_request(args)
+
+    def fitted(model: Any) -> Any:
+        return scaled_to(model, request) if args.scale_to_model else request
+
+    _make(args, fitted, lambda model, progress: generate(model, fitted(model), progress=progress))
+
+
+def run_upscale(args: argparse.Namespace) -> None:
+    """`upscale`."""
+    from tiled_diffusion.standalone.upscale import upscale, upscaled_request
+
+    from .arguments import existing, open_picture, read_upscale_request
+
+    request = read_upscale_request(args)
+    image = open_picture(args.image)
+    if args.upscaler != "lanczos":
+        existing(args.upscaler)
+    _make(
+        args,
+        lambda model: replace(upscaled_request(model, request, image, args.scale), init_image=args.image),
+        lambda model, progress: upscale(model, request, image, args.scale, upscaler=args.upscaler, progress=progress),
+    )  # fmt: skip
+
+
+def _make(
+    args: argparse.Namespace, request_for: Callable[[Any], Any], work: Callable[[Any, Any], list[Image.Image]]
+) -> None:
+    """Loads the model, works, saves the pictures and reports."""
+    from tiled_diffusion.standalone.inspection import inspect_plan
+    from tiled_diffusion.standalone.metadata import save_png
+    from tiled_diffusion.standalone.sampling import make_planner
+
+    target = Target(args.out)
+    target.prepare()
+    model = _load(args)
+    request = request_for(model)
+    report = inspect_plan(make_planner(model, request), request)
+    start = time.monotonic()
+    images = work(model, _progress(args))
+    seconds = time.monotonic() - start
+    seeds = [request.seed + i for i in range(len(images))]
+    files = target.names(seeds)
+    for image, path, seed in zip(images, files, seeds, strict=True):
+        save_png(image, path, request, seed, model, seconds=seconds)
+    result = {"files": [str(f) for f in files], "seeds": seeds, "seconds": round(seconds, 2), "plan": report.to_dict()}
+    _report(args, result, [f"{f}  (seed {s}, {seconds:.1f} s)" for f, s in zip(files, seeds, strict=True)])
+
+
+def _load(args: argparse.Namespace) -> Any:
+    """The model, without the libraries' own progress bars."""
+    import diffusers.utils
+    import transformers.utils
+
+    from tiled_diffusion.standalone.model import load_model
+
+    for library in (diffusers.utils.logging, transformers.utils.logging):
+        library.disable_progress_bar()
+        if not args.debug:
+            library.set_verbosity_error()
+    return load_model(args.model, device=args.device, dtype=args.dtype)
+
+
+def _progress(args: argparse.Namespace) -> Any:
+    from tiled_diffusion.recipes.progress import Progress
+    from tiled_diffusion.standalone.progress_bar import BarProgress
+
+    return Progress() if args.quiet else BarProgress()
+
+
+def run_inspect(args: argparse.Namespace) -> None:
+    """`inspect`."""
+    from tiled_diffusion.standalone.draw import draw_plan
+    from tiled_diffusion.standalone.inspection import inspect_plan
+    from tiled_diffusion.standalone.sampling import make_planner
+
+    from .arguments import read_request, scaled_to
+
+    request = read_request(args)
+    target = Target(args.out if args.out.suffix else args.out / "plan.png")
+    target.prepare()
+    model = _load(args)
+    request = scaled_to(model, request) if args.scale_to_model else request
+    planner = make_planner(model, request)
+    report = inspect_plan(planner, request, model.unet)
+    draw_plan(planner.plan(), request.tiling.regions, lines=report.heading()).save(target.path)
+    result = {"files": [str(target.path)], "plan": report.to_dict()}
+    _report(args, result, [*report.lines(), f"drawn      {target.path}"])
+
+
+def run_demo(args: argparse.Namespace) -> None:
+    """`demo`."""
+    from tiled_diffusion.standalone.demo.demo import make_demo
+
+    Target(args.out).prepare()
+    model = _load(args)
+    _share_processor()
+
+    def say(line: str) -> None:
+        if not args.quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    start = time.monotonic()
+    files = make_demo(model, args.out, lambda: _progress(args), say, shrink=args.shrink)
+    seconds = time.monotonic() - start
+    page = args.out / "index.html"
+    result = {"files": [str(f) for f in files], "page": str(page), "seconds": round(seconds, 2)}
+    _report(args, result, [f"Done in {seconds:.0f} s. Open {page} in a browser."])
+
+
+def _share_processor() -> None:
+    """One thread where others fill the processor: there, threads that wait for one another take ten times as long."""
+    import torch
+
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1):
+        torch.set_num_threads(1)
+
+
+def run_studio(args: argparse.Namespace) -> None:
+    """`studio`."""
+    from tiled_diffusion.standalone.studio.page import listen, serve
+    from tiled_diffusion.standalone.studio.studio import Studio
+
+    listener = listen(args.host, args.port)
+    model = _load(args)
+    if not args.quiet:
+        print(
+            f"The studio is at http://{args.host}:{listener.getsockname()[1]}/ (Ctrl+C ends it)",
+            file=sys.stderr,
+            flush=True,
+        )
+    serve(Studio(model, Path(args.out)), listener)
+
+
+def run_export(args: argparse.Namespace) -> None:
+    """`export-checkpoint`."""
+    from tiled_diffusion.standalone.ldm_export import write_ldm_checkpoint
+    from tiled_diffusion.standalone.model import checkpoint_folder
+
+    out = Path(args.folder)
+    if out.exists() and not out.is_dir():
+        raise TiledError(f"{out}: this is a file, and a folder is needed")
+    files = write_ldm_checkpoint(checkpoint_folder(), out)
+    _report(args, {"files": [str(f) for f in files]}, [str(f) for f in files])
+
+
+def _report(args: argparse.Namespace, result: dict[str, Any], lines: Sequence[str]) -> None:
+    if args.json:
+        print(json.dumps(result, indent=2))
+    elif not args.quiet:
+        print("\n".join(lines))
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "generate": run_generate,
+    "upscale": run_upscale,
+    "inspect": run_inspect,
+    "demo": run_demo,
+    "studio": run_studio,
+    "export-checkpoint": run_export,
+}

@@ -1,0 +1,340 @@
+"""The commands, their flags and the help that teaches them; nothing here runs a command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tiled_diffusion.engine.methods import METHODS
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.control import FORM, PREPROCESSORS, Control, control_from_text
+from tiled_diffusion.settings.request import SAMPLERS, Request
+from tiled_diffusion.settings.values import Settings
+
+PROGRAM = "python -m tiled_diffusion"
+
+
+class UsageError(TiledError):
+    """The command line itself is wrong."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors of one line that are raised instead of leaving the program."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UsageError."""
+        raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag that sets one field of the request or of its tiling.
+
+    Attributes:
+        option: as typed, e.g. "--steps".
+        field: name in Request or Settings.
+        read: from text to value.
+        metavar: what stands for the value in the help.
+        help: one line.
+    """
+
+    option: str
+    field: str
+    read: Callable[[str], Any]
+    metavar: str
+    help: str
+
+    @property
+    def dest(self) -> str:
+        """Name in the parsed arguments."""
+        return self.option.lstrip("-").replace("-", "_")
+
+
+def control(text: str) -> Control:
+    """A ControlNet from its text; argparse shows the error."""
+    try:
+        return control_from_text(text)
+    except TiledError as e:
+        raise argparse.ArgumentTypeError(str(e)) from e
+
+
+def pixels(text: str) -> int:
+    """A length in image pixels, given as latent pixels (8 image pixels each)."""
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number of pixels, got {text!r}") from None
+    if value % 8 or value < 0:
+        raise argparse.ArgumentTypeError(f"expected a multiple of 8 pixels, got {value}")
+    return value // 8
+
+
+def width_by_height(text: str) -> tuple[int, int]:
+    """(width, height) from "1536x192"; a single number is a square."""
+    parts = text.lower().split("x")
+    try:
+        numbers = [int(p) for p in parts]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 2:
+        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1536x192, got {text!r}")
+    return numbers[0], numbers[-1]
+
+
+def tile_size(text: str) -> tuple[int, int]:
+    """(width, height) of a tile in latent pixels from image pixels, "192" or "192x128"."""
+    width, height = width_by_height(text)
+    return pixels(str(width)), pixels(str(height))
+
+
+REQUEST_FLAGS = (
+    Flag("--prompt", "prompt", str, "TEXT", "what to draw; (word:1.2) weighs a word"),
+    Flag("--negative-prompt", "negative_prompt", str, "TEXT", "what to avoid (default: nothing)"),
+    Flag("--width", "width", int, "PX", f"width in image pixels, a multiple of 8 (default: {Request.width})"),
+    Flag("--height", "height", int, "PX", f"height in image pixels, a multiple of 8 (default: {Request.height})"),
+    Flag("--steps", "steps", int, "N", f"denoising steps, 1 to 1000 (default: {Request.steps})"),
+    Flag("--cfg-scale", "cfg_scale", float, "X",
+         f"how strictly to follow the prompt, 1 (off) to 50 (default: {Request.cfg_scale:g})"),
+    Flag("--sampler", "sampler", str, "NAME", f"one of {', '.join(SAMPLERS)} (default: {Request.sampler})"),
+    Flag("--seed", "seed", int, "N", f"another number, another picture (default: {Request.seed})"),
+    Flag("--batch-size", "batch_size", int, "N",
+         f"pictures at once, with seeds SEED, SEED+1, ... (default: {Request.batch_size})"),
+    Flag("--init-image", "init_image", str, "FILE", "start from this picture instead of from noise"),
+    Flag("--denoising-strength", "denoising_strength", float, "X",
+         f"how much of the start picture is drawn anew, 0 to 1 (default: {Request.denoising_strength:g})"),
+)  # fmt: skip
+TILING_FLAGS = (
+    Flag("--method", "method", str, "NAME", f"how tiles are fused: {', '.join(METHODS)} (default: {Settings.method})"),
+    Flag("--tile-batch", "tile_batch", int, "N",
+         f"tiles per U-Net call; lower it where memory is short (default: {Settings.tile_batch})"),
+    Flag("--size-conditioning", "size_conditioning", str, "canvas|tile",
+         f"SDXL only: the size that the model is told (default: {Settings.size_conditioning})"),
+)  # fmt: skip
+RINGS = (("--wrap-x", "the left and right edges meet: a 360° ring"), ("--wrap-y", "the top and bottom edges meet"))
+
+GENERATE_HELP = f"""\
+Draw one or more pictures of any size.
+
+WHAT is one of
+  a prompt in quotes     {PROGRAM} generate "a red house on grass, blue sky" --size 1536x192
+  a canvas file          {PROGRAM} generate canvas.json
+  a picture made before  {PROGRAM} generate out/00001-7.png
+                         makes the same picture again, from the record in the PNG
+Flags override what the file says: `generate out/00001-7.png --seed 8` is a sister of the first one.
+
+Prompts side by side, as equal columns from left to right:
+  {PROGRAM} generate --size 1152x192 --column "a tree on grass, blue sky" --column "a cactus on sand, sunset"
+
+A canvas file holds the same in JSON; regions are boxes in fractions of the canvas:
+  {{"prompt": "grass, blue sky", "width": 1536, "height": 192,
+    "tiling": {{"method": "mixture", "regions": [{{"prompt": "a red house on grass", "x": 0.5, "w": 0.25}}]}}}}
+
+A grid file of Mixture of Diffusers runs as it is; on a model of another size with --scale-to-model:
+  {PROGRAM} generate linearForest.json --scale-to-model
+"""
+UPSCALE_HELP = f"""\
+Enlarge a picture and draw its details anew, tile by tile.
+
+  {PROGRAM} upscale small.png --scale 4 --denoising-strength 0.35
+  {PROGRAM} upscale photo.jpg --scale 2 --prompt "mountains, sunset" --upscaler 4x-model.safetensors
+
+Where the picture was made by this program, prompt, sampler and the rest come from its record; flags override them.
+The new picture's record names IMAGE as its start: with Lanczos, `generate NEW.png` makes it again.
+"""
+INSPECT_HELP = f"""\
+Say what a picture would cost, and draw how it is cut into tiles, without making it.
+
+  {PROGRAM} inspect "anything" --size 4096x1024 --method jittered
+  {PROGRAM} inspect canvas.json --out plan.png --json
+
+Takes the same WHAT and flags as `generate`.
+"""
+DEMO_HELP = f"""\
+Make seven pictures with the checkpoint that ships with the program, and one page that shows them.
+
+  {PROGRAM} demo
+  {PROGRAM} demo --out somewhere/else
+
+Open out/demo/index.html in a browser afterwards. Takes 1 to 4 minutes on two processor cores.
+"""
+EXPORT_HELP = f"""\
+Write the shipped checkpoint as one .safetensors file, with its .yaml and tokenizer, for the AUTOMATIC1111 WebUI.
+
+  {PROGRAM} export-checkpoint stable-diffusion-webui/models/Stable-diffusion
+"""
+
+
+STUDIO_HELP = f"""\
+Open a page for the browser: prompts, sizes, the panel with its region editor, a preview, and the pictures made so far.
+
+  {PROGRAM} studio --model path/to/model.safetensors
+
+It listens to this machine alone unless --host says otherwise. Ctrl+C ends it.
+"""
+
+
+def build_parser() -> Parser:
+    """The whole command line."""
+    parser = Parser(
+        prog=PROGRAM,
+        description="Pictures far larger than the model was trained for, from overlapping tiles.",
+        epilog=f"Begin with `{PROGRAM} demo`, or\n"
+        f'`{PROGRAM} generate "a red house on grass, blue sky" --size 768x192`.\n'
+        f"Each command explains itself: `{PROGRAM} generate --help`.\n"
+        "Exit status: 0 done, 1 failed, 2 wrong input, 130 interrupted.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    _generate(_command(commands, "generate", "draw pictures of any size", GENERATE_HELP))
+    _upscale(_command(commands, "upscale", "enlarge a picture and draw its details anew", UPSCALE_HELP))
+    _inspect(_command(commands, "inspect", "show what a picture would cost, and its tiles", INSPECT_HELP))
+    _demo(_command(commands, "demo", "make seven pictures and a page that shows them", DEMO_HELP))
+    _studio(_command(commands, "studio", "draw in a browser, with a region editor", STUDIO_HELP))
+    _export(_command(commands, "export-checkpoint", "write the shipped model for the WebUI", EXPORT_HELP))
+    return parser
+
+
+def _command(commands: Any, name: str, summary: str, description: str) -> Parser:
+    parser: Parser = commands.add_parser(
+        name, help=summary, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    return parser
+
+
+def _generate(parser: Parser) -> None:
+    parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
+    _picture_flags(parser)
+    _scale_flag(parser)
+    _control_flags(parser)
+    _tiling_flags(parser)
+    _model_flags(parser)
+    _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
+
+
+def _upscale(parser: Parser) -> None:
+    parser.add_argument("image", metavar="IMAGE", help="the picture to enlarge (PNG, JPEG, WebP ...)")
+    parser.add_argument(
+        "--scale", type=float, default=2.0, metavar="X", help="how many times wider and higher (default: 2)"
+    )
+    parser.add_argument(
+        "--upscaler", default="lanczos", metavar="lanczos|FILE",
+        help="how to enlarge before drawing: lanczos, or the file of an upscaling network that the library "
+        "spandrel can read (default: lanczos)",
+    )  # fmt: skip
+    _picture_flags(parser, without=("--width", "--height", "--init-image"))
+    _control_flags(parser)
+    _tiling_flags(parser)
+    _model_flags(parser)
+    _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
+
+
+def _inspect(parser: Parser) -> None:
+    parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
+    _picture_flags(parser)
+    _scale_flag(parser)
+    _control_flags(parser)
+    _tiling_flags(parser)
+    _model_flags(parser)
+    _output_flags(parser, "out/plan.png", "where to draw the tiles (default: out/plan.png)")
+
+
+def _demo(parser: Parser) -> None:
+    _model_flags(parser)
+    _output_flags(parser, "out/demo", "folder (default: out/demo)")
+    parser.add_argument("--shrink", type=int, default=1, help=argparse.SUPPRESS)  # for tests: smaller, fewer steps
+
+
+def _export(parser: Parser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="where to write; made if it is not there")
+    _output_flags(parser, None, "")
+
+
+def _studio(parser: Parser) -> None:
+    _model_flags(parser)
+    group = parser.add_argument_group("the page")
+    group.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="who is listened to (default: 127.0.0.1)")
+    group.add_argument("--port", type=int, default=7870, metavar="N", help="port (default: 7870)")
+    _output_flags(parser, "out/studio", "folder of the pictures (default: out/studio)")
+
+
+def _picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:
+    group = parser.add_argument_group("the picture")
+    for flag in REQUEST_FLAGS:
+        if flag.option not in without:
+            group.add_argument(flag.option, type=flag.read, metavar=flag.metavar, help=_escaped(flag.help))
+    if "--width" not in without:
+        group.add_argument(
+            "--size", type=width_by_height, metavar="WxH", help="width and height at once, e.g. 1536x192 (image pixels)"
+        )
+
+
+def _control_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("ControlNet")
+    group.add_argument(
+        "--control", type=control, action="append", metavar=FORM,
+        help="draw along a hint; MODEL is a ControlNet of diffusers (a folder or .safetensors file), or edges, which "
+        "ships with the small model; weight 0 to 10 (default: 1), start and end in fractions of the steps "
+        "(default: 0 and 1); may be given several times",
+    )  # fmt: skip
+    group.add_argument(
+        "--preprocess", choices=PREPROCESSORS, action="append", metavar="|".join(PREPROCESSORS),
+        help="what is done to hints: canny finds the edges of a photo, invert is for dark lines on a light ground; "
+        "once for all, or once for each --control (default: none)",
+    )  # fmt: skip
+
+
+def _scale_flag(parser: Parser) -> None:
+    parser.add_argument(
+        "--scale-to-model", action="store_true",
+        help="shrink or enlarge canvas and tiles, so that a file made for another model suits this one",
+    )  # fmt: skip
+
+
+def _tiling_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("tiles")
+    group.add_argument(
+        "--column", action="append", metavar="TEXT",
+        help="prompt of a column; give it several times for prompts side by side, from left to right",
+    )  # fmt: skip
+    for flag in TILING_FLAGS:
+        group.add_argument(flag.option, type=flag.read, metavar=flag.metavar, help=_escaped(flag.help))
+    group.add_argument(
+        "--tile", type=tile_size, metavar="PX|WxH",
+        help="size of a tile in image pixels, multiples of 8 (default: fitted to model and canvas)",
+    )  # fmt: skip
+    group.add_argument(
+        "--overlap", type=pixels, metavar="PX",
+        help="least overlap of neighbouring tiles in image pixels, a multiple of 8 (default: the method's own)",
+    )  # fmt: skip
+    for option, text in RINGS:
+        group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
+
+
+def _model_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("the model")
+    group.add_argument(
+        "--model", metavar="PATH",
+        help="SD 1.x, SD 2.x or SDXL: a diffusers folder or a .safetensors file (default: the small one that ships)",
+    )  # fmt: skip
+    group.add_argument(
+        "--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps (default: auto, the fastest)"
+    )
+    group.add_argument(
+        "--dtype", default="auto", metavar="NAME", help="auto, fp32, fp16, bf16 (default: auto, what suits the device)"
+    )
+
+
+def _output_flags(parser: Parser, out: str | None, text: str) -> None:
+    group = parser.add_argument_group("output")
+    if out is not None:
+        group.add_argument("--out", type=Path, default=Path(out), metavar="PATH", help=text)
+    group.add_argument("--quiet", action="store_true", help="no progress bars and no report; errors still show")
+    group.add_argument("--json", action="store_true", help="the result as one JSON object on standard output")
+    group.add_argument("--debug", action="store_true", help="show where in the code an error came from")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")

@@ -1,0 +1,1 @@
+"""The demo: pictures that show what the project does."""

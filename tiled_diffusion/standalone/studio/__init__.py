@@ -1,0 +1,1 @@
+"""The studio: the standalone program in a browser."""

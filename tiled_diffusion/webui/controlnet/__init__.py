@@ -1,0 +1,1 @@
+"""The ControlNet extension of the WebUI, cropped to tiles."""

@@ -1,0 +1,1 @@
+"""The WebUIs: one file each."""

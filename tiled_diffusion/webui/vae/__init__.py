@@ -1,0 +1,1 @@
+"""The tiled VAE inside the WebUI."""

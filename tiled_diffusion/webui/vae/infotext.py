@@ -1,0 +1,43 @@
+"""The record in a picture's generation parameters, and reading it back into the panel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from tiled_diffusion.settings.vae import VaeJob, job_from
+from tiled_diffusion.ui.vae_panel import Panel
+from tiled_vae import TiledVaeError
+
+from .tiling import TITLE
+
+
+def write(p: Any, job: VaeJob) -> None:
+    """Notes the settings."""
+    p.extra_generation_params[TITLE] = job.to_json()
+
+
+def read(params: dict[str, Any]) -> VaeJob | None:
+    """The settings in pasted parameters, or None where there are none that can be used."""
+    text = params.get(TITLE)
+    if not isinstance(text, str):
+        return None
+    try:
+        return job_from(text)
+    except TiledVaeError:
+        return None
+
+
+def fields(panel: Panel) -> list[tuple[Any, Any]]:
+    """What a paste does to each component: the record's values; without a record the panel is switched off."""
+
+    def control(name: str) -> Any:
+        def value(params: dict[str, Any]) -> Any:
+            job = read(params)
+            return gr.update() if job is None else gr.update(value=getattr(job, name))
+
+        return value
+
+    switch = (panel.enabled, lambda params: gr.update(value=read(params) is not None))
+    return [switch, *((component, control(name)) for name, component in panel.controls.items())]

@@ -1,0 +1,166 @@
+"""The VAE of whatever model is loaded, tiled for as long as a job works on it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from threading import get_ident
+from typing import Any
+
+from torch import Tensor
+
+from tiled_diffusion.settings.vae import VaeJob
+from tiled_diffusion.webui.hosts import a1111_vae as host
+from tiled_vae import Callbacks, Interrupted, TiledVaeSettings, swapped
+
+log = logging.getLogger("tiled_vae")
+TITLE = "Tiled VAE"
+DIFFUSION = "Tiled Diffusion"  # where a job's other record says whether the borders meet
+PEER_HOOK = "VAEHook"
+
+
+class Tiling:
+    """The part of one job.
+
+    Args:
+        job: what the panel asks for.
+        p: the host's job, for its notes to the user.
+    """
+
+    def __init__(self, job: VaeJob, p: Any) -> None:
+        self.job, self.p = job, p
+        self._vae: Any = None
+        self._swap = ExitStack()
+        self._depth = 0
+        self._thread = get_ident()
+        self._said: set[str] = set()
+        self._can_stop = self._stopped_before = self._stopped = False
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Within the outermost of these, the VAE is tiled.
+
+        Raises:
+            TiledVaeError: its layout is unknown.
+        """
+        self._depth += 1
+        self._thread = get_ident()
+        try:
+            self.arm()
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._disarm()
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Within it, pressing Interrupt stops the VAE within one tile by raising Interrupted.
+
+        Pressed before, while the sampler ran, it does not: the host decodes what is there, and so does this.
+        """
+        before = self._can_stop, self._stopped_before
+        self._can_stop, self._stopped_before = True, host.interrupted()
+        try:
+            yield
+        except Interrupted:
+            self._stopped = True
+            raise
+        finally:
+            self._can_stop, self._stopped_before = before
+            host.show(None)
+
+    def arm(self) -> None:
+        """Tiles the VAE of the model that is loaded now; a job may change its model on the way."""
+        model = host.model()
+        vae = getattr(model, "first_stage_model", None)
+        if not self._depth or vae is None or vae is self._vae:
+            return
+        self._disarm()
+        if _is_hooked(vae):
+            self.say(f"{TITLE}: another extension has put its tiles on this VAE already; this one steps aside")
+            return
+        with ExitStack() as stack:
+            stack.enter_context(_on_device(vae, self.job.move_to_gpu and not host.moves_models(model)))
+            stack.enter_context(swapped(vae, self._settings(), self._callbacks(), this_thread_only=True))
+            stack.enter_context(_method(model, "decode_first_stage", self._decoding))
+            self._swap = stack.pop_all()
+        self._vae = vae
+
+    def _disarm(self) -> None:
+        self._vae = None
+        self._swap.close()
+
+    def _settings(self) -> TiledVaeSettings:
+        record = self.p.extra_generation_params.get(DIFFUSION)
+        diffusion = json.loads(record) if isinstance(record, str) else {}
+        return self.job.settings(bool(diffusion.get("wrap_x")), bool(diffusion.get("wrap_y")))
+
+    def _callbacks(self) -> Callbacks:
+        return Callbacks(
+            on_progress=lambda done, total: host.show(f"{TITLE}: {done} of {total}"),
+            should_stop=lambda: self._can_stop and host.interrupted() and not self._stopped_before,
+            say=self.say,
+        )
+
+    def say(self, line: str) -> None:
+        """A line below the picture; each plan once, whatever was free at the time."""
+        log.info(line)
+        short = line.split(";", maxsplit=1)[0]
+        if short not in self._said:
+            self._said.add(short)
+            self.p.comment(line)
+
+    def _decoding(self, original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """The model's decoding, which is where the host's own preview of a stopped picture can still be had."""
+
+        def decode_first_stage(z: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            if get_ident() != self._thread:
+                return original(z, *args, **kwargs)
+            if self._stopped:
+                return host.cheap_pictures(z)
+            try:
+                with self.stoppable():
+                    return original(z, *args, **kwargs)
+            except Interrupted:
+                return host.cheap_pictures(z)
+
+        return decode_first_stage
+
+
+def _is_hooked(vae: Any) -> bool:
+    """Whether another extension has put its own forward on the VAE."""
+    nets = (getattr(vae, "encoder", None), getattr(vae, "decoder", None))
+    return any(type(getattr(net, "forward", None)).__name__ == PEER_HOOK for net in nets)
+
+
+@contextmanager
+def _on_device(vae: Any, wanted: bool) -> Iterator[None]:
+    """Moves a VAE that lies elsewhere to the device, and back."""
+    before = next(vae.parameters()).device
+    moved = wanted and before.type != host.device().type
+    if moved:
+        vae.to(host.device())
+    try:
+        yield
+    finally:
+        if moved:
+            vae.to(before)
+
+
+@contextmanager
+def _method(target: Any, name: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
+    """Replaces a method of one instance; what somebody else put on top meanwhile is left there."""
+    before = target.__dict__.get(name)
+    ours = around(getattr(target, name))
+    target.__dict__[name] = ours
+    try:
+        yield
+    finally:
+        if target.__dict__.get(name) is ours:
+            if before is None:
+                del target.__dict__[name]
+            else:
+                target.__dict__[name] = before

@@ -1,1 +1,0 @@
-"""The panel of the tiled VAE, for any host that shows gradio."""
