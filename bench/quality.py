@@ -152,7 +152,7 @@ def run() -> dict[str, Any]:
     canvas = make_planner(model, Request("", **CANVAS)).canvas  # type: ignore[arg-type]
     untiled = pictures(model, Settings(tile_width_lp=canvas.w, tile_height_lp=canvas.h), landscapes)
     kinds = {name: Settings(method=name) for name in METHODS}
-    side = model.size.native
+    side = model.traits.native
     kinds["disjoint_control"] = Settings(
         method="multidiffusion", tile_width_lp=side, tile_height_lp=side, overlap_lp=0
     )  # 16 lp tiles side by side on 48 x 32 lp

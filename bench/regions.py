@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from tiled_diffusion import METHODS, Extent, ModelSize, Planner, Region, Settings
+from tiled_diffusion import METHODS, Extent, ModelTraits, Planner, Region, Settings
 from tiled_diffusion.engine.masks import region_box
 from tiled_diffusion.engine.noise import region_noise
 from tiled_diffusion.settings.request import Request
@@ -71,7 +71,7 @@ def cut(picture: Image.Image, count: int) -> list[Image.Image]:
 
 
 def adherence(model: Model) -> dict[str, float]:
-    """The three shares."""
+    """The three coverages."""
     evaluate = judge()
     tools = (evaluate.centroids(), evaluate.templates())
     counts: dict[str, list[bool]] = {"adherence": [], "ceiling": [], "untiled": []}
@@ -131,8 +131,8 @@ def rows() -> dict[str, float]:
     for name, (width, height, boxes) in LARGE.items():
         canvas = Extent(height // 8, width // 8)
         regions = tuple(Region("", *box, feather=0.1) for box in boxes)
-        ours = Planner(canvas, Settings(regions=regions), ModelSize(64, 8)).plan()
-        grid = Planner(canvas, Settings(), ModelSize(64, 8)).plan()
+        ours = Planner(canvas, Settings(regions=regions), ModelTraits(64, 8)).plan()
+        grid = Planner(canvas, Settings(), ModelTraits(64, 8)).plan()
         whole = sum(b.h * b.w for b in (region_box(r, canvas) for r in regions)) + grid.work_ratio * canvas.h * canvas.w
         out[name] = round(ours.work_ratio * canvas.h * canvas.w / whole, 3)
     return out

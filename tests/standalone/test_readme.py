@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tiled_diffusion import Extent, ModelSize, Planner, Settings
+from tiled_diffusion import Extent, ModelTraits, Planner, Settings
 from tiled_diffusion.engine.methods import METHODS, Method
 from tiled_diffusion.settings.request import request_from_dict
 from tiled_diffusion.settings.values import parse_json
@@ -55,7 +55,7 @@ def test_the_canvas_files_are_valid():
 def test_the_table_of_costs(name):
     row = re.search(rf"^\| `{name}`.*\| ([\d.]+) \|$", README, re.MULTILINE)
     assert row, f"the README has no row for {name}"
-    planner = Planner(Extent(128, 512), Settings(method=name), ModelSize(64, 8))
+    planner = Planner(Extent(128, 512), Settings(method=name), ModelTraits(64, 8))
     work = [planner.plan(step).work_ratio for step in range(64)]
     assert float(row[1]) == pytest.approx(sum(work) / len(work), abs=0.02)
 

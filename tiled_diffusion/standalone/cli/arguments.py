@@ -169,7 +169,7 @@ def _merged(base: Request | None, given: dict[str, Any], tiling: dict[str, Any])
 def scaled_to(model: Model, request: Request) -> Request:
     """The request in the model's own size: its tiles' shorter side (by default 512 px) becomes the native one."""
     tiling, unit = request.tiling, model.unit_px
-    factor = model.size.native / (min(tiling.tile_width_lp or 64, tiling.tile_height_lp or 64))
+    factor = model.traits.native / (min(tiling.tile_width_lp or 64, tiling.tile_height_lp or 64))
 
     def scaled(px: int, step: int) -> int:
         return max(step, int(px * factor / step + 0.5) * step)

@@ -69,7 +69,7 @@ def build(studio: Studio) -> gr.Blocks:
 
 def _fields(studio: Studio) -> dict[str, Any]:
     """Components of the request's own fields."""
-    unit, native = studio.model.unit_px, studio.model.size.native * 8
+    unit, native = studio.model.unit_px, studio.model.traits.native * 8
     out: dict[str, Any] = {
         "prompt": gr.Textbox(label="Prompt", lines=3, elem_id="studio_prompt"),
         "negative_prompt": gr.Textbox(label="Negative prompt", lines=2, elem_id="studio_negative_prompt"),
@@ -212,7 +212,7 @@ def application(studio: Studio, presets: Path) -> FastAPI:
     """
     app = FastAPI()
     add_scripts(app)
-    add_routes(app, Presets(presets), lambda: studio.model.size, lambda text: prompt_length(studio.model, text))
+    add_routes(app, Presets(presets), lambda: studio.model.traits, lambda text: prompt_length(studio.model, text))
     studio.folder.mkdir(parents=True, exist_ok=True)
     page = build(studio)
     gr.mount_gradio_app(

@@ -17,9 +17,10 @@ from torch.nn.functional import interpolate
 
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.request import Request
+from tiled_diffusion.standalone.images import to_images
 from tiled_diffusion.standalone.metadata import save_png
 from tiled_diffusion.standalone.model import Model
-from tiled_diffusion.standalone.sampling import generate, to_images
+from tiled_diffusion.standalone.sampling import generate
 
 PREVIEW_LP = 32
 """Longer side of the latent that a preview is decoded from: a 256 px picture, cheap for every model."""
