@@ -20,6 +20,7 @@ WIDE = Extent(128, 512)  # 4096 x 1024 px
 
 
 def seconds(run: Callable[[], Any]) -> float:
+    """Wall time of a call."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
@@ -43,6 +44,7 @@ def denoiser() -> tuple[Callable[..., Tensor], ModelTraits]:
 
 
 def latent(canvas: Extent) -> Tensor:
+    """[1, 4, H, W] of noise."""
     return torch.randn(1, 4, *canvas, generator=torch.Generator().manual_seed(1))
 
 

@@ -1,7 +1,7 @@
 """Whether regions hold what their prompts ask for, and what they cost.
 
 `adherence`: over random layouts of 2 to 4 columns of 128 px with the shipped checkpoint, the share of regions whose
-ground, sky and coloured object are found in their own box by the detector of training/evaluate.py. Beside it `ceiling`,
+ground, sky and coloured object are found in their own box by the detector of training/detector.py. Beside it `ceiling`,
 the same prompts as single pictures of 128 x 128, and `untiled`, all prompts joined in one plain picture.
 `leak`: one region's prompt is changed; mean |difference| outside its soft edge / inside, at the last latent.
 `variance`: of the start noise where four regions with seeds of their own overlap.
@@ -10,11 +10,8 @@ the same prompts as single pictures of 128 x 128, and `untiled`, all prompts joi
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,21 +27,6 @@ from tiled_diffusion.standalone.sampling import generate, sample_latents
 LAYOUTS = 50
 SIDE = 128
 BASE = {"steps": 20, "cfg_scale": 5.0, "sampler": "DDIM"}
-TRAINING = Path(__file__).parents[1] / "training"
-
-
-def judge() -> Any:
-    """training/evaluate.py, which imports its neighbour by name."""
-    sys.path.insert(0, str(TRAINING))
-    try:
-        spec = importlib.util.spec_from_file_location("evaluate", TRAINING / "evaluate.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(TRAINING))
-    return module
 
 
 def layouts(evaluate: Any) -> list[list[Any]]:
@@ -71,8 +53,9 @@ def cut(picture: Image.Image, count: int) -> list[Image.Image]:
 
 
 def adherence(model: Model) -> dict[str, float]:
-    """The three coverages."""
-    evaluate = judge()
+    """The shares of regions that hold what they ask for, three of them."""
+    from training import detector as evaluate
+
     tools = (evaluate.centroids(), evaluate.templates())
     counts: dict[str, list[bool]] = {"adherence": [], "ceiling": [], "untiled": []}
     for number, prompts in enumerate(layouts(evaluate)):
