@@ -165,8 +165,10 @@ class Run(Frame):
         Raises:
             NotFiniteError: an activation overflowed or was NaN.
         """
-        found = moments.get(boundary)
-        if found is not None and not found.m2.is_meta and not bool((found.mean + found.m2).isfinite().all()):
+        statistics = moments.get(boundary)
+        if statistics is None or statistics.m2.is_meta:
+            return
+        if not bool((statistics.mean + statistics.m2).isfinite().all()):
             raise NotFiniteError(f"activations before segment {boundary} are not finite")
 
     def attention(self, op: Attention, k: int, state: State, moments: Moments) -> Tensor:

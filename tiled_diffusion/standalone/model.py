@@ -165,16 +165,16 @@ def _from_folder(folder: Path, dtype: torch.dtype) -> Any:
     if not index.is_file():
         raise TiledError(f"model: {folder} is no diffusers model, it has no model_index.json")
     try:
-        found = str(json.loads(index.read_text(encoding="utf-8")).get("_class_name", "?"))
+        class_name = str(json.loads(index.read_text(encoding="utf-8")).get("_class_name", "?"))
     except (ValueError, AttributeError, OSError) as e:
         raise TiledError(f"model: {index} cannot be read ({e})") from e
-    if found.startswith("StableDiffusionXL"):
+    if class_name.startswith("StableDiffusionXL"):
         pipeline, options = StableDiffusionXLPipeline, {}
-    elif found.startswith("StableDiffusion") and "3" not in found:
+    elif class_name.startswith("StableDiffusion") and "3" not in class_name:
         pipeline = StableDiffusionPipeline
         options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     else:
-        raise TiledError(f"model: {folder} holds a {found}; supported are {SUPPORTED}")
+        raise TiledError(f"model: {folder} holds a {class_name}; supported are {SUPPORTED}")
     try:
         return pipeline.from_pretrained(folder, dtype=dtype, local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as e:

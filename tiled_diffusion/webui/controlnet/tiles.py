@@ -62,8 +62,8 @@ class ControlTiles(Guide):
         for script in getattr(p.scripts, "alwayson_scripts", []):
             network = getattr(script, "latest_network", None)
             if network is not None and script.title().lower() == TITLE:
-                found = list(getattr(network, "control_params", None) or [])
-                return cls(found, network, p, separate=_is_separate(script), on_cpu=on_cpu) if found else None
+                units = list(getattr(network, "control_params", None) or [])
+                return cls(units, network, p, separate=_is_separate(script), on_cpu=on_cpu) if units else None
         return None
 
     @property

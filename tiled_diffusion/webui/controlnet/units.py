@@ -275,8 +275,8 @@ def takes_one_crop(params: Any) -> bool:
 
 
 def _preprocessor(params: Any) -> str:
-    found = getattr(params, "preprocessor", None)
-    return str(found.get("name", "")) if isinstance(found, dict) else ""
+    preprocessor = getattr(params, "preprocessor", None)
+    return str(preprocessor.get("name", "")) if isinstance(preprocessor, dict) else ""
 
 
 def _is_picture(hint: Any) -> bool:
@@ -309,8 +309,8 @@ def follows_tiles(model: Any) -> bool:
 def _modules(model: Any) -> list[Any]:
     """The modules of an LLLite."""
     every = getattr(model, "modules", None)
-    found = list(every.values()) if isinstance(every, dict) else []
-    return found if all(hasattr(m, "set_cond_image") and hasattr(m, "cond_image") for m in found) else []
+    modules = list(every.values()) if isinstance(every, dict) else []
+    return modules if all(hasattr(m, "set_cond_image") and hasattr(m, "cond_image") for m in modules) else []
 
 
 def _put(modules: Sequence[Any], image: Tensor | None) -> None:
