@@ -82,7 +82,8 @@ def encode_regions(p: Any, texts: RegionTexts, size: tuple[int, int]) -> dict[in
         for k, r in enabled.items()
     }
     negative = {
-        k: [_joined(m, own.get(k), r) for m, (_, own) in zip(against, own_texts, strict=True)] for k, r in enabled.items()
+        k: [_joined(m, own.get(k), r) for m, (_, own) in zip(against, own_texts, strict=True)]
+        for k, r in enabled.items()
     }
     good = _encoded(p, [t for every in positive.values() for t in every], size, negative=False)
     bad = _encoded(p, [t for every in negative.values() for t in every], size, negative=True)
