@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
+
+from tiled_diffusion.settings.files import write_whole
 
 NAME = "tiny-landscapes"
 LDM_GROUPS = 32
@@ -122,7 +124,7 @@ def write_ldm_checkpoint(pipeline_or_folder: Any, out_dir: Path) -> list[Path]:
     positions = torch.arange(pipeline.text_encoder.config.max_position_embeddings)[None].clone()
     state["cond_stage_model.transformer.text_model.embeddings.position_ids"] = positions
     weights = out_dir / f"{NAME}.safetensors"
-    save_file(state, str(weights), metadata={"format": "pt", "modelspec.title": NAME})
+    write_whole(weights, save(state, metadata={"format": "pt", "modelspec.title": NAME}))
     config = out_dir / f"{NAME}.yaml"
     config.write_text(_yaml(pipeline, vae), encoding="utf-8")
     return [weights, config, *_write_clip(pipeline, out_dir / "clip")]
