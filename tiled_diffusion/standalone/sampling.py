@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from tiled_diffusion.engine.fuse import Batching, fuse
@@ -24,6 +23,7 @@ from tiled_diffusion.settings.values import Settings
 from tiled_vae import TiledVaeSettings
 
 from .control import Call, ControlNets, load_controls
+from .images import fitted, open_image, to_images
 from .model import Model
 from .prompts import Conditioning, Encoder
 from .samplers import make_scheduler, set_steps, step_options
@@ -306,30 +306,3 @@ def _guided(rows: Sequence[tuple[Tensor, float]], guidance: Guidance) -> Tensor:
     (without, _), *parts = rows
     direction = sum((weight * (c - without) for c, weight in parts[1:]), parts[0][1] * (parts[0][0] - without))
     return without + guidance.scale * direction
-
-
-def open_image(path: str) -> Image.Image:
-    """Opens a picture, upright as its camera says; raises TiledError that names the file."""
-    try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise TiledError(f"init_image: {path} cannot be read as a picture ({e})") from e
-
-
-def fitted(image: Image.Image, request: Request) -> Tensor:
-    """The picture in the canvas's size: [1, 3, H, W] in -1..1; transparent parts on white."""
-    if "A" in image.getbands() or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    size = (request.width, request.height)
-    image = image.convert("RGB")
-    if image.size != size:
-        image = image.resize(size, Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.asarray(image, dtype=np.float32)).permute(2, 0, 1)[None] / 127.5 - 1
-
-
-def to_images(pixels: Tensor) -> list[Image.Image]:
-    """[B, 3, H, W] in -1..1 to pictures."""
-    rounded = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return [Image.fromarray(p) for p in rounded]
