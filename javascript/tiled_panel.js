@@ -1,9 +1,6 @@
 "use strict";
 // Fills the line in the panel that says what the settings cost, whenever one of them changes.
 
-/** @type {any} */
-var tiledDiffusion = tiledDiffusion || {};
-
 tiledDiffusion.panel = (() => {
     const DELAY = 250;
     /** @type {Record<string, number>} */
@@ -51,8 +48,6 @@ tiledDiffusion.panel = (() => {
             const value = valueOf(`td_${tab}_${name}`);
             if (value !== null && value !== "") found[name] = value;
         }
-        const methods = tiledDiffusion.methods || {};
-        if (found.method in methods) found.method = methods[found.method];
         return found;
     }
 

@@ -44,15 +44,15 @@ test("what no box covers", () => {
 });
 
 test("the drawn edge is the blended one", () => {
-    const {share} = td.paint, size = {width: 100, height: 100};
+    const {coverage} = td.paint, size = {width: 100, height: 100};
     const region = {...td.data.DEFAULTS, x: 0.2, y: 0.2, w: 0.6, h: 0.6, feather: 0.2};
-    assert.equal(share(region, 50, 50, size), 1);
-    assert.ok(Math.abs(share(region, 20, 50, size) - 0.5) < 1e-9);
-    assert.equal(share(region, 5, 50, size), 0);
+    assert.equal(coverage(region, 50, 50, size), 1);
+    assert.ok(Math.abs(coverage(region, 20, 50, size) - 0.5) < 1e-9);
+    assert.equal(coverage(region, 5, 50, size), 0);
     const above = {...region, layer: "foreground"};
-    assert.equal(share(above, 20, 50, size), 0);
-    assert.equal(share(above, 50, 50, size), 1);
-    assert.ok(share(above, 23, 50, size) > 0 && share(above, 23, 50, size) < 1);
-    assert.equal(share({...region, x: 0, w: 1}, 0.5, 50, size), 1);
+    assert.equal(coverage(above, 20, 50, size), 0);
+    assert.equal(coverage(above, 50, 50, size), 1);
+    assert.ok(coverage(above, 23, 50, size) > 0 && coverage(above, 23, 50, size) < 1);
+    assert.equal(coverage({...region, x: 0, w: 1}, 0.5, 50, size), 1);
     assert.match(td.paint.colour(3), /^hsl/);
 });

@@ -28,7 +28,7 @@ for (const {name, region, values} of EDGES.cases) {
         const full = {...td.data.DEFAULTS, ...region}, width = region.feather * Math.min(region.w * EDGES.width, region.h * EDGES.height);
         const slack = region.layer === "background" ? 1e-5 : 3.5 / Math.max(width, 3.5);  // a foreground's edge counts whole pixels
         for (const [x, y, value] of values) {
-            const drawn = td.paint.share(full, x + 0.5, y + 0.5, EDGES);
+            const drawn = td.paint.coverage(full, x + 0.5, y + 0.5, EDGES);
             assert.ok(Math.abs(drawn - value) <= slack, `${x} ${y}: ${drawn} instead of ${value}`);
         }
     });

@@ -1,0 +1,4 @@
+"use strict";
+// The one global of these scripts.
+
+var tiledDiffusion = tiledDiffusion || {};
