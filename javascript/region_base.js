@@ -8,6 +8,8 @@ var tiledDiffusion = tiledDiffusion || {};
  * @implements {EditorPart}
  */
 tiledDiffusion.Part = class Part {
+    /** Those that are enabled and disabled along with it. @type {EditorPart[]} */
+    parts = [];
     /** @type {((signal: AbortSignal) => void)[]} */
     #beginnings = [];
     /** @type {AbortController | null} */
@@ -64,6 +66,7 @@ tiledDiffusion.Part = class Part {
 
     /** Other parts, which are enabled and disabled along with it. @protected @param {...EditorPart} parts */
     include(...parts) {
+        this.parts.push(...parts);
         this.during(() => {
             parts.forEach(part => part.enable());
             return () => parts.forEach(part => part.disable());

@@ -108,10 +108,9 @@ tiledDiffusion.Toolbar = class Toolbar extends tiledDiffusion.Part {
         const history = new td.HistoryGroup(store, t, stage);
         const view = new td.ViewGroup(store, t, stage, root, tiles, notices);
         const presets = new td.PresetButtons(store, host, notices), files = new td.FileButtons(store, host, notices);
-        this.parts = [history, this.layouts, this.pictures, presets, files, view];
         this.node = td.ui.el("div", {class: "td-bar", role: "toolbar", "aria-label": t("Tools")},
             td.ToolGroup.node(...shapes.nodes), history.node, this.layouts.node, this.pictures.node,
             td.ToolGroup.node(...presets.nodes, ...files.nodes), view.node, files.input, this.pictures.input);
-        this.include(...this.parts);
+        this.include(history, this.layouts, this.pictures, presets, files, view);
     }
 };

@@ -22,8 +22,7 @@ tiledDiffusion.Canvas = class Canvas extends tiledDiffusion.Part {
         this.pointer = new td.CanvasPointer(this.stage, traces, drawn, this.shapes, host);
         const layers = [this.picture.node, edges.node, tiles.node, traces.frame, traces.guides, this.shapes.sketch];
         this.stage.surface.append(...layers);
-        this.parts = [this.stage, this.picture, edges, boxes, this.shapes, this.pointer];
-        this.include(...this.parts);
+        this.include(this.stage, this.picture, edges, boxes, this.shapes, this.pointer);
     }
 
     /** The picture's size or its tiles may have changed. @param {PlanFigures} plan */

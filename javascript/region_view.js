@@ -17,7 +17,6 @@ tiledDiffusion.Editor = class Editor extends tiledDiffusion.Part {
         const keys = new td.Keyboard(root, commands, stage, canvas.shapes, pointer);
         const clipboard = new td.Clipboard(stage.node, store, status, file => bar.pictures.take(file));
         const menu = new td.CanvasMenu(root, store, t, stage, pointer, commands, () => bar.layouts.split());
-        this.parts = [status, canvas, list, form, bar, keys, clipboard, menu];
 
         const left = el("div", {class: "td-left"}, stage.node, status.node);
         const side = el("div", {class: "td-side"}, list.node, form.node);
@@ -26,7 +25,7 @@ tiledDiffusion.Editor = class Editor extends tiledDiffusion.Part {
             container.replaceChildren(root);
             return () => container.replaceChildren();
         });
-        this.include(...this.parts);
+        this.include(status, canvas, list, form, bar, keys, clipboard, menu);
         this.on(container, "td-plan", ({detail}) => {
             canvas.plan(detail);
             form.render();

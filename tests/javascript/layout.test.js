@@ -1,4 +1,5 @@
 "use strict";
+// Layouts and what is left over; the soft edge that is drawn.
 const test = require("node:test"), assert = require("node:assert/strict");
 const {td, random} = require("./load.js");
 const {ratios, columns, rows, grid, largestGap, uncovered, overlap} = td.layout;
@@ -36,9 +37,13 @@ test("what no box covers", () => {
     assert.equal(uncovered([WHOLE]), 0);
     const next = random(5), N = 50;
     for (let i = 0; i < 20; i++) {
-        const boxes = Array.from({length: 4}, () => ({x: Math.floor(next() * 25) / N, y: Math.floor(next() * 25) / N, w: 25 / N, h: Math.ceil(next() * 25) / N}));
+        const side = round => round(next() * 25) / N;
+        const box = () => ({x: side(Math.floor), y: side(Math.floor), w: 25 / N, h: side(Math.ceil)});
+        const boxes = Array.from({length: 4}, box);
         let open = 0;
-        for (let y = 0; y < N; y++) for (let x = 0; x < N; x++) open += Number(!boxes.some(b => td.box.contains(b, {x: (x + 0.5) / N, y: (y + 0.5) / N})));
+        for (let y = 0; y < N; y++) for (let x = 0; x < N; x++) {
+            open += Number(!boxes.some(b => td.box.contains(b, {x: (x + 0.5) / N, y: (y + 0.5) / N})));
+        }
         assert.ok(Math.abs(uncovered(boxes) - open / N / N) < 1e-3);
     }
 });
