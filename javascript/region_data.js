@@ -8,7 +8,7 @@
 /** @typedef {{regions: Region[], fill: string, rerolls: any[]}} RegionDocument */
 
 tiledDiffusion.data = (() => {
-    const VERSION = 1, MAX_REGIONS = 64, MAX_SEED = 2 ** 53 - 1;
+    const VERSION = 2, MAX_REGIONS = 64, MAX_SEED = 2 ** 53 - 1;
     /** @type {Region} */
     const DEFAULTS = {
         prompt: "", name: "", x: 0, y: 0, w: 1, h: 1, mask: null, enabled: true, negative_prompt: null, join: "replace",

@@ -35,7 +35,7 @@ tiledDiffusion.panel = (() => {
     }
 
     const CONTROLS = [
-        "tile_width_px", "tile_height_px", "overlap_px", "tile_batch", "wrap_x", "wrap_y", "width", "height",
+        "tile_width", "tile_height", "overlap", "tile_batch", "wrap_x", "wrap_y", "width", "height",
         "upscale_factor", "keep_size", "size_conditioning", "grid_seed", "method", "upscaler",
     ];
 

@@ -8,11 +8,10 @@ from typing import Any
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.values import Settings
 
-from .geometry import Extent
+from .geometry import LATENT_PX, Extent
 from .guidance import guidances
 from .plan import ModelSize, Planner
 
-LATENT_PX = 8
 MOST_BOXES = 4000
 
 

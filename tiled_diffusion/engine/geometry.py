@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from tiled_diffusion.errors import TiledError
 
+LATENT_PX = 8
+"""Image pixels of a latent pixel."""
+
 
 class Extent(NamedTuple):
     """Height and width of a canvas or tile."""
@@ -40,12 +43,16 @@ class Box(NamedTuple):
         return Box(self.y * factor, self.x * factor, self.h * factor, self.w * factor)
 
 
-def check_axis(length: int, tile: int, overlap: int) -> None:
+def check_axis(length: int, tile: int, overlap: int, most: int | None = None) -> None:
     """Refuses numbers that make no sense on one axis.
+
+    Args:
+        length, tile, overlap: of the axis.
+        most: the largest overlap that the method can do; by default one less than the tile.
 
     Raises:
         TiledError: length or tile below 1, a negative overlap, or, where more than one tile is needed, an overlap that
-            is not smaller than the tile.
+            is too large; the message says the largest one that fits.
     """
     if length < 1:
         raise TiledError(f"the canvas must be at least 1 latent pixel long, got {length}")
@@ -53,8 +60,12 @@ def check_axis(length: int, tile: int, overlap: int) -> None:
         raise TiledError(f"the tile must be at least 1 latent pixel long, got {tile}")
     if overlap < 0:
         raise TiledError(f"the overlap must be 0 or more, got {overlap}")
-    if tile < length and overlap >= tile:
-        raise TiledError(f"the overlap must be smaller than the tile: got an overlap of {overlap} for a tile of {tile}")
+    most = tile - 1 if most is None else most
+    if tile < length and overlap > most:
+        raise TiledError(
+            f"the overlap is too large: got {overlap * LATENT_PX} px, and for a tile of {tile * LATENT_PX} px the "
+            f"largest one that fits is {most * LATENT_PX} px"
+        )
 
 
 def flat_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:

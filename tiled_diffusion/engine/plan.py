@@ -13,7 +13,7 @@ from torch import Tensor
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.values import Settings
 
-from .geometry import Box, Extent, check_axis
+from .geometry import LATENT_PX, Box, Extent, check_axis
 from .masks import places
 from .methods import METHODS, Method
 from .noise import uniform_draw
@@ -125,18 +125,21 @@ class Planner:
         """The tile's size on this canvas, lp: as set, or fitted to the canvas; never larger than the canvas."""
         s = self.settings
         return Extent(
-            self._tile(self.canvas.h, s.tile_height_lp, s.wrap_y), self._tile(self.canvas.w, s.tile_width_lp, s.wrap_x)
+            self._tile(self.canvas.h, _latent(s.tile_height), s.wrap_y),
+            self._tile(self.canvas.w, _latent(s.tile_width), s.wrap_x),
         )
 
     def overlap(self, tile: int) -> int:
         """The overlap for a tile side, lp: as set, or the method's default."""
-        return self.method.overlap(tile) if self.settings.overlap_lp is None else self.settings.overlap_lp
+        wanted = _latent(self.settings.overlap)
+        return self.method.overlap(tile) if wanted is None else wanted
 
     def _tile(self, length: int, wanted: int | None, ring: bool) -> int:
         if wanted is not None:
             if wanted < length and wanted % self.model.multiple:
-                raise TiledError(f"the tile must be a multiple of {self.model.multiple} lp here, got {wanted}")
-            check_axis(length, wanted, self.overlap(wanted))
+                multiple = self.model.multiple * LATENT_PX
+                raise TiledError(f"the tile must be a multiple of {multiple} px here, got {wanted * LATENT_PX} px")
+            check_axis(length, wanted, self.overlap(wanted), self.method.most_overlap(wanted))
             return min(wanted, length)
         fitting = [t for t in self.model.tile_choices() if t < length]
         if len(fitting) < len(self.model.tile_choices()) and not ring:
@@ -144,7 +147,7 @@ class Planner:
         return min(fitting, key=lambda t: (self._cost(length, t, ring), -t), default=length)
 
     def _cost(self, length: int, tile: int, ring: bool) -> int:
-        check_axis(length, tile, self.overlap(tile))
+        check_axis(length, tile, self.overlap(tile), self.method.most_overlap(tile))
         return tile * len(self.method.axis(length, tile, self.overlap(tile), ring, 0.5).starts)
 
     def axes(self, extent: Extent, step: int, key: int = 0) -> tuple[AxisTiles, AxisTiles]:
@@ -157,6 +160,11 @@ class Planner:
             draw = uniform_draw(self.seed, "grid", step, axis, key)
             layouts.append(self.method.axis(length, side, self.overlap(side), wrap and length == whole, draw))
         return layouts[0], layouts[1]
+
+
+def _latent(px: int | None) -> int | None:
+    """Image pixels of the settings in whole latent pixels; None stays None."""
+    return None if px is None else px // LATENT_PX
 
 
 def _grid_jobs(planner: Planner, area: Box, step: int, prompt: int, share: Share | None) -> Iterator[Job]:

@@ -12,8 +12,8 @@ from PIL import Image
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.progress import Progress
+from tiled_diffusion.settings.kinds import Number
 from tiled_diffusion.settings.request import Request
-from tiled_diffusion.settings.values import check_number
 
 from .model import Model
 from .sampling import generate
@@ -28,7 +28,7 @@ def enlarge(image: Image.Image, scale: float, upscaler: str | Path = "lanczos") 
         upscaler: "lanczos", or the path of an upscaler model that the library spandrel can load (ESRGAN and others);
             it is applied until the picture is large enough, and the result brought to size by Lanczos.
     """
-    check_number("scale", scale, 1, 16)
+    Number(1, 16).check("scale", scale)
     size = (round(image.width * scale), round(image.height * scale))
     image = image.convert("RGB")
     if str(upscaler) != "lanczos":
@@ -38,7 +38,7 @@ def enlarge(image: Image.Image, scale: float, upscaler: str | Path = "lanczos") 
 
 def upscaled_request(model: Model, request: Request, image: Image.Image, scale: float) -> Request:
     """The request with the canvas of the enlarged picture, rounded to what the model can make in one tile."""
-    check_number("scale", scale, 1, 16)
+    Number(1, 16).check("scale", scale)
     least = max(64, model.unit_px)
     width, height = (max(least, round(side * scale / model.unit_px) * model.unit_px) for side in image.size)
     return replace(request, width=width, height=height)
