@@ -31,7 +31,7 @@ from .quality import drawn_landscapes
 NEAR_PX = 2
 FIRST = 90_500_000
 PANORAMAS, SINGLES = 6, 24
-TILING = Settings(tile_width_lp=24, tile_height_lp=24, overlap_lp=12)
+TILING = Settings(tile_width=192, tile_height=192, overlap=96)
 BASE = Request("", steps=20, cfg_scale=4.0, sampler="DDIM", tiling=TILING)
 WIDE = replace(BASE, width=1024, height=256)
 SINGLE = replace(BASE, width=128, height=128)

@@ -76,7 +76,7 @@ def growth(evaluate: Callable[..., Tensor], size: ModelTraits) -> dict[str, dict
     out: dict[str, dict[str, float]] = {"growth": {}, "growth_by_grid": {}}
     small, large = Extent(64, 128), Extent(256, 512)
     for name in METHODS:
-        tile = {"tile_width_lp": size.native * 3 // 2, "tile_height_lp": size.native * 3 // 2}
+        tile = {"tile_width": size.native * 12, "tile_height": size.native * 12}
         plans = [Planner(c, Settings(method=name, **tile), size).plan() for c in (small, large)]
         xs = [latent(c) for c in (small, large)]
 
@@ -93,8 +93,8 @@ def memory_growth(evaluate: Callable[..., Tensor], size: ModelTraits) -> float:
     """Peak of live tensor bytes beyond canvas-sized buffers, at 16 times the area / at once the area."""
     peaks = []
     for canvas in (Extent(64, 128), Extent(256, 512)):
-        tile = size.native * 3 // 2
-        plan = Planner(canvas, Settings(tile_width_lp=tile, tile_height_lp=tile), size).plan()
+        tile = size.native * 12  # one and a half times the native size, in image pixels
+        plan = Planner(canvas, Settings(tile_width=tile, tile_height=tile), size).plan()
         x = latent(canvas)
 
         def beyond(t: Tensor, canvas: Extent = canvas) -> bool:

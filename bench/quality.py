@@ -144,12 +144,12 @@ def run() -> dict[str, Any]:
     """The section `quality` of the report."""
     model, landscapes = load_model(), drawn_landscapes(90_000_000, SEEDS, CANVAS["width"], CANVAS["height"])
     canvas = make_planner(model, Request("", **CANVAS)).canvas  # type: ignore[arg-type]
-    untiled = pictures(model, Settings(tile_width_lp=canvas.w, tile_height_lp=canvas.h), landscapes)
+    untiled = pictures(model, Settings(tile_width=canvas.w * 8, tile_height=canvas.h * 8), landscapes)
     kinds = {name: Settings(method=name) for name in METHODS}
-    side = model.traits.native
+    side = model.traits.native * model.traits.factor
     kinds["disjoint_control"] = Settings(
-        method="multidiffusion", tile_width_lp=side, tile_height_lp=side, overlap_lp=0
-    )  # 16 lp tiles side by side on 48 x 32 lp
+        method="multidiffusion", tile_width=side, tile_height=side, overlap=0
+    )  # tiles of 128 px side by side on 384 x 256 px
     figures: dict[str, dict[str, float]] = {"seam": {}, "seam_raw": {}, "seam_error": {}}
     for name, settings in kinds.items():
         each = []

@@ -62,7 +62,7 @@ def adherence(model: Model) -> dict[str, float]:
         wide = {**BASE, "width": SIDE * len(prompts), "height": SIDE, "seed": 3000 + number}
         joined = ", ".join(p[0] for p in prompts)
         regional = generate(model, Request(joined, **wide, tiling=Settings(regions=columns(prompts))))[0]
-        plain = Settings(tile_width_lp=SIDE // 8 * len(prompts))
+        plain = Settings(tile_width=SIDE * len(prompts))
         untiled = generate(model, Request(joined, **wide, tiling=plain))[0]
         single = {**BASE, "width": SIDE, "height": SIDE}
         alone = [

@@ -2,7 +2,7 @@
 // The region document: reading it with checks, and writing it. The same rules as in tiled_diffusion/settings.py.
 
 tiledDiffusion.data = (() => {
-    const VERSION = 1, MAX_SEED = 2 ** 53 - 1;
+    const VERSION = 2, MAX_SEED = 2 ** 53 - 1;
     const MAX_REGIONS = 64, MAX_REROLLS = 64, MOST_POLYGONS = 32, MOST_POINTS = 2000;
     /** Of a picture as a mask: the text's length, and pixels on its longer side. */
     const MOST_PICTURE = 65536, MOST_PICTURE_PX = 512;

@@ -3,7 +3,7 @@
 
 tiledDiffusion.gradio = (() => {
     const CONTROLS = [
-        "tile_width_px", "tile_height_px", "overlap_px", "tile_batch", "wrap_x", "wrap_y", "width", "height",
+        "tile_width", "tile_height", "overlap", "tile_batch", "wrap_x", "wrap_y", "width", "height",
         "upscale_factor", "keep_size", "size_conditioning", "grid_seed", "method", "upscaler",
     ];
     /** Sizes are multiples of it. */
@@ -38,6 +38,8 @@ tiledDiffusion.gradio = (() => {
             const value = valueOf(`td_${tab}_${name}`);
             if (value !== null && value !== "") values[name] = value;
         }
+        const methods = tiledDiffusion.methods || {};
+        if (values.method in methods) values.method = methods[values.method];
         return values;
     }
 

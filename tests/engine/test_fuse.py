@@ -84,7 +84,7 @@ def test_a_ring_has_no_beginning():
     x = latent((1, 4, 16, 96))
 
     def run(x, **settings):
-        plan = plan_of((16, 96), method="mixture", tile_width_lp=24, tile_height_lp=16, overlap_lp=8, **settings)
+        plan = plan_of((16, 96), method="mixture", tile_width=192, tile_height=128, overlap=64, **settings)
         return fuse(x, plan, lambda t, jobs: model(t), Batching(4))
 
     turn = 16  # one stride: 96 / ceil(96 / (24 - 8))
@@ -142,7 +142,7 @@ def test_result_has_the_inputs_dtype_and_the_models_channels():
 
 
 def test_out_of_memory_halves_the_batch_and_says_so_once(caplog):
-    plan, model = plan_of((24, 192), tile_width_lp=16, tile_height_lp=16), Global()
+    plan, model = plan_of((24, 192), tile_width=128, tile_height=128), Global()
     x, sizes = latent((1, 4, 24, 192)), []
 
     def greedy(t, jobs):
@@ -167,7 +167,7 @@ def test_no_memory_for_one_tile_is_an_error_with_its_size(error):
         raise error
 
     with pytest.raises(OutOfMemoryError, match="a single tile of 16 x 16 latent pixels"):
-        fuse(latent((1, 4, 24, 96)), plan_of((24, 96), tile_width_lp=16, tile_height_lp=16), never, Batching(4))
+        fuse(latent((1, 4, 24, 96)), plan_of((24, 96), tile_width=128, tile_height=128), never, Batching(4))
 
 
 def test_other_errors_pass():

@@ -101,5 +101,5 @@ def test_draws_are_uniform_and_axes_independent():
 
 
 def test_jittered_refuses_an_overlap_above_half_the_tile():
-    with pytest.raises(TiledError, match="at most half the tile, got 40 for a tile of 64"):
+    with pytest.raises(TiledError, match="got 40 latent px, and for a tile of 64 latent px the largest one that fits is 32"):
         METHODS["jittered"].axis(512, 64, 40, False, 0.5)

@@ -1,5 +1,7 @@
 """From settings to jobs."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -74,8 +76,9 @@ def test_a_static_plan_is_made_once_and_a_moving_one_is_new_at_every_step():
 @pytest.mark.parametrize(
     ("given_settings", "message"),
     [
-        ({"tile_width_lp": 60}, "multiple of 64 px here, got 480 px"),
-        ({"tile_width_lp": 64, "overlap_lp": 64}, "overlap of 64 for a tile of 64"),
+        ({"tile_width": 480}, "multiple of 64 px here, got 480 px"),
+        ({"tile_width": 512, "overlap": 512}, "got 512 px, and for a tile of 512 px the largest one that fits is 504 px"),
+        ({"tile_width": 512, "overlap": 264, "method": "jittered"}, "largest one that fits is 256 px"),
     ],
 )
 def test_what_makes_no_sense_is_refused(given_settings, message):
@@ -83,8 +86,21 @@ def test_what_makes_no_sense_is_refused(given_settings, message):
         Planner(Extent(128, 512), Settings(**given_settings), SD).plan()
 
 
+@pytest.mark.parametrize("method", ["mixture", "jittered"])
+def test_the_largest_overlap_that_fits_fits(method):
+    with pytest.raises(TiledError) as e:
+        Planner(Extent(128, 512), Settings(method=method, tile_width=512, overlap=4000), SD).plan()
+    named = int(re.search(r"fits is (\d+) px", str(e.value))[1])
+    assert Planner(Extent(128, 512), Settings(method=method, tile_width=512, overlap=named), SD).plan().tiles
+
+
+def test_sizes_of_the_settings_are_image_pixels():
+    planner = Planner(Extent(128, 512), Settings(tile_width=512, tile_height=576, overlap=103), SD)
+    assert (planner.tile_size(), planner.overlap(64)) == (Extent(72, 64), 12)
+
+
 def test_a_tile_larger_than_the_canvas_is_the_canvas():
-    plan = Planner(Extent(50, 30), Settings(tile_width_lp=64, tile_height_lp=64, overlap_lp=48), SD).plan()
+    plan = Planner(Extent(50, 30), Settings(tile_width=512, tile_height=512, overlap=384), SD).plan()
     assert plan.is_whole
 
 

@@ -203,6 +203,6 @@ def test_what_progress_raises_ends_the_drawing(host):
 
 def test_what_a_model_cannot_draw_is_named():
     host = DiffusersHost(tiny_model("sd1"))
-    tiled = Settings(tile_width_lp=16, overlap_lp=16)
+    tiled = Settings(tile_width=128, overlap=128)
     with pytest.raises(TiledError, match="overlap"):
         host.draw([Task(replace(REQUEST, width=512, height=128, tiling=tiled))])

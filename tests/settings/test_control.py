@@ -74,7 +74,7 @@ def test_json():
             [{"model": "edges", "image": "a", "preprocess": "depth"}],
             r"controls\[0\].preprocess: got 'depth', allowed is one of none",
         ),
-        ([{"model": "edges", "image": "a"}] * 17, "controls: got 17, allowed is at most 16"),
+        ([{"model": "edges", "image": "a"}] * 17, "controls: got 17, allowed is at most 16 controls"),
     ],
 )
 def test_wrong_json_is_named(controls, message):

@@ -6,7 +6,7 @@ import pytest
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.foreign import KEY, document_of, upgrade
-from tiled_diffusion.settings.panel import panel_job_from_json
+from tiled_diffusion.settings.panel import panel_settings_from_json
 
 SLOT = {"enable": True, "x": 0.5, "y": 0.04, "w": 0.6, "h": 0.9, "prompt": 'a "tall" tree, {x}', "neg_prompt": "fog",
         "blend_mode": "Foreground", "feather_ratio": 0.3, "seed": 7}  # fmt: skip
@@ -24,9 +24,9 @@ def pasted(record, params=None):
 
 @pytest.mark.parametrize("written", [json.dumps(RECORD), repr(RECORD)])
 def test_the_peers_record_becomes_ours(written):
-    job = panel_job_from_json(pasted(written))
+    job = panel_settings_from_json(pasted(written))
     t = job.tiling
-    assert (t.method, t.tile_width_lp, t.tile_height_lp, t.overlap_lp, t.tile_batch) == ("mixture", 96, 64, 48, 2)
+    assert (t.method, t.tile_width, t.tile_height, t.overlap, t.tile_batch) == ("mixture", 768, 512, 384, 2)
     assert (job.upscaler, job.upscale_factor, job.keep_size) == ("Lanczos", 2, True)
     (own,) = t.regions
     assert (own.prompt, own.negative_prompt, own.seed, own.feather) == (SLOT["prompt"], "fog", 7, 0.3)
@@ -34,17 +34,25 @@ def test_the_peers_record_becomes_ours(written):
     assert own.x + own.w == pytest.approx(1)
 
 
+@pytest.mark.parametrize("ratio", [{}, {"feather_ratio": 0.6}])
+def test_its_backgrounds_have_hard_edges(ratio):
+    slot = {**{k: v for k, v in SLOT.items() if k != "feather_ratio"}, "blend_mode": "Background", **ratio}
+    own = panel_settings_from_json(pasted(json.dumps({**RECORD, "Region control": {"Region 1": slot}}))).tiling.regions[0]
+    assert (own.layer, own.feather) == ("background", 0)
+    assert document_of({"bbox_controls": [slot]})["regions"][0]["feather"] == 0
+
+
 def test_regions_at_the_top_level_are_found_too():
     top = {k: v for k, v in RECORD.items() if k != "Region control"}
-    assert len(panel_job_from_json(pasted(json.dumps({**top, "Region 1": SLOT, "Region 2": SLOT}))).tiling.regions) == 2
+    assert len(panel_settings_from_json(pasted(json.dumps({**top, "Region 1": SLOT, "Region 2": SLOT}))).tiling.regions) == 2
 
 
 def test_forges_record_becomes_ours():
     params = {"multidiffusion_enabled": "True", "multidiffusion_method": "MultiDiffusion", "multidiffusion_tile_width": "768",
               "multidiffusion_tile_height": "512", "multidiffusion_tile_overlap": "64", "multidiffusion_tile_batch_size": "4"}  # fmt: skip
     upgrade("", params)
-    t = panel_job_from_json(params[KEY]).tiling
-    assert (t.method, t.tile_width_lp, t.tile_height_lp, t.overlap_lp, t.tile_batch) == ("multidiffusion", 96, 64, 8, 4)
+    t = panel_settings_from_json(params[KEY]).tiling
+    assert (t.method, t.tile_width, t.tile_height, t.overlap, t.tile_batch) == ("multidiffusion", 768, 512, 64, 4)
 
 
 @pytest.mark.parametrize("record", ["{", "{'Method': }", '{"Method": "no such"}', '{"Method": "MultiDiffusion", "Tile Overlap": -4}',

@@ -48,7 +48,7 @@ def test_guidance_and_seeds_of_tiles():
     ("change", "key"),
     [
         ({"prompt": [[]]}, "prompt"), ({"prompt": []}, "prompt"), ({"prompt": [["a"], ["b", "c"]]}, "prompt"),
-        ({"prompt": [[1]]}, "prompt"), ({"prompt": ["a"]}, "prompt"), ({"prompt": [["a"] * 65]}, "prompt"),
+        ({"prompt": [[1]]}, "prompt"), ({"prompt": ["a"]}, "prompt"), ({"prompt": [["a"] * 1025]}, "prompt"),
         ({"scheduler": "pndm"}, "scheduler"), ({"seed": -1}, "seed"), ({"tile_width": 500}, "tile_width"),
         ({"tile_col_overlap": 512}, "tile_col_overlap"), ({"gc_tiles": [[1]]}, "gc_tiles"), ({"gc": 0}, "cfg_scale"),
         ({"seed_tiles": 3}, "seed_tiles"), ({"seed_tiles": [[1, 2, 3]], "seed_tiles_mode": "x"}, "seed_tiles_mode"),
@@ -67,7 +67,7 @@ def test_a_file_runs_at_the_size_of_the_model(tmp_path):
     words = [str(file), "--scale-to-model", "--device", "cpu", "--quiet", "--out", str(out)]
     assert main(["generate", *words]) == 0
     made = read_png(out)
-    assert (made.width, made.height, made.tiling.tile_width_lp, made.tiling.tile_height_lp) == (256, 192, 16, 24)
+    assert (made.width, made.height, made.tiling.tile_width, made.tiling.tile_height) == (256, 192, 128, 192)
     wanted = read_request(build_parser().parse_args(["generate", str(file)]))
     assert made == scaled_to(load_model(device="cpu"), wanted)
 

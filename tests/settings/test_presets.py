@@ -6,7 +6,7 @@ import pytest
 
 from tiled_diffusion.settings.presets import NotFoundError, PresetError, Presets
 
-DOCUMENT = {"version": 1, "regions": [{"prompt": "a tree", "w": 0.5}]}
+DOCUMENT = {"version": 2, "regions": [{"prompt": "a tree", "w": 0.5}]}
 HOSTILE = [
     "", " ", "..", ".", "../x", "..\\x", "/etc/passwd", "a/b", "a\\b", "C:x", "a:b", "x\x00", "x\n", ".hidden", "end.",
     " lead", "trail ", "CON", "nul", "com1.txt", "LPT9", "a" * 81, "a*b", "what?", "<b>", "a|b", 'a"b', None, 3, ["a"],

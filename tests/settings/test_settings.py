@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tiled_diffusion.engine.methods import METHODS
@@ -19,9 +19,9 @@ regions = st.builds(
 all_settings = st.builds(
     Settings,
     method=st.sampled_from(list(METHODS)),
-    tile_width_lp=st.none() | st.integers(8, 512),
-    tile_height_lp=st.none() | st.integers(8, 512),
-    overlap_lp=st.none() | st.integers(0, 511),
+    tile_width=st.none() | st.integers(8, 512).map(lambda n: n * 8),
+    tile_height=st.none() | st.integers(8, 512).map(lambda n: n * 8),
+    overlap=st.none() | st.integers(0, 4088),
     tile_batch=st.integers(1, 64),
     wrap_x=st.booleans(),
     wrap_y=st.booleans(),
@@ -30,15 +30,15 @@ all_settings = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(all_settings)
 def test_round_trip(value):
     assert settings_from_json(json.dumps(value.to_dict())) == value
 
 
 def test_only_what_differs_from_the_defaults_is_written():
-    assert Settings().to_dict() == {"version": 1}
-    assert Settings(overlap_lp=8).to_dict() == {"version": 1, "overlap_lp": 8}
+    assert Settings().to_dict() == {"version": 2}
+    assert Settings(overlap=64).to_dict() == {"version": 2, "overlap": 64}
 
 
 BAD = [
@@ -49,10 +49,11 @@ BAD = [
     ('{"version": "1"}', "settings.version"),
     ('{"method": "multi"}', "settings.method: got 'multi', allowed is one of multidiffusion, mixture"),
     ('{"method": []}', "settings.method"),
-    ('{"tile_width_lp": 7}', "settings.tile_width_lp: got 7, allowed is a whole number from 8 to 512"),
-    ('{"tile_width_lp": 64.5}', "settings.tile_width_lp"),
-    ('{"tile_batch": true}', "settings.tile_batch"),
-    ('{"overlap_lp": -1}', "settings.overlap_lp"),
+    ('{"tile_width": 100}', "settings.tile_width: got 100, allowed is a multiple of 8 from 64 to 4096, or null: fits"),
+    ('{"tile_height": 512.5}', "settings.tile_height"),
+    ('{"tile_batch": true}', "settings.tile_batch: got True, allowed is a whole number from 1 to 64, or null: takes as many"),
+    ('{"overlap": -1}', "settings.overlap"),
+    ('{"grid_seed": -1}', "settings.grid_seed"),
     ('{"wrap_x": 1}', "settings.wrap_x: got 1, allowed is true or false"),
     ('{"size_conditioning": "none"}', "settings.size_conditioning"),
     ('{"regions": 3}', "regions: got 3"),
@@ -61,7 +62,7 @@ BAD = [
     ('{"regions": [{"prompt": "a", "x": 0.5, "w": 0.6}]}', "regions[0].w: got 0.6, allowed is at most 0.5"),
     ('{"regions": [{"prompt": "a", "weight": 0}]}', "regions[0].weight"),
     ('{"regions": [{"prompt": null}]}', "regions[0].prompt: got None, allowed is text"),
-    ('{"regions": [' + ",".join(['{"prompt": "a"}'] * 65) + "]}", "settings.regions: got 65, allowed is at most 64"),
+    ('{"regions": [' + ",".join(['{"prompt": "a"}'] * 1025) + "]}", "settings.regions: got 1025, allowed is at most 1024"),
 ]
 
 
@@ -78,11 +79,11 @@ values = st.recursive(
     max_leaves=8,
 )
 fields = st.sampled_from(
-    ["version", "method", "tile_width_lp", "overlap_lp", "tile_batch", "wrap_x", "regions", "other"]
+    ["version", "method", "tile_width_lp", "tile_width", "overlap", "tile_batch", "wrap_x", "regions", "rerolls", "fill", "other"]
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(fields, values, max_size=4))
 def test_any_json_is_accepted_or_refused_by_name(data):
     error, result = None, None

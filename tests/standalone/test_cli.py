@@ -150,7 +150,7 @@ def test_columns_are_equal_regions():
 
 def test_tiles_are_given_in_image_pixels():
     tiling = parsed("x", "--tile", "192x128", "--overlap", "48", "--wrap-x", "--method", "jittered").tiling
-    assert tiling == Settings(method="jittered", tile_width_lp=24, tile_height_lp=16, overlap_lp=6, wrap_x=True)
+    assert tiling == Settings(method="jittered", tile_width=192, tile_height=128, overlap=48, wrap_x=True)
 
 
 def test_a_flag_can_switch_a_ring_off(tmp_path):
@@ -174,7 +174,7 @@ def test_a_start_picture_lies_beside_its_canvas_file(tmp_path):
         Request("a (red:1.2) house, grass"),
         Request("", negative_prompt="snow", width=640, height=64, steps=3, cfg_scale=7.5, sampler="DPM++ 2M Karras"),
         Request("x", seed=9, batch_size=2, tiling=Settings(method="spot", tile_batch=1, wrap_x=True, wrap_y=True)),
-        Request("x", tiling=Settings(tile_width_lp=24, tile_height_lp=16, overlap_lp=0)),
+        Request("x", tiling=Settings(tile_width=192, tile_height=128, overlap=0)),
         Request("a | b", tiling=Settings(regions=columns(["a", "b"]))),
         Request("main", tiling=Settings(regions=columns(["a", "b", "c"]))),
     ],

@@ -29,7 +29,7 @@ from tiled_diffusion.standalone.sampling import generate, make_planner, sample_l
 KINDS = ("sd1", "sd2", "sdxl")
 WIDE = {"width": 256, "height": 64, "steps": 2, "cfg_scale": 3.0, "seed": 5}
 CANVAS = Extent(8, 32)
-TILES = {"tile_width_lp": 8, "tile_height_lp": 8, "overlap_lp": 4}
+TILES = {"tile_width": 64, "tile_height": 64, "overlap": 32}
 
 
 def coordinates(canvas=CANVAS):
@@ -347,7 +347,7 @@ class TestShipped:
     def test_a_picture_of_many_tiles_follows_the_lines(self, tmp_path):
         drawing().crop((0, 64, 512, 256)).save(tmp_path / "drawing.png")
         model = load_model(device="cpu")
-        tiling = Settings(tile_width_lp=16, tile_height_lp=16, overlap_lp=8)
+        tiling = Settings(tile_width=128, tile_height=128, overlap=64)
         free = Request(
             "a house, a tree on grass, mountains, blue sky",
             width=512,

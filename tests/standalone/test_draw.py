@@ -52,7 +52,7 @@ def test_sizes(height, width, drawn):
 
 
 def test_overlaps_are_darker():
-    image = draw_plan(plan(24, 32, method="mixture", tile_width_lp=24, overlap_lp=16))  # tiles at 0 and 8 of 32
+    image = draw_plan(plan(24, 32, method="mixture", tile_width=192, overlap=128))  # tiles at 0 and 8 of 32
     middle = MARGIN + 300
     single = image.getpixel((MARGIN + 4 * 50 - 20, middle))
     double = image.getpixel((MARGIN + 12 * 50 - 20, middle))

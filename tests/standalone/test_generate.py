@@ -126,8 +126,8 @@ def test_each_region_has_its_own_prompt_and_negative():
 
 
 def test_a_ring_turned_by_a_stride_is_the_same_ring():
-    model, request = tiny_model("sd1"), Request("a", **WIDE, sampler="DDIM", tiling=Settings(wrap_x=True, tile_width_lp=8, overlap_lp=4))
-    starts = sorted({j.box.x for j in make_planner(model, request).plan().tiles})
+    model, request = tiny_model("sd1"), Request("a", **WIDE, sampler="DDIM", tiling=Settings(wrap_x=True, tile_width=64, overlap=32))
+    starts = sorted({t.box.x for t in make_planner(model, request).plan().tiles})
     turn = starts[1]
     assert [s - starts[0] for s in starts] == [i * turn for i in range(len(starts))]
     noise = start_noise(model, request)
@@ -213,7 +213,7 @@ def test_numbers_that_break_are_an_error(monkeypatch):
 @pytest.mark.parametrize(("width", "message"), [(72, "width: got 72, .* multiples of 64: take 64 or 128")])
 def test_a_size_that_the_model_cannot_make(width, message):
     with pytest.raises(TiledError, match=message):
-        generate(tiny_model("sd1"), Request("a", width=width, height=64, steps=1, tiling=Settings(tile_width_lp=16)))
+        generate(tiny_model("sd1"), Request("a", width=width, height=64, steps=1, tiling=Settings(tile_width=128)))
 
 
 def test_an_unknown_sampler_is_named():

@@ -43,7 +43,7 @@ def test_round_trip(tmp_path_factory, request_):
 
 def test_the_parameters_are_what_other_programs_read():
     request = Request(
-        "a house", "snow", 256, 64, 20, 4.5, "DDIM", 7, tiling=Settings(overlap_lp=8, regions=(Region('b "c", d'),))
+        "a house", "snow", 256, 64, 20, 4.5, "DDIM", 7, tiling=Settings(overlap=64, regions=(Region('b "c", d'),))
     )
     lines = parameters_text(request, "my, model").split("\n")
     assert lines[:2] == ["a house", "Negative prompt: snow"]

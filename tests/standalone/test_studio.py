@@ -22,7 +22,7 @@ def model():
     return tiny.tiny_model("sd1")
 
 
-REQUEST = Request("a tree", width=192, height=64, steps=4, seed=7, tiling=Settings(tile_width_lp=16, tile_batch=1))
+REQUEST = Request("a tree", width=192, height=64, steps=4, seed=7, tiling=Settings(tile_width=128, tile_batch=1))
 
 
 def test_updates_end_with_the_files_that_generate_makes(model, tmp_path, monkeypatch):
@@ -84,7 +84,7 @@ def test_one_waits_for_the_other(model, tmp_path):
 def test_errors_reach_the_reader(model, tmp_path):
     studio = Studio(model, tmp_path)
     with pytest.raises(TiledError, match="overlap"):
-        list(studio.make(replace(REQUEST, tiling=Settings(tile_width_lp=16, overlap_lp=16))))
+        list(studio.make(replace(REQUEST, tiling=Settings(tile_width=128, overlap=128))))
     assert list(studio.make(REQUEST))[-1].files
 
 

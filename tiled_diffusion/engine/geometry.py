@@ -75,12 +75,19 @@ def add_at(total: Tensor, place: Tensor, part: Tensor) -> None:
     flat.index_add_(1, place.flatten().to(total.device), part.to(total.dtype).reshape(flat.shape[0], -1))
 
 
-def check_axis(length: int, tile: int, overlap: int) -> None:
+def check_axis(length: int, tile: int, overlap: int, most: int | None = None, *, px: int | None = None) -> None:
     """Refuses numbers that make no sense on one axis.
+
+    Args:
+        length: of the axis, latent pixels.
+        tile: latent pixels.
+        overlap: latent pixels.
+        most: the largest overlap that the method can do; by default one less than the tile.
+        px: image pixels of a latent pixel; where it is given, the message speaks in them.
 
     Raises:
         TiledError: length or tile below 1, a negative overlap, or, where more than one tile is needed, an overlap that
-            is not smaller than the tile.
+            is too large; the message says the largest one that fits.
     """
     if length < 1:
         raise TiledError(f"the canvas must be at least 1 latent pixel long, got {length}")
@@ -88,8 +95,10 @@ def check_axis(length: int, tile: int, overlap: int) -> None:
         raise TiledError(f"the tile must be at least 1 latent pixel long, got {tile}")
     if overlap < 0:
         raise TiledError(f"the overlap must be 0 or more, got {overlap}")
-    if tile < length and overlap >= tile:
-        raise TiledError(f"the overlap must be smaller than the tile: got an overlap of {overlap} for a tile of {tile}")
+    most = tile - 1 if most is None else most
+    if tile < length and overlap > most:
+        got, of, fits = (f"{n} latent px" if px is None else f"{n * px} px" for n in (overlap, tile, most))
+        raise TiledError(f"the overlap is too large: got {got}, and for a tile of {of} the largest one that fits is {fits}")
 
 
 def flat_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:

@@ -143,19 +143,25 @@ class Planner:
         """The tile's size on this canvas, latent pixels: as set, or fitted to it; never larger than the canvas."""
         s = self.settings
         return Extent(
-            self._tile(self.canvas.h, s.tile_height_lp, s.wrap_y), self._tile(self.canvas.w, s.tile_width_lp, s.wrap_x)
+            self._tile(self.canvas.h, self._latent(s.tile_height), s.wrap_y),
+            self._tile(self.canvas.w, self._latent(s.tile_width), s.wrap_x),
         )
 
     def overlap(self, tile: int) -> int:
         """The overlap for a tile side, latent pixels: as set, or the method's default."""
-        return self.method.overlap(tile) if self.settings.overlap_lp is None else self.settings.overlap_lp
+        wanted = self._latent(self.settings.overlap)
+        return self.method.overlap(tile) if wanted is None else wanted
+
+    def _latent(self, px: int | None) -> int | None:
+        """Image pixels of the settings in whole latent pixels; None stays None."""
+        return None if px is None else px // self.model.factor
 
     def _tile(self, length: int, wanted: int | None, ring: bool) -> int:
         if wanted is not None:
             if wanted < length and wanted % self.model.multiple:
                 unit, px = self.model.unit_px, wanted * self.model.factor
                 raise TiledError(f"the tile must be a multiple of {unit} px here, got {px} px")
-            check_axis(length, wanted, self.overlap(wanted))
+            check_axis(length, wanted, self.overlap(wanted), self.method.most_overlap(wanted), px=self.model.factor)
             return min(wanted, length)
         fitting = [t for t in self.model.tile_choices() if t < length]
         if len(fitting) < len(self.model.tile_choices()) and not ring:
@@ -163,7 +169,7 @@ class Planner:
         return min(fitting, key=lambda t: (self._cost(length, t, ring), -t), default=length)
 
     def _cost(self, length: int, tile: int, ring: bool) -> int:
-        check_axis(length, tile, self.overlap(tile))
+        check_axis(length, tile, self.overlap(tile), self.method.most_overlap(tile), px=self.model.factor)
         return tile * len(self.method.axis(length, tile, self.overlap(tile), ring, 0.5).starts)
 
     def axes(self, extent: Extent, step: int, key: int = 0) -> tuple[AxisTiles, AxisTiles]:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from PIL import Image
 
+from tiled_diffusion.settings.kinds import Number
 from tiled_diffusion.settings.request import Request
-from tiled_diffusion.settings.values import check_number
 
 from .host import Host, Picture, Task
 from .progress import Progress
 
-LARGEST_SCALE = 16
+SCALE = Number(1, 16)
 SMALLEST_SIDE = 64
 """What a request allows, image pixels."""
 
@@ -29,7 +29,7 @@ def upscaled_request(host: Host, request: Request, image: Image.Image, scale: fl
     Raises:
         TiledError: the scale is out of its range, or the canvas too large for a request.
     """
-    check_number("scale", scale, 1, LARGEST_SCALE)
+    SCALE.check("scale", scale)
     unit = host.unit_px
     least = -(-SMALLEST_SIDE // unit) * unit
     width, height = (max(least, round(side * scale / unit) * unit) for side in image.size)

@@ -2,48 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tiled_diffusion.errors import SettingsError
 
-from .values import check_choice, check_number, check_text, read_fields
+from .fields import check_fields, entry, row
+from .kinds import Choice, Choices, Number, Text
+from .quoting import quoted
 
-PREPROCESSORS = ("none", "canny", "invert")
+KINDS = Choices((
+    Choice("none", "none", "The hint is as the ControlNet wants it: white lines on black."),
+    Choice("canny", "canny", "Finds the edges of a photo."),
+    Choice("invert", "invert", "For dark lines on a light ground."),
+))  # fmt: skip
+PREPROCESSORS = KINDS.names
 FORM = "MODEL:IMAGE[:weight[:start[:end]]]"
 MAX_CONTROLS = 16
 
 
 @dataclass(frozen=True)
 class Control:
-    """One ControlNet of a picture.
+    """One ControlNet of a picture."""
 
-    Attributes:
-        model: path of a diffusers folder or a .safetensors file; or "edges", which ships with the small model.
-        image: path of the hint; any size, it is resized to the canvas.
-        weight: 0 to 10, how strongly it guides.
-        start, end: fractions of the sampling between which it guides.
-        preprocess: "none" for a hint as the ControlNet wants it, "canny" for the edges of a photo, "invert" for
-            dark lines on a light ground.
-    """
-
-    model: str
-    image: str
-    weight: float = 1.0
-    start: float = 0.0
-    end: float = 1.0
-    preprocess: str = "none"
+    # fmt: off
+    model: str = field(metadata=entry(
+        Text(needed="a path"), "ControlNet",
+        'A diffusers folder or a .safetensors file; or "edges", which ships with the small model.'))
+    image: str = field(metadata=entry(
+        Text(needed="a path"), "Hint", "A picture of any size; it is resized to the canvas."))
+    weight: float = field(default=1.0, metadata=entry(Number(0, 10), "Weight", "How strongly it guides."))
+    start: float = field(default=0.0, metadata=entry(Number(0, 1), "Start", "Where in the sampling it begins."))
+    end: float = field(default=1.0, metadata=entry(Number(0, 1), "End", "Where in the sampling it ends."))
+    preprocess: str = field(default="none", metadata=entry(KINDS, "Prepare it", "What is done to the hint."))
+    # fmt: on
 
     def __post_init__(self) -> None:
-        for name in ("model", "image"):
-            check_text(name, getattr(self, name))
-            if not getattr(self, name):
-                raise SettingsError(f"{name}: got '', allowed is a path")
-        check_number("weight", self.weight, 0, 10)
-        check_number("start", self.start, 0, 1)
-        check_number("end", self.end, 0, 1)
+        check_fields(self)
         if self.start >= self.end:
             raise SettingsError(f"start: got {self.start:g}, allowed is less than end, {self.end:g}")
-        check_choice("preprocess", self.preprocess, PREPROCESSORS)
 
     def to_text(self) -> str:
         """The form that `control_from_text` reads; it does not tell `preprocess`."""
@@ -51,13 +47,6 @@ class Control:
         while numbers and numbers[-1][0] == numbers[-1][1]:
             numbers.pop()
         return ":".join([self.model, self.image, *(f"{value:g}" for value, _ in numbers)])
-
-
-def controls_from_json(data: object) -> tuple[Control, ...]:
-    """Reads a list of JSON objects; raises SettingsError that names the field."""
-    if not isinstance(data, (list, tuple)):
-        raise SettingsError(f"controls: got {data!r}, allowed is a list")
-    return tuple(read_fields(Control, one, f"controls[{i}]", {}, versioned=False) for i, one in enumerate(data))
 
 
 def control_from_text(text: str) -> Control:
@@ -68,10 +57,16 @@ def control_from_text(text: str) -> Control:
     """
     parts = _parts(text)
     if not 2 <= len(parts) <= 5:
-        raise SettingsError(f"got {text!r}, allowed is {FORM}")
+        raise SettingsError(f"got {quoted(text)}, allowed is {FORM}")
     model, image, *given = parts
     weight, start, end = (*given, *("1", "0", "1")[len(given) :])
-    return Control(model, image, _number("weight", weight), _number("start", start), _number("end", end))
+    return Control(
+        model,
+        image,
+        row(Control, "weight").from_text(weight),
+        row(Control, "start").from_text(start),
+        row(Control, "end").from_text(end),
+    )
 
 
 def _parts(text: str) -> list[str]:
@@ -83,10 +78,3 @@ def _parts(text: str) -> list[str]:
         else:
             parts.append(piece)
     return parts
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise SettingsError(f"{name}: got {text!r}, allowed is a number") from None

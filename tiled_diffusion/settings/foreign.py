@@ -9,8 +9,10 @@ from typing import Any
 
 from tiled_diffusion.errors import SettingsError, TiledError
 
-from .panel import panel_job_from_dict
-from .values import VERSION, settings_from_dict
+from .fields import VERSION
+from .panel import panel_settings_from_dict
+from .quoting import quoted, shortened
+from .values import settings_from_dict
 
 KEY = "Tiled Diffusion"
 METHODS = {"multidiffusion": "multidiffusion", "mixture of diffusers": "mixture", "spotdiffusion": "spot"}
@@ -28,9 +30,9 @@ def upgrade(infotext: str, params: dict[str, Any]) -> None:
     data = _record(infotext)
     try:
         if data is not None:
-            params[KEY] = _text(job_of_record(data))
+            params[KEY] = _text(settings_of_record(data))
         elif KEY not in params and str(params.get("multidiffusion_enabled")) == "True":
-            params[KEY] = _text(job_of_forge(params))
+            params[KEY] = _text(settings_of_forge(params))
     except (TiledError, ValueError, TypeError, AttributeError):
         return
 
@@ -42,10 +44,10 @@ def _record(infotext: str) -> dict[str, Any] | None:
         return None
     text = infotext[start + len(KEY) + 2 :]
     try:
-        found = json.JSONDecoder().raw_decode(text)[0]
-    except ValueError:
-        found = _literal(text)
-    return found if isinstance(found, dict) else None
+        record = json.JSONDecoder().raw_decode(text)[0]
+    except (ValueError, RecursionError):
+        record = _literal(text)
+    return record if isinstance(record, dict) else None
 
 
 def _literal(text: str) -> object:
@@ -58,13 +60,15 @@ def _literal(text: str) -> object:
     return None
 
 
-def job_of_record(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the peer's record; its tile sizes are in latent pixels as ours are.
+def settings_of_record(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the peer's record; its tile sizes are in latent pixels, as version 1's are.
 
     Raises:
         SettingsError: names the field that is wrong.
     """
     regions = data.get("Region control", data)
+    if not isinstance(regions, dict):
+        raise SettingsError(f"Region control: got {quoted(regions)}, allowed is an object with one object a region")
     own = [value for name, value in regions.items() if name.startswith("Region ") and isinstance(value, dict)]
     fields = {
         "method": _method(data.get("Method", "")),
@@ -80,22 +84,22 @@ def job_of_record(data: Mapping[str, Any]) -> dict[str, Any]:
     return _checked(fields)
 
 
-def job_of_forge(params: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of_forge(params: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of Forge's record; its tile sizes are in image pixels.
 
     Raises:
         SettingsError: names the field that is wrong.
     """
 
-    def number(name: str, unit: int = 1) -> int | None:
+    def number(name: str, multiple: int = 1) -> int | None:
         value = params.get(f"multidiffusion_{name}")
-        return None if value is None else int(float(value)) // unit
+        return None if value is None else int(float(value)) // multiple * multiple
 
     fields = {
         "method": _method(params.get("multidiffusion_method", "")),
-        "tile_width_lp": number("tile_width", 8),
-        "tile_height_lp": number("tile_height", 8),
-        "overlap_lp": number("tile_overlap", 8),
+        "tile_width": number("tile_width", 8),
+        "tile_height": number("tile_height", 8),
+        "overlap": number("tile_overlap", 8),
         "tile_batch": number("tile_batch_size"),
     }
     return _checked(fields)
@@ -104,6 +108,8 @@ def job_of_forge(params: Mapping[str, Any]) -> dict[str, Any]:
 def region(value: Mapping[str, Any]) -> dict[str, Any]:
     """One of the peer's regions as one of ours: it joins the main prompts, and ends within the canvas.
 
+    Its backgrounds have hard edges whatever their ratio says: only its foregrounds are feathered.
+
     Raises:
         SettingsError: a number is none.
     """
@@ -111,14 +117,16 @@ def region(value: Mapping[str, Any]) -> dict[str, Any]:
         x, y, w, h = (float(value[name]) for name in ("x", "y", "w", "h"))
         seed, feather = int(value.get("seed", -1)), float(value.get("feather_ratio", 0.2))
     except (KeyError, TypeError, ValueError) as e:
-        raise SettingsError(f"region: this is none of the other extension's, {e!r}") from e
+        why = shortened(f"{type(e).__name__}: {e}")
+        raise SettingsError(f"region: this is none of the other extension's ({why})") from e
+    foreground = value.get("blend_mode") == "Foreground"
     negative = str(value.get("neg_prompt", ""))
     out: dict[str, Any] = {
         "prompt": str(value.get("prompt", "")),
         "x": x, "y": y, "w": min(w, 1 - x), "h": min(h, 1 - y),
         "join": "append",
-        "layer": "foreground" if value.get("blend_mode") == "Foreground" else "background",
-        "feather": feather,
+        "layer": "foreground" if foreground else "background",
+        "feather": feather if foreground else 0.0,
         "enabled": bool(value.get("enable", True)),
     }  # fmt: skip
     if negative:
@@ -140,19 +148,19 @@ def document_of(data: object) -> dict[str, Any]:
         slots = [s for s in data["bbox_controls"] if isinstance(s, dict) and (s.get("enable") or s.get("prompt"))]
         data = {"version": VERSION, "regions": [region(slot) for slot in slots]}
     elif isinstance(data, dict) and "Region control" in data:
-        data = {"version": VERSION, "regions": job_of_record(data).get("regions", [])}
+        data = {"version": VERSION, "regions": settings_of_record(data).get("regions", [])}
     return settings_from_dict(data, "regions").to_dict()
 
 
 def _method(name: object) -> str:
     known = METHODS.get(str(name).strip().lower())
     if known is None:
-        raise SettingsError(f"method: got {name!r}, allowed is one of {', '.join(METHODS)}")
+        raise SettingsError(f"method: got {quoted(name)}, allowed is one of {', '.join(METHODS)}")
     return known
 
 
 def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return panel_job_from_dict({k: v for k, v in fields.items() if v is not None}).to_dict()
+    return panel_settings_from_dict({k: v for k, v in fields.items() if v is not None}).to_dict()
 
 
 def _text(data: Mapping[str, Any]) -> str:

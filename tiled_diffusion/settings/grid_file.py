@@ -9,8 +9,10 @@ from typing import Any, TypeGuard
 
 from tiled_diffusion.errors import SettingsError
 
+from .kinds import Switch, Whole, choices
+from .quoting import shortened
 from .request import Request
-from .values import MAX_REGIONS, MAX_SEED, REROLL_MODES, Region, Reroll, Settings, check_bool, check_choice, check_int
+from .values import MOST_REGIONS, REROLL_MODES, SEED, Region, Reroll, Settings
 
 SCHEDULERS = {"lms": "LMS", "ddim": "DDIM"}
 SIZES = ("tile_height", "tile_width", "tile_row_overlap", "tile_col_overlap")
@@ -38,15 +40,16 @@ def request_from_grid(data: dict[str, Any]) -> Request:
     """
     unknown = sorted(data.keys() - DEFAULTS.keys() - {"prompt"})
     if unknown:
-        raise SettingsError(f"{unknown[0]}: unknown key of a grid file, allowed are prompt, {', '.join(DEFAULTS)}")
+        known = f"prompt, {', '.join(DEFAULTS)}"
+        raise SettingsError(f"{shortened(unknown[0])}: unknown key of a grid file, allowed are {known}")
     values = {**DEFAULTS, **data}
     _check(values)
     prompts = values["prompt"]
     rows = _spans(len(prompts), values["tile_height"], values["tile_row_overlap"])
     cols = _spans(len(prompts[0]), values["tile_width"], values["tile_col_overlap"])
     tiling = Settings(
-        tile_width_lp=values["tile_width"] // 8,
-        tile_height_lp=values["tile_height"] // 8,
+        tile_width=values["tile_width"],
+        tile_height=values["tile_height"],
         regions=tuple(_region(values, rows, cols, r, c) for r in range(len(rows)) for c in range(len(cols))),
         rerolls=(*_tile_rerolls(values, rows, cols), *_box_rerolls(values, rows[-1][1], cols[-1][1])),
     )
@@ -58,13 +61,11 @@ def request_from_grid(data: dict[str, Any]) -> Request:
 
 
 def _check(values: dict[str, Any]) -> None:
-    check_bool("cpu_vae", values["cpu_vae"])
-    check_choice("scheduler", values["scheduler"], SCHEDULERS)
-    check_int("seed", values["seed"], 0, MAX_SEED)
+    Switch().check("cpu_vae", values["cpu_vae"])
+    choices(*SCHEDULERS).check("scheduler", values["scheduler"])
+    SEED.check("seed", values["seed"])
     for name in SIZES:
-        check_int(name, values[name], 0 if "overlap" in name else 64, 4096)
-        if values[name] % 8:
-            raise SettingsError(f"{name}: got {values[name]}, allowed are multiples of 8")
+        Whole(0 if "overlap" in name else 64, 4096, multiple=8).check(name, values[name])
     for side, overlap in (("tile_height", "tile_row_overlap"), ("tile_width", "tile_col_overlap")):
         if values[overlap] >= values[side]:
             raise SettingsError(f"{overlap}: got {values[overlap]}, allowed is less than {side}, {values[side]}")
@@ -77,8 +78,8 @@ def _check_grids(values: dict[str, Any]) -> None:
     if not texts or not all(isinstance(r, list) for r in prompts) or not all(isinstance(p, str) for p in texts):
         raise SettingsError("prompt: allowed is a list of rows, each a list of texts")
     shape = (len(prompts), len(prompts[0]))
-    if shape[0] * shape[1] > MAX_REGIONS:
-        raise SettingsError(f"prompt: got {shape[0]} x {shape[1]} tiles, allowed are at most {MAX_REGIONS}")
+    if shape[0] * shape[1] > MOST_REGIONS:
+        raise SettingsError(f"prompt: got {shape[0]} x {shape[1]} tiles, allowed are at most {MOST_REGIONS}")
     for name in ("prompt", "gc_tiles", "seed_tiles"):
         _check_shape(name, values[name], shape)
     if isinstance(values["seed_tiles_mode"], list):
@@ -128,7 +129,7 @@ def _tile_rerolls(values: dict[str, Any], rows: list[Span], cols: list[Span]) ->
         for c, seed in enumerate(row):
             mode = values["seed_tiles_mode"]
             mode = mode[r][c] if isinstance(mode, list) else mode
-            check_choice("seed_tiles_mode", mode, REROLL_MODES)
+            REROLL_MODES.check("seed_tiles_mode", mode)
             cut = 1 if mode == "exclusive" else 0
             (y, bottom), (x, right) = (
                 _cell(rows, r, cut * values["tile_row_overlap"]),
@@ -147,7 +148,7 @@ def _box_rerolls(values: dict[str, Any], height: int, width: int) -> list[Reroll
     out = []
     for box in boxes:
         for value in box:
-            check_int("seed_reroll_regions", value, 0, MAX_SEED)
+            SEED.check("seed_reroll_regions", value)
         top, bottom, left, right = (v // 8 * 8 for v in box[:4])
         out.append(_reroll(box[4], (top, min(bottom, height)), (left, min(right, width)), height, width))
     return out

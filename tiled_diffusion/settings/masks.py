@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 from tiled_diffusion.errors import SettingsError
 
+from .kinds import Kind
+from .quoting import quoted, shortened
+
 if TYPE_CHECKING:  # Pillow is loaded where a mask is read or drawn: the engine stands on torch and numpy alone
     from PIL import Image
 
@@ -45,8 +48,10 @@ class Mask:
     picture: str | None = None
 
     def __post_init__(self) -> None:
-        if bool(self.polygons) == (self.picture is not None):
-            raise SettingsError("mask: got both or neither, allowed is either polygons or a picture")
+        if self.polygons and self.picture is not None:
+            raise SettingsError("mask: got polygons and a picture, allowed is one of them")
+        if not self.polygons and self.picture is None:
+            raise SettingsError("mask: at least one polygon, or a picture, is missing")
         if self.picture is not None:
             read_picture(self.picture)
         else:
@@ -63,6 +68,33 @@ class Mask:
         return _drawn(self, height, width).copy()
 
 
+@dataclass(frozen=True)
+class MaskKind(Kind):
+    """A mask, as a field of a region."""
+
+    @property
+    def allowed(self) -> str:
+        return '{"polygons": [[[x, y], ...], ...]} or {"picture": base64 PNG}'
+
+    def values(self, unit: str = "") -> str:
+        return '{"polygons": ...}, {"picture": ...}'
+
+    def fits(self, value: object) -> bool:
+        return isinstance(value, Mask)
+
+    def from_json(self, name: str, value: object, version: int) -> Mask:
+        return mask_from_json(value, name)
+
+    def to_json(self, value: Mask) -> dict[str, Any]:
+        return value.to_dict()
+
+    def to_javascript(self) -> dict[str, Any]:
+        return {
+            "type": "mask", "most_polygons": MAX_POLYGONS, "most_points": MAX_POINTS,
+            "most_picture_px": MAX_PICTURE_PX, "most_picture_text": MAX_PICTURE_TEXT,
+        }  # fmt: skip
+
+
 def mask_from_json(value: object, name: str) -> Mask:
     """Reads the JSON form.
 
@@ -71,22 +103,24 @@ def mask_from_json(value: object, name: str) -> Mask:
     """
     if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in ("polygons", "picture"):
         raise SettingsError(
-            f'{name}: got {_short(value)}, allowed is {{"polygons": [[[x, y], ...], ...]}} or {{"picture": base64 PNG}}'
+            f'{name}: got {quoted(value)}, allowed is {{"polygons": [[[x, y], ...], ...]}} or {{"picture": base64 PNG}}'
         )
     if "picture" in value:
         if not isinstance(value["picture"], str):
-            raise SettingsError(f"{name}.picture: got {_short(value['picture'])}, allowed is the base64 text of a PNG")
+            raise SettingsError(f"{name}.picture: got {quoted(value['picture'])}, allowed is the base64 text of a PNG")
         return Mask(picture=value["picture"])
+    if value["polygons"] in ([], ()):
+        raise SettingsError(f"{name}.polygons: got [], at least one polygon is missing: [[x, y], [x, y], [x, y]]")
     return Mask(polygons=_read_polygons(value["polygons"], f"{name}.polygons"))
 
 
 def _read_polygons(value: object, name: str) -> tuple[Polygon, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(p, (list, tuple)) for p in value):
-        raise SettingsError(f"{name}: got {_short(value)}, allowed is a list of lists of points [x, y]")
+        raise SettingsError(f"{name}: got {quoted(value)}, allowed is a list of lists of points [x, y]")
     for i, polygon in enumerate(value):
         for j, point in enumerate(polygon):
             if not isinstance(point, (list, tuple)) or len(point) != 2:
-                raise SettingsError(f"{name}[{i}][{j}]: got {_short(point)}, allowed is a point [x, y]")
+                raise SettingsError(f"{name}[{i}][{j}]: got {quoted(point)}, allowed is a point [x, y]")
     return tuple(tuple((p[0], p[1]) for p in polygon) for polygon in value)
 
 
@@ -101,17 +135,12 @@ def _check_polygons(polygons: Sequence[Polygon]) -> None:
             raise SettingsError(f"mask.polygons[{i}]: got {len(polygon)} points, allowed are 3 or more")
         for j, point in enumerate(polygon):
             if not all(_is_fraction(value) for value in point):
-                got = _short(list(point))
+                got = quoted(list(point))
                 raise SettingsError(f"mask.polygons[{i}][{j}]: got {got}, allowed are two numbers from 0 to 1")
 
 
 def _is_fraction(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 @lru_cache(maxsize=64)
@@ -136,7 +165,7 @@ def read_picture(text: str) -> Image.Image:
     except (binascii.Error, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as e:
         if isinstance(e, SettingsError):
             raise
-        raise SettingsError(f"mask.picture: got {_short(text)}, allowed is {allowed} ({e})") from e
+        raise SettingsError(f"mask.picture: got {quoted(text)}, allowed is {allowed} ({shortened(e)})") from e
 
 
 @lru_cache(maxsize=64)

@@ -1,211 +1,168 @@
-"""What a panel asks for: the settings and what belongs to the host's job, as one value with a flat JSON form."""
+"""What a panel asks for: its settings as one flat document, its controls, and the first arguments of its script."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from tiled_diffusion.errors import SettingsError
 
-from .values import (
-    VERSION,
-    Settings,
-    check_bool,
-    check_choice,
-    check_int,
-    check_number,
-    check_text,
+from .document import (
+    Within,
+    as_object,
+    document,
+    flat_rows,
+    flat_values,
+    made,
     parse_json,
-    plain_fields,
-    settings_from_dict,
+    read,
+    read_values,
+    version_of,
 )
+from .fields import Row, Widget, check_fields, entry
+from .kinds import Choice, Choices, Number, Switch, Text, Whole, wrong
+from .quoting import quoted
+from .values import Settings
 
-PASSES = ("both", "first", "hires")
+T = TypeVar("T")
+NAME = "settings"
+"""What errors call the document of a panel."""
 NO_UPSCALER = "None"
+PICTURE_SIDE = Whole(64, 16384, multiple=8)
+PASSES = Choices((
+    Choice("both", "Both passes", "The first pass and the hires pass are drawn in tiles."),
+    Choice("first", "First pass", "Only the first pass is drawn in tiles."),
+    Choice("hires", "Hires pass", "Only the hires pass is drawn in tiles."),
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
-class PanelJob:
-    """One job of a host.
+class PanelSettings:
+    """The settings of a panel."""
 
-    Attributes:
-        tiling: how the canvas is tiled, and its regions.
-        passes: which passes of hires fix are tiled: "both", "first" or "hires".
-        width, height: txt2img only: the size in image pixels in place of the host's, 64 to 16384, multiples of 8; None
-            keeps the host's.
-        upscaler: img2img only: name of the upscaler that enlarges the input picture first; "None" does not.
-        upscale_factor: 1 to 8.
-        keep_size: img2img only: the canvas has the size of the (enlarged) input picture, not the sliders'.
-    """
-
-    tiling: Settings = field(default_factory=Settings)
-    passes: str = "both"
-    width: int | None = None
-    height: int | None = None
-    upscaler: str = NO_UPSCALER
-    upscale_factor: float = 2.0
-    keep_size: bool = True
+    # fmt: off
+    tiling: Settings = field(default=Settings(), metadata=entry(
+        Within(Settings, flat=True), "Tiling", "How the canvas is tiled, and its regions."))
+    passes: str = field(default="both", metadata=entry(
+        PASSES, "Tiled passes of hires fix", "txt2img: which passes of hires fix are drawn in tiles.",
+        widget=Widget("hires", "radio")))
+    width: int | None = field(default=None, metadata=entry(
+        PICTURE_SIDE, "Picture width", "txt2img: takes the place of the width above, which ends at 2048.", "px",
+        null="keeps that one", widget=Widget("size", "slider", 0, 16384, 8, null=0)))
+    height: int | None = field(default=None, metadata=entry(
+        PICTURE_SIDE, "Picture height", "txt2img: takes the place of the height above, which ends at 2048.", "px",
+        null="keeps that one", widget=Widget("size", "slider", 0, 16384, 8, null=0)))
+    upscaler: str = field(default=NO_UPSCALER, metadata=entry(
+        Text(), "Upscaler", "img2img: enlarges the input picture before it is drawn anew.",
+        widget=Widget("upscale", "dropdown")))
+    upscale_factor: float = field(default=2.0, metadata=entry(
+        Number(1, 8), "Scale factor", "img2img: how many times wider and higher the upscaler makes it.",
+        widget=Widget("upscale", "slider", step=0.05)))
+    keep_size: bool = field(default=True, metadata=entry(
+        Switch(), "Keep input image size",
+        "img2img: the result has the (enlarged) input image's size; otherwise the sliders' size, enlarged.",
+        widget=Widget("keep", "tick")))
+    # fmt: on
 
     def __post_init__(self) -> None:
-        check_choice("passes", self.passes, PASSES)
-        for name in ("width", "height"):
-            value = getattr(self, name)
-            if value is not None:
-                check_int(name, value, 64, 16384)
-                if value % 8:
-                    raise SettingsError(f"{name}: got {value}, allowed are multiples of 8 from 64 to 16384")
-        check_text("upscaler", self.upscaler)
-        check_number("upscale_factor", self.upscale_factor, 1, 8)
-        check_bool("keep_size", self.keep_size)
+        check_fields(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""
-        own = {k: v for k, v in plain_fields(self).items() if k != "tiling"}
-        return {**self.tiling.to_dict(), **own}
+        return document(self)
 
 
-OWN_FIELDS = tuple(f.name for f in fields(PanelJob) if f.name != "tiling")
-
-
-def panel_job_from_dict(data: object, name: str = "settings") -> PanelJob:
-    """Reads the JSON form; `name` is what errors call it.
+def panel_settings_from_dict(data: object, name: str = NAME) -> PanelSettings:
+    """Reads the JSON form of any version; `name` is what errors call it.
 
     Raises:
         SettingsError: names the field that is unknown or wrong, or the version that is needed.
     """
-    if not isinstance(data, dict):
-        raise SettingsError(f"{name}: got {data!r}, allowed is a JSON object {{...}}")
-    own = {k: v for k, v in data.items() if k in OWN_FIELDS}
-    try:
-        tiling = settings_from_dict({k: v for k, v in data.items() if k not in OWN_FIELDS}, name)
-        return PanelJob(tiling, **own)
-    except SettingsError as e:
-        if "unknown field" in str(e):
-            raise SettingsError(f"{e}, {', '.join(OWN_FIELDS)}") from e
-        raise (e if str(e).startswith(name) else SettingsError(f"{name}.{e}")) from e
+    return read(PanelSettings, data, name)
 
 
-def panel_job_from_json(text: str) -> PanelJob:
+def panel_settings_from_json(text: str) -> PanelSettings:
     """Reads the JSON text; raises SettingsError, also where the text is no JSON."""
-    return panel_job_from_dict(parse_json(text, "settings"))
+    return panel_settings_from_dict(parse_json(text, NAME))
 
 
-def merge(value: object, controls: Mapping[str, object]) -> PanelJob:
-    """The job of a panel: what the JSON says holds, and the controls say the rest.
+def control_rows(cls: type) -> tuple[Row, ...]:
+    """The settings that have a control on the panel, in the order of the class."""
+    return tuple(r for r in flat_rows(cls) if r.entry.widget)
+
+
+def from_controls(cls: type, controls: Mapping[str, object]) -> dict[str, Any]:
+    """Values of the panel's controls by field; None is no value.
+
+    Raises:
+        SettingsError: there is no such control.
+    """
+    known = {r.name: r for r in control_rows(cls)}
+    for name in controls:
+        if name not in known:
+            raise SettingsError(f"{NAME}: unknown control {quoted(name)}; known are {', '.join(known)}")
+    return {name: known[name].from_page(value) for name, value in controls.items() if value is not None}
+
+
+def to_controls(settings: Any) -> dict[str, Any]:
+    """What the panel's controls show, by field: the inverse of `from_controls`."""
+    values = flat_values(settings)
+    return {r.name: r.to_page(values[r.name]) for r in control_rows(type(settings))}
+
+
+def merged(cls: type[T], value: object, controls: Mapping[str, object]) -> T:
+    """The settings of a panel: what the document says holds, and the controls say the rest.
 
     Args:
+        cls: class of the settings.
         value: JSON text, a JSON object, or None or an empty text for nothing.
-        controls: by name as in CONTROLS.
+        controls: by field; sizes in image pixels.
 
     Raises:
         SettingsError: names the field that is wrong.
     """
-    if isinstance(value, str):
-        value = parse_json(value, "settings") if value.strip() else {}
-    if value is None:
-        value = {}
-    if not isinstance(value, dict):
-        raise SettingsError(f"settings: got {value!r}, allowed is a JSON object {{...}} or its text")
-    return panel_job_from_dict({"version": VERSION, **from_controls(controls), **value})
+    data = as_object(value, NAME)
+    version = version_of(cls, data, NAME)
+    said = read_values(cls, {k: v for k, v in data.items() if k != "version"}, NAME, version)
+    try:
+        return made(cls, {**from_controls(cls, controls), **said})
+    except SettingsError as e:
+        raise (e if str(e).startswith(f"{NAME}:") else SettingsError(f"{NAME}.{e}")) from e
 
 
-def from_controls(controls: Mapping[str, object]) -> dict[str, object]:
-    """JSON fields of the panel's controls; a value that means "automatic" gives no field."""
-    out: dict[str, object] = {}
-    for name, value in controls.items():
-        if name not in CONTROLS:
-            raise SettingsError(f"settings: unknown control {name!r}; known are {', '.join(CONTROLS)}")
-        if value is not None:
-            out.update(CONTROLS[name](value))
-    return out
+def script_arguments(enabled: object, value: object) -> tuple[bool, dict[str, Any]]:
+    """What the first two arguments of a script say: whether it is on, and the document.
+
+    In the interface `enabled` is a tick. In the API it may be left out: a document in its place switches on.
+
+    Args:
+        enabled: true, false, or a JSON object or its text.
+        value: a JSON object, its text, or None or an empty text for nothing; not looked at where the script is off.
+
+    Raises:
+        SettingsError: says which argument is wrong, what it got and what it may be.
+    """
+    if enabled is False:
+        return False, {}
+    if enabled is True:
+        return True, as_object(value, NAME)
+    if not isinstance(enabled, dict) and not (isinstance(enabled, str) and enabled.lstrip().startswith("{")):
+        raise wrong("the first argument", enabled, "true, false, or the settings: a JSON object {...} or its text")
+    if value is not None and value != "":
+        raise SettingsError(f"the second argument: got {quoted(value)}, but the first one is the settings already")
+    return True, as_object(enabled, NAME)
 
 
-def _pixels(target: str) -> Any:
-    def read(value: object) -> dict[str, object]:
-        number = _whole(target, value)
-        return {target: number // 8} if number else {}
-
-    return read
-
-
-def _auto(target: str, automatic: object) -> Any:
-    """0 means automatic; `automatic` is how the settings say that, MISSING that they say nothing."""
-
-    def read(value: object) -> dict[str, object]:
-        number = _whole(target, value)
-        return {target: number} if number else ({} if automatic is MISSING else {target: automatic})
-
-    return read
-
-
-def _overlap(value: object) -> dict[str, object]:
-    number = _whole("overlap_lp", value)
-    return {"overlap_lp": number // 8} if number >= 0 else {}
-
-
-def _seed(value: object) -> dict[str, object]:
-    number = _whole("grid_seed", value)
-    return {"grid_seed": number} if number >= 0 else {}
-
-
-def _plain(target: str) -> Any:
-    return lambda value: {target: value}
-
-
-def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1 != 0:
-        raise SettingsError(f"{name}: got {value!r}, allowed is a whole number")
-    return int(value)
-
-
-MISSING = object()
-CONTROLS: dict[str, Any] = {
-    "method": _plain("method"),
-    "tile_width_px": _pixels("tile_width_lp"),
-    "tile_height_px": _pixels("tile_height_lp"),
-    "overlap_px": _overlap,
-    "tile_batch": _auto("tile_batch", None),
-    "wrap_x": _plain("wrap_x"),
-    "wrap_y": _plain("wrap_y"),
-    "width": _auto("width", MISSING),
-    "height": _auto("height", MISSING),
-    "upscaler": _plain("upscaler"),
-    "upscale_factor": _plain("upscale_factor"),
-    "keep_size": _plain("keep_size"),
-    "passes": _plain("passes"),
-    "size_conditioning": _plain("size_conditioning"),
-    "grid_seed": _seed,
-}
-"""Names of a panel's controls: sizes in image pixels, 0 for automatic (overlap and grid seed: -1)."""
-
-
-def to_controls(job: PanelJob) -> dict[str, object]:
-    """The controls' values that say the same: the inverse of `from_controls`, without the regions."""
-    t = job.tiling
-    return {
-        "method": t.method,
-        "tile_width_px": (t.tile_width_lp or 0) * 8,
-        "tile_height_px": (t.tile_height_lp or 0) * 8,
-        "overlap_px": -1 if t.overlap_lp is None else t.overlap_lp * 8,
-        "tile_batch": t.tile_batch or 0,
-        "wrap_x": t.wrap_x,
-        "wrap_y": t.wrap_y,
-        "width": job.width or 0,
-        "height": job.height or 0,
-        "upscaler": job.upscaler,
-        "upscale_factor": job.upscale_factor,
-        "keep_size": job.keep_size,
-        "passes": job.passes,
-        "size_conditioning": t.size_conditioning,
-        "grid_seed": -1 if t.grid_seed is None else t.grid_seed,
-    }
+def merge(value: object, controls: Mapping[str, object]) -> PanelSettings:
+    """The settings of the panel: what the document says holds, and the controls say the rest; raises as `merged`."""
+    return merged(PanelSettings, value, controls)
 
 
 REGION_KEYS = ("regions", "fill", "rerolls")
 
 
-def region_document(job: PanelJob) -> dict[str, Any]:
+def region_document(settings: PanelSettings) -> dict[str, Any]:
     """What the region editor holds: the JSON without what the controls say."""
-    data = job.to_dict()
+    data = settings.to_dict()
     return {k: data[k] for k in ("version", *REGION_KEYS) if k in data}

@@ -10,8 +10,10 @@ from typing import Any
 
 from tiled_diffusion.errors import TiledError
 
+from .document import parse_json
 from .files import write_whole
-from .values import parse_json, settings_from_dict
+from .quoting import quoted
+from .values import settings_from_dict
 
 MAX_NAME = 80
 SUFFIX = ".json"
@@ -34,12 +36,12 @@ def checked_name(name: object) -> str:
         PresetError: says what is wrong with it.
     """
     if not isinstance(name, str) or not name.strip():
-        raise PresetError(f"preset: got the name {name!r}, allowed is some text")
+        raise PresetError(f"preset: got the name {quoted(name)}, allowed is some text")
     if len(name) > MAX_NAME:
         raise PresetError(f"preset: the name has {len(name)} characters, allowed are at most {MAX_NAME}")
     bad = sorted({c for c in name if c in FORBIDDEN or not c.isprintable()})
     if bad:
-        raise PresetError(f"preset: the name {name!r} holds {' '.join(map(repr, bad))}, which file names may not")
+        raise PresetError(f"preset: the name {name!r} holds {' '.join(map(repr, bad[:8]))}, which file names may not")
     if name != name.strip() or name.startswith(".") or name.endswith("."):
         raise PresetError(f"preset: the name {name!r} may not begin or end with a space or a dot")
     if name.split(".")[0].lower() in RESERVED:

@@ -5,88 +5,59 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tiled_diffusion.errors import SettingsError
-
-from .control import MAX_CONTROLS, Control, controls_from_json
-from .values import (
-    VERSION,
-    Settings,
-    check_choice,
-    check_int,
-    check_number,
-    check_text,
-    parse_json,
-    plain_fields,
-    read_fields,
-    settings_from_dict,
-)
+from .control import MAX_CONTROLS, Control
+from .document import Records, Within, document, parse_json, read
+from .fields import check_fields, entry
+from .kinds import Number, Text, Whole, choices
+from .values import Settings
 
 SAMPLERS: tuple[str, ...] = (
     "Euler", "Euler a", "Heun", "LMS", "DDIM", "PNDM", "DPM++ 2M", "DPM++ 2M Karras", "DPM++ 2M SDE", "UniPC", "LCM",
 )  # fmt: skip
+CANVAS_SIDE = Whole(64, 32768, multiple=8)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One picture (or a batch of them).
+    """One picture (or a batch of them)."""
 
-    Attributes:
-        prompt, negative_prompt: `(word:1.2)` weights a word; prompts may be longer than the text encoder's 75 tokens.
-        width, height: of the canvas in image pixels, 64 to 32768, multiples of 8.
-        steps: 1 to 1000.
-        cfg_scale: 1 (off) to 50.
-        sampler: one of SAMPLERS.
-        seed: of the first image; image k of a batch has seed + k.
-        batch_size: pictures made side by side, 1 to 64.
-        init_image: path of the picture to start from, or None.
-        denoising_strength: 0 to 1, how much of the start picture is drawn anew.
-        controls: ControlNets that guide the picture, at most 16.
-        tiling: how the canvas is tiled, its rings and regions.
-    """
-
-    prompt: str
-    negative_prompt: str = ""
-    width: int = 512
-    height: int = 512
-    steps: int = 25
-    cfg_scale: float = 5.0
-    sampler: str = "Euler a"
-    seed: int = 0
-    batch_size: int = 1
-    init_image: str | None = None
-    denoising_strength: float = 0.5
-    controls: tuple[Control, ...] = ()
-    tiling: Settings = field(default_factory=Settings)
+    # fmt: off
+    prompt: str = field(metadata=entry(
+        Text(), "Prompt", "What to draw; (word:1.2) weighs a word, and it may be as long as you like.", flag="TEXT"))
+    negative_prompt: str = field(default="", metadata=entry(
+        Text(), "Negative prompt", "What to avoid.", flag="TEXT"))
+    width: int = field(default=512, metadata=entry(CANVAS_SIDE, "Width", "Width of the canvas.", "px", flag="PX"))
+    height: int = field(default=512, metadata=entry(CANVAS_SIDE, "Height", "Height of the canvas.", "px", flag="PX"))
+    steps: int = field(default=25, metadata=entry(Whole(1, 1000), "Steps", "Denoising steps.", flag="N"))
+    cfg_scale: float = field(default=5.0, metadata=entry(
+        Number(1, 50), "CFG scale", "How strictly to follow the prompt; 1 is off.", flag="X"))
+    sampler: str = field(default="Euler a", metadata=entry(
+        choices(*SAMPLERS), "Sampler", "How the steps are taken.", flag="NAME"))
+    seed: int = field(default=0, metadata=entry(
+        Whole(0, 2**63 - 65), "Seed", "Another number, another picture; image k of a batch has seed + k.", flag="N"))
+    batch_size: int = field(default=1, metadata=entry(
+        Whole(1, 64), "Batch size", "Pictures made side by side.", flag="N"))
+    init_image: str | None = field(default=None, metadata=entry(
+        Text(), "Start picture", "The picture to start from.", null="start from noise", flag="FILE"))
+    denoising_strength: float = field(default=0.5, metadata=entry(
+        Number(0, 1), "Denoising strength", "How much of the start picture is drawn anew.", flag="X"))
+    controls: tuple[Control, ...] = field(default=(), metadata=entry(
+        Records(Control, "controls", MAX_CONTROLS), "ControlNet", "ControlNets that guide the picture."))
+    tiling: Settings = field(default=Settings(), metadata=entry(
+        Within(Settings), "Tiling", "How the canvas is tiled, its rings and regions."))
+    # fmt: on
 
     def __post_init__(self) -> None:
-        check_text("prompt", self.prompt)
-        check_text("negative_prompt", self.negative_prompt)
-        for name in ("width", "height"):
-            check_int(name, getattr(self, name), 64, 32768)
-            if getattr(self, name) % 8:
-                raise SettingsError(f"{name}: got {getattr(self, name)}, allowed are multiples of 8 from 64 to 32768")
-        check_int("steps", self.steps, 1, 1000)
-        check_number("cfg_scale", self.cfg_scale, 1, 50)
-        check_choice("sampler", self.sampler, SAMPLERS)
-        check_int("seed", self.seed, 0, 2**63 - 65)
-        check_int("batch_size", self.batch_size, 1, 64)
-        if self.init_image is not None:
-            check_text("init_image", self.init_image)
-        check_number("denoising_strength", self.denoising_strength, 0, 1)
-        if not all(isinstance(control, Control) for control in self.controls):
-            raise SettingsError(f"controls: got {self.controls!r}, allowed are Control values")
-        if len(self.controls) > MAX_CONTROLS:
-            raise SettingsError(f"controls: got {len(self.controls)}, allowed is at most {MAX_CONTROLS}")
+        check_fields(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""
-        return {"version": VERSION, **plain_fields(self)}
+        return document(self)
 
 
 def request_from_dict(data: object) -> Request:
-    """Reads the JSON form; raises SettingsError that names the field."""
-    readers = {"controls": controls_from_json, "tiling": lambda v: settings_from_dict(v, "canvas.tiling")}
-    return read_fields(Request, data, "canvas", readers)
+    """Reads the JSON form of any version; raises SettingsError that names the field."""
+    return read(Request, data, "canvas")
 
 
 def request_from_json(text: str) -> Request:

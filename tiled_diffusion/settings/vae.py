@@ -1,50 +1,70 @@
-"""What the panel asks for, as one value with a flat JSON form."""
+"""What the panel of the tiled VAE asks for, as one value with a flat document."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from tiled_vae.errors import TiledVaeError
+from tiled_diffusion.errors import SettingsError
 from tiled_vae.settings import TiledVaeSettings
 
-VERSION = 1
+from .document import document
+from .fields import Before, Widget, check_fields, entry
+from .kinds import Choice, Choices, Switch, Whole
+from .panel import merged
 
-
-def _yes_or_no(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise TiledVaeError(f"{name} is {value!r}; it may be true or false")
+LATENT_PX = 8
+"""Image pixels of a latent pixel of every VAE that is tiled."""
+MODES = Choices((
+    Choice("auto", "Auto", "Takes the first of untiled, exact and fast that fits into the free memory."),
+    Choice("untiled", "Untiled", "The host's own pass."),
+    Choice("exact", "Exact", "Equal to the untiled pass, in bounded memory."),
+    Choice("fast", "Fast", "Estimates the statistics: a single pass, nearly equal to the untiled one."),
+))  # fmt: skip
+OFFLOADS = Choices((
+    Choice("auto", "Auto", "In exact mode, activations wait where there is room."),
+    Choice("device", "Device", "In exact mode, activations wait on the device: the quickest."),
+    Choice("host", "Host memory", "In exact mode, activations wait in host memory."),
+    Choice("recompute", "Recompute", "In exact mode, activations wait nowhere: the slowest, with the least memory."),
+))  # fmt: skip
+FOLLOWS = "does what the picture's Tiled Diffusion does"
 
 
 @dataclass(frozen=True)
-class VaeJob:
-    """How the pictures of one job are encoded and decoded.
+class VaePanelSettings:
+    """How the pictures of a job of the host are encoded and decoded."""
 
-    Attributes:
-        mode, encoder_tile_px, decoder_tile_lp, offload: as in `TiledVaeSettings`.
-        wrap_x, wrap_y: as there; None does what the job's Tiled Diffusion does.
-        move_to_gpu: a VAE that the host keeps in main memory works on the device.
-
-    Raises:
-        TiledVaeError: a field has a value that it may not have.
-    """
-
-    mode: str = "auto"
-    encoder_tile_px: int = 0
-    decoder_tile_lp: int = 0
-    offload: str = "auto"
-    wrap_x: bool | None = None
-    wrap_y: bool | None = None
-    move_to_gpu: bool = True
+    # fmt: off
+    mode: str = field(default="auto", metadata=entry(
+        MODES, "VAE mode", "How the VAE works.", widget=Widget("mode", "radio"), axis=True))
+    encoder_tile: int | None = field(default=None, metadata=entry(
+        Whole(64), "Encoder tile", "Side of a tile where a picture is read.", "px", null="chooses by free memory",
+        before=Before("encoder_tile_px", null=0), widget=Widget("tile", "slider", 0, 4096, 64, null=0),
+        axis=True))
+    decoder_tile: int | None = field(default=None, metadata=entry(
+        Whole(64, multiple=LATENT_PX), "Decoder tile", "Side of a tile of the picture that is made.", "px",
+        null="chooses by free memory", before=Before("decoder_tile_lp", LATENT_PX, null=0),
+        widget=Widget("tile", "slider", 0, 4096, 64, null=0), axis=True))
+    offload: str = field(default="auto", metadata=entry(
+        OFFLOADS, "Activations wait", "Where activations wait between two passes of exact mode.",
+        widget=Widget("advanced", "radio")))
+    wrap_x: bool | None = field(default=None, metadata=entry(
+        Switch(), "Seamless X", "The left and right borders of the picture are neighbours.", null=FOLLOWS))
+    wrap_y: bool | None = field(default=None, metadata=entry(
+        Switch(), "Seamless Y", "The top and bottom borders of the picture are neighbours.", null=FOLLOWS))
+    move_to_gpu: bool = field(default=True, metadata=entry(
+        Switch(), "Move the VAE to the GPU",
+        "A VAE that lies in host memory is moved while it works; medvram and lowvram do so by themselves.",
+        widget=Widget("advanced", "tick")))
+    # fmt: on
 
     def __post_init__(self) -> None:
-        _yes_or_no("move_to_gpu", self.move_to_gpu)
+        check_fields(self)
         for name in ("wrap_x", "wrap_y"):
-            if getattr(self, name) is not None:
-                _yes_or_no(name, getattr(self, name))
-        self.settings()
+            if self.mode == "untiled" and getattr(self, name):
+                raise SettingsError(f"{name}: got True, which needs mode auto, exact or fast: the untiled pass cannot")
 
     def settings(self, wrap_x: bool = False, wrap_y: bool = False) -> TiledVaeSettings:
         """For the core. A NaN is left to the host, which has its own second try.
@@ -57,8 +77,8 @@ class VaeJob:
         chosen: Any = {
             "mode": self.mode,
             "offload": self.offload,
-            "encoder_tile_px": self.encoder_tile_px,
-            "decoder_tile_lp": self.decoder_tile_lp,
+            "encoder_tile_px": self.encoder_tile or 0,
+            "decoder_tile_lp": (self.decoder_tile or 0) // LATENT_PX,
             "wrap_x": (rings and wrap_x) if self.wrap_x is None else self.wrap_x,
             "wrap_y": (rings and wrap_y) if self.wrap_y is None else self.wrap_y,
         }
@@ -66,59 +86,13 @@ class VaeJob:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""
-        own = {name: getattr(self, name) for name in FIELDS if getattr(self, name) != getattr(DEFAULT, name)}
-        return {"version": VERSION, **own}
+        return document(self)
 
     def to_json(self) -> str:
         """The JSON form as text."""
         return json.dumps(self.to_dict(), separators=(",", ":"))
 
 
-DEFAULT = VaeJob()
-FIELDS = tuple(f.name for f in fields(VaeJob))
-TILES = ("encoder_tile_px", "decoder_tile_lp")
-
-
-def job_from(value: object, controls: Mapping[str, object] | None = None) -> VaeJob:
-    """The job: what the JSON says holds, and the controls say the rest.
-
-    Args:
-        value: JSON text, a JSON object, or None or an empty text for nothing.
-        controls: by field; None for "not given".
-
-    Raises:
-        TiledVaeError: names the field that is unknown or wrong.
-    """
-    said = _object(value)
-    version = said.pop("version", VERSION)
-    if version != VERSION:
-        raise TiledVaeError(f"version is {version!r}; it may be {VERSION}")
-    unknown = [key for key in said if key not in FIELDS]
-    if unknown:
-        raise TiledVaeError(f"unknown field {unknown[0]!r}; known are {', '.join(FIELDS)}")
-    given: dict[str, Any] = {k: v for k, v in (controls or {}).items() if v is not None}
-    given = {k: _whole(k, v) for k, v in given.items()} | said
-    return VaeJob(**given)
-
-
-def changed(job: VaeJob, values: Mapping[str, Any]) -> VaeJob:
-    """The job with other values of some fields, checked anew."""
-    return replace(job, **values)
-
-
-def _object(value: object) -> dict[str, Any]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.strip() else {}
-        except (json.JSONDecodeError, RecursionError) as e:
-            raise TiledVaeError(f"settings: this is no valid JSON: {e}") from e
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise TiledVaeError(f"settings are {value!r}; they may be a JSON object {{...}} or its text")
-    return dict(value)
-
-
-def _whole(name: str, value: Any) -> Any:
-    """Sliders may give whole numbers as floats."""
-    return int(value) if name in TILES and isinstance(value, float) and value == int(value) else value
+def vae_settings_from(value: object, controls: Mapping[str, object] | None = None) -> VaePanelSettings:
+    """The settings of the panel: what the document says holds, and the controls say the rest; raises as `merged`."""
+    return merged(VaePanelSettings, value, controls or {})

@@ -1,157 +1,126 @@
-"""The settings as one value, and the versioned JSON that every door of the project speaks."""
+"""The settings as one value: how a canvas is tiled, its regions, and the boxes of noise that are drawn anew."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from tiled_diffusion.errors import SettingsError
 
-from .masks import Mask, mask_from_json
+from .document import Records, document, parse_json, read
+from .fields import Before, Widget, check_fields, entry
+from .kinds import HUGE, Choice, Choices, Number, Switch, Text, Whole
+from .masks import Mask, MaskKind
 
-VERSION = 1
-MAX_REGIONS = 64
-MAX_REROLLS = 64
+MOST_REGIONS = 1024
+"""In a document, so that grids of many tiles run."""
+MOST_IN_EDITOR = 64
+"""Regions that the editor holds: with more of them a page becomes slow, and nobody draws so many by hand."""
 AUTO_TILE_BATCH = 8
-MAX_PROMPT = 20000
-MAX_NAME = 100
-MAX_SEED = 2**53 - 1
-"""The largest whole number that every reader of JSON keeps."""
-JOINS = ("replace", "append", "prepend")
-LAYERS = ("background", "foreground")
-FEATHER_SHAPES = ("smooth", "linear", "quadratic")
-REROLL_MODES = ("full", "exclusive")
-FILLS = ("main", "none")
-METHODS = ("multidiffusion", "mixture", "spot", "jittered")
-T = TypeVar("T")
+PROMPT = Text(20000)
+SEED = Whole(0, HUGE)
+FRACTION = Number(0, 1)
+SIDE = Number(1e-4, 1)
+TILE = Whole(64, 4096, multiple=8)
+
+METHODS = Choices((
+    Choice("multidiffusion", "MultiDiffusion",
+           "Averages all tiles that cover a pixel. Needs a large overlap; soft, and costly."),
+    Choice("mixture", "Mixture of Diffusers",
+           "Weights each tile by a gaussian, so that its middle counts most. A good default."),
+    Choice("spot", "SpotDiffusion",
+           "Tiles that do not overlap, on a grid that jumps at every step. The fewest tiles on a ring."),
+    Choice("jittered", "Jittered tiles",
+           "A small soft overlap on a grid drawn anew at every step. Nearly as cheap as no overlap, without seams."),
+))  # fmt: skip
+"""Each is a file of that name in engine/methods/."""
+JOINS = Choices((
+    Choice("replace", "left out", "The region's prompt stands alone."),
+    Choice("append", "before it", "The main prompt, then the region's."),
+    Choice("prepend", "after it", "The region's prompt, then the main one."),
+))  # fmt: skip
+LAYERS = Choices((
+    Choice("background", "background", "Mixes with the other backgrounds by weight."),
+    Choice("foreground", "foreground", "Lies above the backgrounds and the foregrounds before it in the list."),
+))  # fmt: skip
+EDGES = Choices((Choice("smooth", "smooth"), Choice("linear", "linear"), Choice("quadratic", "quadratic")))
+REROLL_MODES = Choices((
+    Choice("full", "whole box", "Draws the whole box."),
+    Choice("exclusive", "the box alone", "Draws only what no other reroll's box covers."),
+))  # fmt: skip
+FILLS = Choices((
+    Choice("main", "rest: main prompt", "The main prompt draws what the regions leave."),
+    Choice("none", "rest: an error", "A part of the canvas in no region is an error that names it."),
+))  # fmt: skip
+TOLD_SIZES = Choices((
+    Choice("canvas", "Whole canvas", "An SDXL model is told the size of the whole canvas."),
+    Choice("tile", "Each tile", "An SDXL model is told the size and place of each tile."),
+))  # fmt: skip
 
 
-def _fail(name: str, got: object, allowed: str) -> SettingsError:
-    return SettingsError(f"{name}: got {got!r}, allowed is {allowed}")
-
-
-def check_int(name: str, value: object, low: int, high: int) -> None:
-    """Raises SettingsError unless `value` is a whole number in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _fail(name, value, f"a whole number from {low} to {high}")
-
-
-def check_number(name: str, value: object, low: float, high: float) -> None:
-    """Raises SettingsError unless `value` is a finite number in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise _fail(name, value, f"a number from {low:g} to {high:g}")
-
-
-def check_bool(name: str, value: object) -> None:
-    """Raises SettingsError unless `value` is true or false."""
-    if not isinstance(value, bool):
-        raise _fail(name, value, "true or false")
-
-
-def check_text(name: str, value: object, most: int | None = None) -> None:
-    """Raises SettingsError unless `value` is a string of at most `most` characters."""
-    if not isinstance(value, str):
-        raise _fail(name, value, "text")
-    if most is not None and len(value) > most:
-        raise _fail(name, f"{len(value)} characters", f"at most {most} characters")
-
-
-def check_choice(name: str, value: object, choices: Mapping[str, object] | tuple[str, ...]) -> None:
-    """Raises SettingsError unless `value` is one of the choices."""
-    if not isinstance(value, str) or value not in choices:
-        raise _fail(name, value, "one of " + ", ".join(choices))
-
-
-def check_box(x: object, y: object, w: object, h: object) -> None:
-    """Raises SettingsError unless the box, in fractions, has a size and lies within the canvas."""
-    for name, value in (("x", x), ("y", y)):
-        check_number(name, value, 0, 1)
-    for name, value, start in (("w", w, x), ("h", h, y)):
-        check_number(name, value, 1e-4, 1)
-        assert isinstance(value, (int, float))
-        assert isinstance(start, (int, float))
-        if start + value > 1.0001:
-            raise _fail(name, value, f"at most {1 - start:g}, so that it ends within the canvas")
+def check_box(box: Region | Reroll) -> None:
+    """Raises SettingsError unless a box, in fractions, lies within the canvas."""
+    for name, size, start in (("w", box.w, box.x), ("h", box.h, box.y)):
+        if start + size > 1.0001:
+            allowed = f"at most {1 - start:g}, so that it ends within the canvas"
+            raise SettingsError(f"{name}: got {size:g}, allowed is {allowed}")
 
 
 @dataclass(frozen=True)
 class Region:
-    """A part of the canvas with a prompt of its own.
+    """A part of the canvas with a prompt of its own (see composition.py, masks.py and bootstrap.py of the engine)."""
 
-    Attributes:
-        prompt: its own prompt; may hold `AND` and ensembles (see composition.py).
-        x, y, w, h: its box in fractions of the canvas.
-        negative_prompt: None takes the main one.
-        feather: width of the soft edge in fractions of the box's shorter side, 0 to 1.
-        weight: how strongly a background region counts where regions overlap.
-        name: for the user, at most 100 characters.
-        enabled: a disabled region is kept, and does nothing.
-        join: how the main prompt joins it: "replace" (not at all), "append" (main, own) or "prepend" (own, main).
-        layer: "background" regions mix by weight; "foreground" ones lie above them, in the order of the list.
-        feather_shape: how the soft edge rises: "smooth", "linear" or "quadratic".
-        mask: a free shape within the box (see masks.py), or None for all of it.
-        seed: start noise of its own; None has the canvas's.
-        cfg_scale: 0 to 50; None takes the main one.
-        step_from, step_to: the part of the sampling in which it acts, 0 to 1.
-        controlnet: whether ControlNets act on it.
-        bootstrap: fraction of the sampling during which it sees plain colours around its shape (see bootstrap.py).
-    """
-
-    prompt: str
-    x: float = 0.0
-    y: float = 0.0
-    w: float = 1.0
-    h: float = 1.0
-    negative_prompt: str | None = None
-    feather: float = 0.2
-    weight: float = 1.0
-    name: str = ""
-    enabled: bool = True
-    join: str = "replace"
-    layer: str = "background"
-    feather_shape: str = "smooth"
-    mask: Mask | None = None
-    seed: int | None = None
-    cfg_scale: float | None = None
-    step_from: float = 0.0
-    step_to: float = 1.0
-    controlnet: bool = True
-    bootstrap: float = 0.0
+    # fmt: off
+    prompt: str = field(metadata=entry(
+        PROMPT, "Prompt", "What is drawn in this region; may hold AND and ENSEMBLE.", widget=Widget("editor", "text")))
+    x: float = field(default=0.0, metadata=entry(FRACTION, "X", "Left edge of the box in fractions of the canvas."))
+    y: float = field(default=0.0, metadata=entry(FRACTION, "Y", "Upper edge of the box in fractions of the canvas."))
+    w: float = field(default=1.0, metadata=entry(SIDE, "W", "Width of the box in fractions of the canvas."))
+    h: float = field(default=1.0, metadata=entry(SIDE, "H", "Height of the box in fractions of the canvas."))
+    negative_prompt: str | None = field(default=None, metadata=entry(
+        PROMPT, "Negative prompt", "What to avoid here; joined like the prompt.", null="the main one",
+        widget=Widget("editor", "text", null="")))
+    feather: float = field(default=0.2, metadata=entry(
+        FRACTION, "Feather", "Width of the soft edge / shorter side of the box.",
+        widget=Widget("editor", "number", 0, 1, 0.05)))
+    weight: float = field(default=1.0, metadata=entry(
+        Number(1e-4, 1e4), "Weight", "How strongly a background counts where regions overlap.",
+        widget=Widget("editor", "number", 0.1, 10, 0.1)))
+    name: str = field(default="", metadata=entry(Text(100), "Name", "For you alone.", widget=Widget("editor", "text")))
+    enabled: bool = field(default=True, metadata=entry(
+        Switch(), "Enabled", "A region that is off is kept, and does nothing."))
+    join: str = field(default="replace", metadata=entry(
+        JOINS, "Main prompt", "How the main prompt joins it.", widget=Widget("editor", "dropdown")))
+    layer: str = field(default="background", metadata=entry(
+        LAYERS, "Layer", "Backgrounds mix; foregrounds lie above them.", widget=Widget("editor", "dropdown")))
+    feather_shape: str = field(default="smooth", metadata=entry(
+        EDGES, "Edge", "How the soft edge rises.", widget=Widget("editor", "dropdown")))
+    mask: Mask | None = field(default=None, metadata=entry(
+        MaskKind(), "Shape", "A free shape within the box.", null="all of the box"))
+    seed: int | None = field(default=None, metadata=entry(
+        SEED, "Seed", "Start noise of its own; image k of a batch has seed + k.", null="the canvas's noise",
+        widget=Widget("editor", "number", null="")))
+    cfg_scale: float | None = field(default=None, metadata=entry(
+        Number(0, 50), "CFG scale", "CFG scale of its own.", null="the main one",
+        widget=Widget("editor", "number", 0, 50, 0.5, null="")))
+    step_from: float = field(default=0.0, metadata=entry(
+        FRACTION, "From", "Where in the sampling it begins, 0 to 1.", widget=Widget("editor", "number", 0, 1, 0.05)))
+    step_to: float = field(default=1.0, metadata=entry(
+        FRACTION, "To", "Where in the sampling it ends, 0 to 1.", widget=Widget("editor", "number", 0, 1, 0.05)))
+    controlnet: bool = field(default=True, metadata=entry(
+        Switch(), "ControlNet", "ControlNets act on this region.", widget=Widget("editor", "tick")))
+    bootstrap: float = field(default=0.0, metadata=entry(
+        FRACTION, "Bootstrap", "Part of the sampling in which it sees plain colours around its shape: for small or "
+        "tight shapes, 0.2.", widget=Widget("editor", "number", 0, 1, 0.05)))
+    # fmt: on
 
     def __post_init__(self) -> None:
-        self._check_texts()
-        check_box(self.x, self.y, self.w, self.h)
-        self._check_blend()
-        for name in ("enabled", "controlnet"):
-            check_bool(name, getattr(self, name))
-        if self.seed is not None:
-            check_int("seed", self.seed, 0, MAX_SEED)
-        if self.cfg_scale is not None:
-            check_number("cfg_scale", self.cfg_scale, 0, 50)
-        check_number("step_from", self.step_from, 0, 1)
-        check_number("step_to", self.step_to, 0, 1)
+        check_fields(self)
+        check_box(self)
         if self.step_from >= self.step_to:
-            raise _fail("step_to", self.step_to, f"a number above step_from, {self.step_from:g}")
-        check_number("bootstrap", self.bootstrap, 0, 1)
-
-    def _check_texts(self) -> None:
-        check_text("prompt", self.prompt, MAX_PROMPT)
-        if self.negative_prompt is not None:
-            check_text("negative_prompt", self.negative_prompt, MAX_PROMPT)
-        check_text("name", self.name, MAX_NAME)
-        check_choice("join", self.join, JOINS)
-
-    def _check_blend(self) -> None:
-        check_choice("layer", self.layer, LAYERS)
-        check_number("feather", self.feather, 0, 1)
-        check_choice("feather_shape", self.feather_shape, FEATHER_SHAPES)
-        check_number("weight", self.weight, 1e-4, 1e4)
-        if self.mask is not None and not isinstance(self.mask, Mask):
-            raise _fail("mask", self.mask, "a mask")
+            allowed = f"a number above step_from, {self.step_from:g}"
+            raise SettingsError(f"step_to: got {self.step_to:g}, allowed is {allowed}")
 
     def acts_at(self, progress: float) -> bool:
         """Whether it is evaluated when this fraction of the sampling is done."""
@@ -160,77 +129,68 @@ class Region:
 
 @dataclass(frozen=True)
 class Reroll:
-    """A box of the start noise that is drawn anew (Mixture of Diffusers, section 3.3).
+    """A box of the start noise that is drawn anew (Mixture of Diffusers, section 3.3)."""
 
-    Attributes:
-        seed: of its own generator.
-        x, y, w, h: its box in fractions of the canvas.
-        mode: "full" draws the whole box; "exclusive" only what no other reroll's box covers.
-    """
-
-    seed: int
-    x: float = 0.0
-    y: float = 0.0
-    w: float = 1.0
-    h: float = 1.0
-    mode: str = "full"
+    # fmt: off
+    seed: int = field(metadata=entry(SEED, "Seed", "Of the box's own noise."))
+    x: float = field(default=0.0, metadata=entry(FRACTION, "X", "Left edge of the box in fractions of the canvas."))
+    y: float = field(default=0.0, metadata=entry(FRACTION, "Y", "Upper edge of the box in fractions of the canvas."))
+    w: float = field(default=1.0, metadata=entry(SIDE, "W", "Width of the box in fractions of the canvas."))
+    h: float = field(default=1.0, metadata=entry(SIDE, "H", "Height of the box in fractions of the canvas."))
+    mode: str = field(default="full", metadata=entry(REROLL_MODES, "Mode", "What of the box is drawn."))
+    # fmt: on
 
     def __post_init__(self) -> None:
-        check_int("seed", self.seed, 0, MAX_SEED)
-        check_box(self.x, self.y, self.w, self.h)
-        check_choice("mode", self.mode, REROLL_MODES)
+        check_fields(self)
+        check_box(self)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a canvas is tiled.
+    """How a canvas is tiled."""
 
-    Attributes:
-        method: a name in METHODS.
-        tile_width_lp, tile_height_lp: tile size in latent pixels, 8 to 512; None fits it to canvas and model.
-        overlap_lp: least overlap of neighbours in latent pixels; None takes the method's default for the tile.
-        tile_batch: tiles per U-Net call, 1 to 64; None takes as many as free memory allows.
-        wrap_x, wrap_y: the canvas is a ring: its left and right (top and bottom) edges meet.
-        grid_seed: key of the grids that move; None takes the picture's seed. The images of a batch share one grid, so
-            that the record of a later one names it.
-        size_conditioning: what an SDXL model is told: the size of the whole "canvas", or each "tile"'s size and place.
-        regions: parts with prompts of their own, at most 64.
-        fill: what the regions leave is drawn by the "main" prompt; "none" makes it an error.
-        rerolls: boxes of the start noise that are drawn anew, at most 64.
-    """
-
-    method: str = "mixture"
-    tile_width_lp: int | None = None
-    tile_height_lp: int | None = None
-    overlap_lp: int | None = None
-    tile_batch: int | None = 4
-    wrap_x: bool = False
-    wrap_y: bool = False
-    grid_seed: int | None = None
-    size_conditioning: str = "canvas"
-    regions: tuple[Region, ...] = field(default=())
-    fill: str = "main"
-    rerolls: tuple[Reroll, ...] = field(default=())
+    # fmt: off
+    method: str = field(default="mixture", metadata=entry(
+        METHODS, "Method", "How the predictions of overlapping tiles are fused.",
+        widget=Widget("method", "dropdown"), flag="NAME", axis=True))
+    tile_width: int | None = field(default=None, metadata=entry(
+        TILE, "Tile width", "Width of a tile.", "px", null="fits the tiles to the picture and to what the model likes",
+        before=Before("tile_width_lp", 8), widget=Widget("tile", "slider", 0, 2048, 64, null=0), flag="PX",
+        axis=True))
+    tile_height: int | None = field(default=None, metadata=entry(
+        TILE, "Tile height", "Height of a tile.", "px",
+        null="fits the tiles to the picture and to what the model likes",
+        before=Before("tile_height_lp", 8), widget=Widget("tile", "slider", 0, 2048, 64, null=0), flag="PX",
+        axis=True))
+    overlap: int | None = field(default=None, metadata=entry(
+        Whole(0, 4088), "Tile overlap",
+        "Neighbours share at least so much, rounded down to whole latent pixels (8 px).", "px",
+        null="the method's own choice", before=Before("overlap_lp", 8),
+        widget=Widget("tile", "slider", -1, 1024, 1, null=-1), flag="PX", axis=True))
+    tile_batch: int | None = field(default=4, metadata=entry(
+        Whole(1, 64), "Tile batch size", "Tiles in one call of the model: more are quicker and need more memory.",
+        null="takes as many as fit", widget=Widget("method", "slider", 0, 64, 1, null=0), flag="N", axis=True))
+    wrap_x: bool = field(default=False, metadata=entry(
+        Switch(), "Seamless X", "The left and right edges meet: a 360 degree ring without a seam.",
+        widget=Widget("seamless", "tick"), flag="", axis=True))
+    wrap_y: bool = field(default=False, metadata=entry(
+        Switch(), "Seamless Y", "The top and bottom edges meet: a picture that repeats downwards.",
+        widget=Widget("seamless", "tick"), flag="", axis=True))
+    grid_seed: int | None = field(default=None, metadata=entry(
+        Whole(0, 2**63 - 1), "Grid seed", "For methods whose tiles move from step to step: where they lie.",
+        null="takes the picture's seed", widget=Widget("advanced", "number", null=-1), flag="N"))
+    size_conditioning: str = field(default="canvas", metadata=entry(
+        TOLD_SIZES, "Size told to SDXL", "The size that an SDXL model is told.",
+        widget=Widget("advanced", "radio"), flag="NAME"))
+    regions: tuple[Region, ...] = field(default=(), metadata=entry(
+        Records(Region, "regions", MOST_REGIONS, MOST_IN_EDITOR), "Regions", "Parts with prompts of their own."))
+    fill: str = field(default="main", metadata=entry(FILLS, "Rest", "What is drawn where no region is."))
+    rerolls: tuple[Reroll, ...] = field(default=(), metadata=entry(
+        Records(Reroll, "rerolls", MOST_REGIONS), "Rerolls", "Boxes of the start noise that are drawn anew."))
+    # fmt: on
 
     def __post_init__(self) -> None:
-        check_choice("method", self.method, METHODS)
-        for name in ("tile_width_lp", "tile_height_lp"):
-            if getattr(self, name) is not None:
-                check_int(name, getattr(self, name), 8, 512)
-        if self.overlap_lp is not None:
-            check_int("overlap_lp", self.overlap_lp, 0, 511)
-        if self.tile_batch is not None:
-            check_int("tile_batch", self.tile_batch, 1, 64)
-        check_bool("wrap_x", self.wrap_x)
-        check_bool("wrap_y", self.wrap_y)
-        if self.grid_seed is not None:
-            check_int("grid_seed", self.grid_seed, 0, 2**63 - 1)
-        check_choice("size_conditioning", self.size_conditioning, ("canvas", "tile"))
-        if len(self.regions) > MAX_REGIONS:
-            raise _fail("regions", len(self.regions), f"at most {MAX_REGIONS} regions")
-        check_choice("fill", self.fill, FILLS)
-        if len(self.rerolls) > MAX_REROLLS:
-            raise _fail("rerolls", len(self.rerolls), f"at most {MAX_REROLLS} rerolls")
+        check_fields(self)
 
     @property
     def first_batch(self) -> int:
@@ -239,95 +199,18 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""
-        return {"version": VERSION, **plain_fields(self)}
+        return document(self)
 
 
 def settings_from_dict(data: object, name: str = "settings") -> Settings:
-    """Reads the JSON form; `name` is what errors call it.
+    """Reads the JSON form of any version; `name` is what errors call it.
 
     Raises:
         SettingsError: names the field that is unknown or wrong, or the version that is needed.
     """
-    return read_fields(Settings, data, name, {"regions": _read_regions, "rerolls": _read_rerolls})
+    return read(Settings, data, name)
 
 
 def settings_from_json(text: str) -> Settings:
     """Reads the JSON text; raises SettingsError, also where the text is no JSON."""
     return settings_from_dict(parse_json(text, "settings"))
-
-
-def _read_regions(value: object) -> tuple[Region, ...]:
-    return _read_list(Region, "regions", value, {"mask": _read_mask})
-
-
-def _read_rerolls(value: object) -> tuple[Reroll, ...]:
-    return _read_list(Reroll, "rerolls", value, {})
-
-
-def _read_list(cls: Callable[..., T], name: str, value: object, readers: Mapping[str, Any]) -> tuple[T, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise _fail(name, value, "a list")
-    return tuple(read_fields(cls, v, f"{name}[{i}]", readers, versioned=False) for i, v in enumerate(value))
-
-
-def _read_mask(value: object) -> Mask | None:
-    return None if value is None else mask_from_json(value, "mask")
-
-
-def parse_json(text: str, name: str) -> object:
-    """json.loads with an error that names what was read and where it broke."""
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as e:
-        raise SettingsError(f"{name}: this is no valid JSON: {e}") from e
-
-
-def plain_fields(value: Any) -> dict[str, Any]:
-    """Fields of a dataclass that differ from their defaults, as plain JSON values."""
-    out: dict[str, Any] = {}
-    for f in dataclasses.fields(value):
-        v = getattr(value, f.name)
-        if v == f.default or (f.default_factory is not dataclasses.MISSING and v == f.default_factory()):
-            continue
-        if isinstance(v, tuple):
-            v = [plain_fields(r) for r in v]
-        elif isinstance(v, (Settings, Mask)):
-            v = v.to_dict()
-        out[f.name] = v
-    return out
-
-
-def read_fields(
-    cls: Callable[..., T],
-    data: object,
-    name: str,
-    readers: Mapping[str, Callable[[object], object]],
-    *,
-    versioned: bool = True,
-) -> T:
-    """Builds a settings dataclass from parsed JSON; unknown fields, missing fields and newer versions are errors."""
-    if not isinstance(data, dict):
-        raise _fail(name, data, "a JSON object {...}")
-    values = dict(data)
-    if versioned:
-        check_version(name, values.pop("version", VERSION))
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    known = [f.name for f in fields]
-    for key in values:
-        if key not in known:
-            raise SettingsError(f"{name}: unknown field {key!r}; known are {', '.join(known)}")
-    for f in fields:
-        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        if required and f.name not in values:
-            raise SettingsError(f"{name}: the field {f.name!r} is missing")
-    try:
-        return cls(**{k: readers[k](v) if k in readers else v for k, v in values.items()})
-    except SettingsError as e:
-        raise (e if str(e).startswith(name) else SettingsError(f"{name}.{e}")) from e
-
-
-def check_version(name: str, version: object) -> None:
-    """Raises SettingsError for a version that this release cannot read."""
-    check_int(f"{name}.version", version, 1, 10**6)
-    if isinstance(version, int) and version > VERSION:
-        raise SettingsError(f"{name}: written by version {version} of the format; this release reads up to {VERSION}")

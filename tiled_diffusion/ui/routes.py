@@ -11,9 +11,11 @@ from fastapi.responses import JSONResponse
 from tiled_diffusion.engine.describe import describe
 from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.errors import SettingsError, TiledError
+from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.foreign import document_of
 from tiled_diffusion.settings.panel import merge
 from tiled_diffusion.settings.presets import NotFoundError, Presets
+from tiled_diffusion.settings.quoting import quoted
 
 BASE = "/tiled-diffusion"
 MOST_BYTES = 4 * 2**20
@@ -54,7 +56,7 @@ def add_routes(
 def _plan(data: dict[str, Any], model_size: Callable[[], ModelTraits]) -> Any:
     controls = data.get("controls", {})
     if not isinstance(controls, dict):
-        raise SettingsError(f"controls: got {controls!r}, allowed is a JSON object {{...}}")
+        raise SettingsError(f"controls: got {quoted(controls)}, allowed is a JSON object {{...}}")
     job = merge(data.get("settings"), controls)
     width, height = (_size(name, data.get(name)) for name in ("width", "height"))
     if not data.get("fixed_size"):
@@ -113,10 +115,7 @@ async def _object(request: Request) -> dict[str, Any]:
     body = await request.body()
     if len(body) > MOST_BYTES:
         raise SettingsError(f"request: got {len(body)} bytes, allowed are at most {MOST_BYTES}")
-    try:
-        data = await request.json()
-    except ValueError as e:
-        raise SettingsError(f"request: this is no valid JSON: {e}") from e
+    data = parse_json(body, "request")
     if not isinstance(data, dict):
         raise SettingsError(f"request: got {type(data).__name__}, allowed is a JSON object {{...}}")
     return data
@@ -131,5 +130,5 @@ def _texts(value: object) -> list[str]:
 
 def _size(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 8 <= value <= 131072:
-        raise SettingsError(f"{name}: got {value!r}, allowed is a number of pixels from 8 to 131072")
+        raise SettingsError(f"{name}: got {quoted(value)}, allowed is a number of pixels from 8 to 131072")
     return int(value)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 import gradio as gr
 
-from tiled_diffusion.settings.vae import DEFAULT
-from tiled_vae.settings import Mode, Offload
+from tiled_diffusion.settings.vae import VaePanelSettings
+
+from .controls import controls_of
 
 PLAN_HINT = "The plan for the picture's size stands here as soon as something is changed."
 
@@ -22,7 +23,7 @@ class Panel:
     Attributes:
         enabled: on or off.
         json_box: for the API: settings as JSON; what it says holds, the controls fill the rest.
-        controls: by field of VaeJob.
+        controls: by name of their setting.
         plan: a line that says what would be done.
     """
 
@@ -59,41 +60,9 @@ def build_panel(tab: str, accordion: Callable[[str, str], AbstractContextManager
 
     with accordion("Tiled VAE", name("enabled")) as enabled:
         plan = gr.Markdown(PLAN_HINT, elem_id=name("plan"), elem_classes=["tvae-plan"])
-        controls = {"mode": _mode(name), **_tiles(name)}
+        controls = controls_of(VaePanelSettings, ("mode", "tile"), name)
         with gr.Accordion("Advanced VAE", open=False, elem_id=name("advanced")):
-            controls.update(_advanced(name))
+            controls.update(controls_of(VaePanelSettings, ("advanced",), name))
         json_box = gr.Textbox(value="", label=f"VAE settings as JSON ({tab})", elem_id=name("json"), visible=False)
         json_box.do_not_save_to_config = True
     return Panel(enabled, json_box, plan, controls)
-
-
-def _mode(name: Callable[[str], str]) -> Any:
-    return gr.Radio(
-        list(get_args(Mode)), value=DEFAULT.mode, label="VAE mode", elem_id=name("mode"),
-        info="Exact equals untiled, fast estimates; auto takes the first of untiled, exact and fast that fits.",
-    )  # fmt: skip
-
-
-def _tiles(name: Callable[[str], str]) -> dict[str, Any]:
-    with gr.Row():
-        encoder = gr.Slider(
-            0, 4096, DEFAULT.encoder_tile_px, step=64, label="Encoder tile (px)", elem_id=name("encoder_tile_px"),
-            info="Side of a tile where a picture is read, in image pixels; 0 chooses by free memory.",
-        )  # fmt: skip
-        decoder = gr.Slider(
-            0, 512, DEFAULT.decoder_tile_lp, step=8, label="Decoder tile (latent px)", elem_id=name("decoder_tile_lp"),
-            info="Side of a tile where a picture is made, in units of 8 image pixels; 0 chooses by free memory.",
-        )  # fmt: skip
-    return {"encoder_tile_px": encoder, "decoder_tile_lp": decoder}
-
-
-def _advanced(name: Callable[[str], str]) -> dict[str, Any]:
-    offload = gr.Radio(
-        list(get_args(Offload)), value=DEFAULT.offload, label="Activations wait", elem_id=name("offload"),
-        info="In exact mode: on the device, in host memory, or nowhere (recompute: slowest, least memory).",
-    )  # fmt: skip
-    move = gr.Checkbox(
-        DEFAULT.move_to_gpu, label="Move the VAE to the GPU", elem_id=name("move_to_gpu"),
-        info="A VAE that lies in host memory is moved while it works; medvram and lowvram do so by themselves.",
-    )  # fmt: skip
-    return {"offload": offload, "move_to_gpu": move}

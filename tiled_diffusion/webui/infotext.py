@@ -9,32 +9,32 @@ from typing import Any
 import gradio as gr
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings.panel import PanelJob, panel_job_from_json, region_document, to_controls
+from tiled_diffusion.settings.panel import PanelSettings, panel_settings_from_json, region_document, to_controls
 from tiled_diffusion.ui.panel import Panel
 
 KEY = "Tiled Diffusion"
 
 
-def write(p: Any, jobs: Sequence[PanelJob]) -> None:
+def write(p: Any, jobs: Sequence[PanelSettings]) -> None:
     """Notes the settings of each picture; the size and the enlargement are in the picture's own size already."""
     texts = [_text(job) for job in jobs]
     p.extra_generation_params[KEY] = texts[0] if len(set(texts)) == 1 else texts
 
 
-def _text(job: PanelJob) -> str:
+def _text(job: PanelSettings) -> str:
     data = job.to_dict()
     for name in ("width", "height"):
         data.pop(name, None)
     return _compact(data)
 
 
-def read(params: dict[str, Any]) -> PanelJob | None:
+def read(params: dict[str, Any]) -> PanelSettings | None:
     """The settings in pasted parameters, or None where there are none that can be used."""
     text = params.get(KEY)
     if not isinstance(text, str):
         return None
     try:
-        return panel_job_from_json(text)
+        return panel_settings_from_json(text)
     except TiledError:
         return None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiled_diffusion.errors import OutOfMemoryError, TiledError
-from tiled_diffusion.settings.panel import PanelJob
+from tiled_diffusion.settings.panel import PanelSettings
 
 from .controlnet.tiles import ControlTiles
 from .denoiser import Tiling
@@ -41,7 +41,7 @@ class Run:
         checkpoint: whose text encoder made the regions' conditioning.
     """
 
-    job: PanelJob
+    job: PanelSettings
     texts: RegionTexts
     tiling: Tiling | None = None
     denoiser: Callable[[], Any] = lambda: None

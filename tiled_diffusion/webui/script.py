@@ -8,7 +8,7 @@ from typing import Any
 
 from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings.panel import PanelJob, merge
+from tiled_diffusion.settings.panel import PanelSettings, merge
 from tiled_diffusion.ui.panel import Panel, PanelHost, build_panel
 
 from . import infotext, upscale, xyz
@@ -129,7 +129,7 @@ def _arrived(p: Any) -> None:
     infotext.write(p, [_record(p, run, image) for image in range(len(p.all_prompts))])
 
 
-def _record(p: Any, run: Run, image: int) -> PanelJob:
+def _record(p: Any, run: Run, image: int) -> PanelSettings:
     """The job that draws one of the pictures alone."""
     tiling = run.texts.resolved(image)
     if image > 0 and METHODS[tiling.method].moves:

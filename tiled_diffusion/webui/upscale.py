@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tiled_diffusion.errors import SettingsError
-from tiled_diffusion.settings.panel import NO_UPSCALER, PanelJob
+from tiled_diffusion.settings.panel import NO_UPSCALER, PanelSettings
 
 from .hosts import a1111 as host
 
@@ -14,12 +14,12 @@ CHANGED = "_tiled_diffusion_changed"
 """Where a job keeps, by name, (what its attribute was, what we made of it)."""
 
 
-def set_size(p: Any, job: PanelJob) -> None:
+def set_size(p: Any, job: PanelSettings) -> None:
     """txt2img: the panel's size in place of the sliders'."""
     _change(p, width=job.width or p.width, height=job.height or p.height)
 
 
-def enlarge_input(p: Any, job: PanelJob) -> None:
+def enlarge_input(p: Any, job: PanelSettings) -> None:
     """img2img: the input pictures enlarged, and the canvas with them.
 
     With a mask of "only masked" the canvas stays what it is: it is the masked part that is drawn at that size.

@@ -1,19 +1,15 @@
 """The table of methods: each says where the tiles of one axis lie and how much each counts.
 
-To add one, write a file with a `METHOD`, add a line below, and a row to the table in the tests (see CONTRIBUTING.md).
+The settings' table names them; the method of a name is the `METHOD` in the file of that name. To add one, write a file,
+add a choice to `METHODS` in settings/values.py, and a row to the table in the tests (see CONTRIBUTING.md).
 """
 
-from . import jittered, mixture, multidiffusion, spot
+from importlib import import_module
+
+from tiled_diffusion.settings import values
+
 from .method import Method
 
-METHODS: dict[str, Method] = {
-    m.name: m
-    for m in (
-        multidiffusion.METHOD,
-        mixture.METHOD,
-        spot.METHOD,
-        jittered.METHOD,
-    )
-}
+METHODS: dict[str, Method] = {name: import_module(f"{__name__}.{name}").METHOD for name in values.METHODS.names}
 
 __all__ = ["METHODS", "Method"]

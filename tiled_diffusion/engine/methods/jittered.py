@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from tiled_diffusion.engine.geometry import check_axis
 from tiled_diffusion.engine.windows import AxisTiles, normalised, uniform
-from tiled_diffusion.errors import TiledError
 
 from .cells import flat_cells, ring_cells
 from .method import Method
+
+
+def most_overlap(tile: int) -> int:
+    """The largest overlap: beyond half a tile the cuts would have no room to move in."""
+    return tile // 2
 
 
 def axis(length: int, tile: int, overlap: int, ring: bool, draw: float) -> AxisTiles:
@@ -20,9 +24,7 @@ def axis(length: int, tile: int, overlap: int, ring: bool, draw: float) -> AxisT
 
     All inner cells are as long as a tile allows (tile - overlap); the first cell's length follows the draw.
     """
-    check_axis(length, tile, overlap)
-    if tile < length and overlap > tile // 2:
-        raise TiledError(f"jittered: the overlap may be at most half the tile, got {overlap} for a tile of {tile}")
+    check_axis(length, tile, overlap, most_overlap(tile))
     if ring:
         return _ring_axis(length, min(tile, length), overlap, draw)
     if tile >= length:
@@ -45,10 +47,8 @@ def _ring_axis(length: int, tile: int, overlap: int, draw: float) -> AxisTiles:
 
 
 METHOD = Method(
-    name="jittered",
-    label="Jittered tiles",
-    summary="A small soft overlap on a grid drawn anew at every step. Nearly as cheap as no overlap, without seams.",
     axis=axis,
     overlap=lambda tile: min(max(6, tile // 12), tile // 2),
     moves=True,
+    most_overlap=most_overlap,
 )

@@ -17,17 +17,13 @@ class Method:
     """One way to fuse tiles.
 
     Attributes:
-        name: as in the settings.
-        label: as shown to users.
-        summary: one sentence on what it does and when to take it.
         axis: the layout along one axis; the canvas is the product of two.
         overlap: default overlap in latent pixels for a tile length in latent pixels.
         moves: whether the layout changes from step to step.
+        most_overlap: the largest overlap in lp for a tile length in lp.
     """
 
-    name: str
-    label: str
-    summary: str
     axis: AxisLayout
     overlap: Callable[[int], int]
     moves: bool = False
+    most_overlap: Callable[[int], int] = lambda tile: tile - 1

@@ -16,9 +16,6 @@ def axis(length: int, tile: int, overlap: int, ring: bool, draw: float) -> AxisT
 
 
 METHOD = Method(
-    name="mixture",
-    label="Mixture of Diffusers",
-    summary="Weights each tile by a gaussian, so that its middle counts most. A good default.",
     axis=axis,
     overlap=lambda tile: tile // 3,
 )

@@ -16,9 +16,6 @@ def axis(length: int, tile: int, overlap: int, ring: bool, draw: float) -> AxisT
 
 
 METHOD = Method(
-    name="multidiffusion",
-    label="MultiDiffusion",
-    summary="Averages all tiles that cover a pixel. Needs a large overlap; soft, and costly.",
     axis=axis,
     overlap=lambda tile: tile // 2,
 )

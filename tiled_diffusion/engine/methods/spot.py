@@ -26,9 +26,6 @@ def axis(length: int, tile: int, overlap: int, ring: bool, draw: float) -> AxisT
 
 
 METHOD = Method(
-    name="spot",
-    label="SpotDiffusion",
-    summary="Tiles that do not overlap, on a grid that jumps at every step. The fewest tiles on a ring.",
     axis=axis,
     overlap=lambda tile: 0,  # noqa: ARG005 the table gives every method the tile
     moves=True,

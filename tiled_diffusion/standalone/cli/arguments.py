@@ -13,14 +13,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.grid_file import is_grid, request_from_grid
 from tiled_diffusion.settings.request import Request, request_from_dict
-from tiled_diffusion.settings.values import Region, Settings, parse_json
+from tiled_diffusion.settings.values import Region, Settings
 from tiled_diffusion.standalone.control_hints import open_hint
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import Model
 
-from .parser import PROGRAM, REQUEST_FLAGS, TILING_FLAGS, UsageError
+from .parser import PROGRAM, UsageError, flags_of, given_flags
 
 
 def read_request(args: argparse.Namespace) -> Request:
@@ -80,7 +81,7 @@ def joined(regions: Sequence[Region]) -> str:
 
 
 def _given_fields(args: argparse.Namespace) -> dict[str, Any]:
-    given = {f.field: getattr(args, f.dest) for f in REQUEST_FLAGS if getattr(args, f.dest, None) is not None}
+    given = given_flags(args, Request)
     if getattr(args, "size", None) is not None:
         if given.keys() & {"width", "height"}:
             raise UsageError("--size: give either --size or --width and --height, not both")
@@ -97,19 +98,18 @@ def _given_controls(controls: Sequence[Control], preprocess: Sequence[str]) -> t
         )
     kinds = list(preprocess or ["none"])
     kinds = kinds if len(kinds) == len(controls) else kinds * len(controls)
-    found = tuple(dataclasses.replace(c, preprocess=kind) for c, kind in zip(controls, kinds, strict=True))
-    for c in found:
+    prepared = tuple(dataclasses.replace(c, preprocess=kind) for c, kind in zip(controls, kinds, strict=True))
+    for c in prepared:
         open_hint(c.image).close()
-    return found
+    return prepared
 
 
 def _given_tiling(args: argparse.Namespace) -> dict[str, Any]:
-    given = {f.field: getattr(args, f.dest) for f in TILING_FLAGS if getattr(args, f.dest) is not None}
+    given = given_flags(args, Settings)
     if args.tile is not None:
-        given["tile_width_lp"], given["tile_height_lp"] = args.tile
-    if args.overlap is not None:
-        given["overlap_lp"] = args.overlap
-    given.update({name: getattr(args, name) for name in ("wrap_x", "wrap_y") if getattr(args, name) is not None})
+        if given.keys() & {"tile_width", "tile_height"}:
+            raise UsageError("--tile: give either --tile or --tile-width and --tile-height, not both")
+        given["tile_width"], given["tile_height"] = args.tile
     if args.column:
         given["regions"] = columns(args.column)
     return given
@@ -169,18 +169,19 @@ def _merged(base: Request | None, given: dict[str, Any], tiling: dict[str, Any])
 def scaled_to(model: Model, request: Request) -> Request:
     """The request in the model's own size: its tiles' shorter side (by default 512 px) becomes the native one."""
     tiling, unit = request.tiling, model.unit_px
-    factor = model.traits.native / (min(tiling.tile_width_lp or 64, tiling.tile_height_lp or 64))
+    px = model.traits.factor
+    factor = model.traits.native * px / min(tiling.tile_width or 512, tiling.tile_height or 512)
 
     def scaled(px: int, step: int) -> int:
         return max(step, int(px * factor / step + 0.5) * step)
 
     tiles: dict[str, Any] = {
-        name: scaled(value * 8, unit) // 8
-        for name in ("tile_width_lp", "tile_height_lp")
+        name: scaled(value, unit)
+        for name in ("tile_width", "tile_height")
         if (value := getattr(tiling, name)) is not None
     }
-    if tiling.overlap_lp is not None:
-        tiles["overlap_lp"] = int(tiling.overlap_lp * factor + 0.5)
+    if tiling.overlap is not None:
+        tiles["overlap"] = int(tiling.overlap // px * factor + 0.5) * px
     width, height = (max(64, scaled(px, unit)) for px in (request.width, request.height))
     return dataclasses.replace(request, width=width, height=height, tiling=dataclasses.replace(tiling, **tiles))
 
@@ -206,26 +207,24 @@ def command_line(request: Request, out: str) -> list[str]:
     if tiling.regions and request.prompt != joined(tiling.regions):
         words += ["--prompt", request.prompt]
     words += ["--size", f"{request.width}x{request.height}"]
-    words += _flag_words(REQUEST_FLAGS, request, {"prompt", "width", "height"})
-    words += _flag_words(TILING_FLAGS, tiling, set())
-    if tiling.tile_width_lp and tiling.tile_height_lp:
-        words += ["--tile", f"{tiling.tile_width_lp * 8}x{tiling.tile_height_lp * 8}"]
-    if tiling.overlap_lp is not None:
-        words += ["--overlap", str(tiling.overlap_lp * 8)]
+    words += _flag_words(request, {"prompt", "width", "height"})
+    if tiling.tile_width and tiling.tile_height:
+        words += ["--tile", f"{tiling.tile_width}x{tiling.tile_height}"]
+        words += _flag_words(tiling, {"tile_width", "tile_height"})
+    else:
+        words += _flag_words(tiling, set())
     for c in request.controls:
         words += ["--control", c.to_text(), "--preprocess", c.preprocess]
-    words += [f"--{name.replace('_', '-')}" for name in ("wrap_x", "wrap_y") if getattr(tiling, name)]
     return [*words, "--out", out]
 
 
-def _flag_words(flags: Sequence[Any], values: Any, skipped: set[str]) -> list[str]:
+def _flag_words(settings: Request | Settings, skipped: set[str]) -> list[str]:
     """Flags for all fields that differ from their defaults."""
-    defaults = {f.name: f.default for f in dataclasses.fields(values)}
     words: list[str] = []
-    for flag in flags:
-        value = getattr(values, flag.field)
-        if flag.field not in skipped and value != defaults[flag.field]:
-            words += [flag.option, f"{value:g}" if isinstance(value, float) else str(value)]
+    for flag in flags_of(type(settings)):
+        value = getattr(settings, flag.row.name)
+        if flag.row.name not in skipped and value != flag.row.default:
+            words += flag.words(value)
     return words
 
 

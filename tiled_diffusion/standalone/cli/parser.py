@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import FORM, PREPROCESSORS, Control, control_from_text
-from tiled_diffusion.settings.request import SAMPLERS, Request
+from tiled_diffusion.settings.fields import AUTOMATIC, Row, rows
+from tiled_diffusion.settings.fields import row as field_row
+from tiled_diffusion.settings.kinds import Switch, Text
+from tiled_diffusion.settings.quoting import quoted
+from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings
 
 PROGRAM = "python -m tiled_diffusion"
@@ -34,23 +36,55 @@ class Flag:
     """A flag that sets one field of the request or of its tiling.
 
     Attributes:
-        option: as typed, e.g. "--steps".
-        field: name in Request or Settings.
-        read: from text to value.
-        metavar: what stands for the value in the help.
-        help: one line.
+        row: the field in the table of settings.
     """
 
-    option: str
-    field: str
-    read: Callable[[str], Any]
-    metavar: str
-    help: str
+    row: Row
 
     @property
-    def dest(self) -> str:
-        """Name in the parsed arguments."""
-        return self.option.lstrip("-").replace("-", "_")
+    def option(self) -> str:
+        """As typed, e.g. "--tile-batch"."""
+        return "--" + self.row.name.replace("_", "-")
+
+    @property
+    def help(self) -> str:
+        """What it does, what it may be, and its default."""
+        row = self.row
+        words = [] if isinstance(row.kind, (Text, Switch)) else [row.kind.values(row.entry.unit)]
+        words += [f"{AUTOMATIC}: {row.entry.null}"] if row.entry.null and not isinstance(row.kind, Text) else []
+        words += [] if row.required or row.default in ("", None, False) else [f"default: {row.to_text(row.default)}"]
+        return row.entry.help.removesuffix(".") + (f" ({'; '.join(words)})" if words else "")
+
+    def read(self, text: str) -> Any:
+        """The value in a text; argparse shows the error."""
+        try:
+            return self.row.from_text(text)
+        except TiledError as e:
+            raise argparse.ArgumentTypeError(str(e).removeprefix(f"{self.row.name}: ")) from e
+
+    def words(self, value: Any) -> list[str]:
+        """The words of a command line that set a value."""
+        if isinstance(self.row.kind, Switch):
+            return [self.option if value else "--no-" + self.option.removeprefix("--")]
+        return [self.option, self.row.to_text(value)]
+
+    def add_to(self, group: Any) -> None:
+        """Adds it to a group of flags; a flag that is not typed leaves nothing behind."""
+        if isinstance(self.row.kind, Switch):
+            how: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        else:
+            how = {"type": self.read, "metavar": self.row.entry.flag}
+        group.add_argument(self.option, default=argparse.SUPPRESS, help=_escaped(self.help), **how)
+
+
+def flags_of(cls: type) -> tuple[Flag, ...]:
+    """The flags of a settings class."""
+    return tuple(Flag(row) for row in rows(cls) if row.entry.flag is not None)
+
+
+def given_flags(args: argparse.Namespace, cls: type) -> dict[str, Any]:
+    """The fields of a settings class that were typed."""
+    return {f.row.name: getattr(args, f.row.name) for f in flags_of(cls) if hasattr(args, f.row.name)}
 
 
 def control(text: str) -> Control:
@@ -61,17 +95,6 @@ def control(text: str) -> Control:
         raise argparse.ArgumentTypeError(str(e)) from e
 
 
-def pixels(text: str) -> int:
-    """A length in image pixels, given as latent pixels (8 image pixels each)."""
-    try:
-        value = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number of pixels, got {text!r}") from None
-    if value % 8 or value < 0:
-        raise argparse.ArgumentTypeError(f"expected a multiple of 8 pixels, got {value}")
-    return value // 8
-
-
 def width_by_height(text: str) -> tuple[int, int]:
     """(width, height) from "1536x192"; a single number is a square."""
     parts = text.lower().split("x")
@@ -80,40 +103,17 @@ def width_by_height(text: str) -> tuple[int, int]:
     except ValueError:
         numbers = []
     if not 1 <= len(numbers) <= 2:
-        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1536x192, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT such as 1536x192, got {quoted(text)}")
     return numbers[0], numbers[-1]
 
 
 def tile_size(text: str) -> tuple[int, int]:
-    """(width, height) of a tile in latent pixels from image pixels, "192" or "192x128"."""
+    """(width, height) of a tile in image pixels, "192" or "192x128"."""
     width, height = width_by_height(text)
-    return pixels(str(width)), pixels(str(height))
+    for name, value in (("tile_width", width), ("tile_height", height)):
+        Flag(field_row(Settings, name)).read(str(value))
+    return width, height
 
-
-REQUEST_FLAGS = (
-    Flag("--prompt", "prompt", str, "TEXT", "what to draw; (word:1.2) weighs a word"),
-    Flag("--negative-prompt", "negative_prompt", str, "TEXT", "what to avoid (default: nothing)"),
-    Flag("--width", "width", int, "PX", f"width in image pixels, a multiple of 8 (default: {Request.width})"),
-    Flag("--height", "height", int, "PX", f"height in image pixels, a multiple of 8 (default: {Request.height})"),
-    Flag("--steps", "steps", int, "N", f"denoising steps, 1 to 1000 (default: {Request.steps})"),
-    Flag("--cfg-scale", "cfg_scale", float, "X",
-         f"how strictly to follow the prompt, 1 (off) to 50 (default: {Request.cfg_scale:g})"),
-    Flag("--sampler", "sampler", str, "NAME", f"one of {', '.join(SAMPLERS)} (default: {Request.sampler})"),
-    Flag("--seed", "seed", int, "N", f"another number, another picture (default: {Request.seed})"),
-    Flag("--batch-size", "batch_size", int, "N",
-         f"pictures at once, with seeds SEED, SEED+1, ... (default: {Request.batch_size})"),
-    Flag("--init-image", "init_image", str, "FILE", "start from this picture instead of from noise"),
-    Flag("--denoising-strength", "denoising_strength", float, "X",
-         f"how much of the start picture is drawn anew, 0 to 1 (default: {Request.denoising_strength:g})"),
-)  # fmt: skip
-TILING_FLAGS = (
-    Flag("--method", "method", str, "NAME", f"how tiles are fused: {', '.join(METHODS)} (default: {Settings.method})"),
-    Flag("--tile-batch", "tile_batch", int, "N",
-         f"tiles per U-Net call; lower it where memory is short (default: {Settings.tile_batch})"),
-    Flag("--size-conditioning", "size_conditioning", str, "canvas|tile",
-         f"SDXL only: the size that the model is told (default: {Settings.size_conditioning})"),
-)  # fmt: skip
-RINGS = (("--wrap-x", "the left and right edges meet: a 360° ring"), ("--wrap-y", "the top and bottom edges meet"))
 
 GENERATE_HELP = f"""\
 Draw one or more pictures of any size.
@@ -262,9 +262,9 @@ def _studio(parser: Parser) -> None:
 
 def _picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:
     group = parser.add_argument_group("the picture")
-    for flag in REQUEST_FLAGS:
+    for flag in flags_of(Request):
         if flag.option not in without:
-            group.add_argument(flag.option, type=flag.read, metavar=flag.metavar, help=_escaped(flag.help))
+            flag.add_to(group)
     if "--width" not in without:
         group.add_argument(
             "--size", type=width_by_height, metavar="WxH", help="width and height at once, e.g. 1536x192 (image pixels)"
@@ -299,18 +299,11 @@ def _tiling_flags(parser: Parser) -> None:
         "--column", action="append", metavar="TEXT",
         help="prompt of a column; give it several times for prompts side by side, from left to right",
     )  # fmt: skip
-    for flag in TILING_FLAGS:
-        group.add_argument(flag.option, type=flag.read, metavar=flag.metavar, help=_escaped(flag.help))
     group.add_argument(
-        "--tile", type=tile_size, metavar="PX|WxH",
-        help="size of a tile in image pixels, multiples of 8 (default: fitted to model and canvas)",
-    )  # fmt: skip
-    group.add_argument(
-        "--overlap", type=pixels, metavar="PX",
-        help="least overlap of neighbouring tiles in image pixels, a multiple of 8 (default: the method's own)",
-    )  # fmt: skip
-    for option, text in RINGS:
-        group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
+        "--tile", type=tile_size, metavar="PX|WxH", help="width and height of a tile at once, e.g. 512 or 768x512 (px)"
+    )
+    for flag in flags_of(Settings):
+        flag.add_to(group)
 
 
 def _model_flags(parser: Parser) -> None:

@@ -14,7 +14,7 @@ from .drawing import SIZE
 
 SCALE = 4
 BASE = Request(prompt="", steps=24, cfg_scale=4.5, sampler="Euler a")
-WIDE = Settings(tile_width_lp=24, tile_height_lp=24, overlap_lp=12)
+WIDE = Settings(tile_width=192, tile_height=192, overlap=96)
 """Half of each tile is shared with its neighbour, so that they agree where the horizon is."""
 PANORAMA = replace(
     BASE, prompt="a house, a tree on grass, mountains, blue sky", width=1536, height=192, seed=3, tiling=WIDE

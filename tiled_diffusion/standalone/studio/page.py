@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import PREPROCESSORS, Control
-from tiled_diffusion.settings.panel import PanelJob, merge, region_document, to_controls
+from tiled_diffusion.settings.panel import PanelSettings, merge, region_document, to_controls
 from tiled_diffusion.settings.presets import Presets
 from tiled_diffusion.settings.request import SAMPLERS, Request
 from tiled_diffusion.standalone.control import SHIPPED
@@ -173,7 +173,7 @@ def _restoring(panel: Panel) -> Any:
             request = read_png(path)
         except TiledError as e:
             return [*[gr.skip()] * count, f"**{e}**"]
-        job = PanelJob(request.tiling)
+        job = PanelSettings(request.tiling)
         controls = to_controls(job)
         text = json.dumps(region_document(job), ensure_ascii=False)
         fields = [_extended(name, getattr(request, name)) for name in FIELDS]

@@ -6,26 +6,27 @@ from typing import Any
 
 import gradio as gr
 
-from tiled_diffusion.settings.vae import VaeJob, job_from
+from tiled_diffusion.errors import SettingsError
+from tiled_diffusion.settings.panel import to_controls
+from tiled_diffusion.settings.vae import VaePanelSettings, vae_settings_from
 from tiled_diffusion.ui.vae_panel import Panel
-from tiled_vae import TiledVaeError
 
 from .tiling import TITLE
 
 
-def write(p: Any, job: VaeJob) -> None:
+def write(p: Any, job: VaePanelSettings) -> None:
     """Notes the settings."""
     p.extra_generation_params[TITLE] = job.to_json()
 
 
-def read(params: dict[str, Any]) -> VaeJob | None:
+def read(params: dict[str, Any]) -> VaePanelSettings | None:
     """The settings in pasted parameters, or None where there are none that can be used."""
     text = params.get(TITLE)
     if not isinstance(text, str):
         return None
     try:
-        return job_from(text)
-    except TiledVaeError:
+        return vae_settings_from(text)
+    except SettingsError:
         return None
 
 
@@ -35,7 +36,7 @@ def fields(panel: Panel) -> list[tuple[Any, Any]]:
     def control(name: str) -> Any:
         def value(params: dict[str, Any]) -> Any:
             job = read(params)
-            return gr.update() if job is None else gr.update(value=getattr(job, name))
+            return gr.update() if job is None else gr.update(value=to_controls(job)[name])
 
         return value
 

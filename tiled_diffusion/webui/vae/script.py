@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tiled_diffusion.settings.vae import VaeJob, job_from
+from tiled_diffusion.errors import SettingsError
+from tiled_diffusion.settings.vae import VaePanelSettings, vae_settings_from
 from tiled_diffusion.ui.vae_panel import build_panel
 from tiled_diffusion.webui.hosts import a1111_vae as host
 from tiled_diffusion.webui.scope import unwrap, wrap
@@ -84,13 +85,13 @@ class TiledVaeScript(host.Script):  # type: ignore[misc]
         if not xyz.is_on(chosen, bool(enabled)):
             return
         try:
-            job = xyz.applied(chosen, job_from(value, dict(zip(self.controls, controls, strict=False))))
-        except TiledVaeError as e:
+            job = xyz.applied(chosen, vae_settings_from(value, dict(zip(self.controls, controls, strict=False))))
+        except (SettingsError, TiledVaeError) as e:
             wrap(p, "init", TITLE, partial(_refusing, p, str(e)))
             return
         self._begin(p, job)
 
-    def _begin(self, p: Any, job: VaeJob) -> None:
+    def _begin(self, p: Any, job: VaePanelSettings) -> None:
         tiling = p.__dict__[TILING] = Tiling(job, p)
         infotext.write(p, job)
         wrap(p, "init", TITLE, partial(_init, tiling))

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tiled_diffusion.settings.vae import VaeJob
+from tiled_diffusion.settings.vae import VaePanelSettings
 from tiled_diffusion.webui.hosts import a1111_vae as host
 from tiled_vae import Callbacks, Interrupted, TiledVaeSettings, swapped
 
@@ -29,7 +29,7 @@ class Tiling:
         p: the host's job, for its notes to the user.
     """
 
-    def __init__(self, job: VaeJob, p: Any) -> None:
+    def __init__(self, job: VaePanelSettings, p: Any) -> None:
         self.job, self.p = job, p
         self._vae: Any = None
         self._swap = ExitStack()

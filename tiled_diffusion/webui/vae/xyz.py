@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from dataclasses import replace
+from typing import Any
 
-from tiled_diffusion.settings.vae import VaeJob, changed
+from tiled_diffusion.settings.plot import plot_axes
+from tiled_diffusion.settings.vae import VaePanelSettings
 from tiled_diffusion.webui.hosts import a1111_vae as host
-from tiled_vae import TiledVaeError
-from tiled_vae.settings import Mode
 
 VALUES = "_tiled_vae_xyz"
 PREFIX = "[Tiled VAE] "
 OFF = "off"
 
 
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise TiledVaeError(f"X/Y/Z plot: got {text!r}; it may be a whole number") from None
-
-
-AXES: dict[str, tuple[str, Callable[[str], Any], tuple[str, ...] | None]] = {
-    "Mode": ("mode", str, (OFF, *get_args(Mode))),
-    "Encoder tile (px)": ("encoder_tile_px", _whole, None),
-    "Decoder tile (latent px)": ("decoder_tile_lp", _whole, None),
-}
-"""Label: (field of VaeJob, how its text is read, its choices)."""
+AXES = {axis.field: axis for axis in plot_axes(VaePanelSettings)}
+CHOICES = {"mode": (OFF, *(AXES["mode"].choices or ()))}
+"""Of the axes that say more than the table: the mode may also switch the script off."""
 
 
 def register() -> None:
@@ -35,9 +25,10 @@ def register() -> None:
     module = host.xyz_module()
     if module is None or any(o.label.startswith(PREFIX) for o in module.axis_options):
         return
-    for label, (field, _, choices) in AXES.items():
+    for axis in AXES.values():
+        choices = CHOICES.get(axis.field, axis.choices)
         options = {} if choices is None else {"choices": lambda choices=choices: list(choices)}
-        module.axis_options.append(module.AxisOption(PREFIX + label, str, _setter(field), **options))
+        module.axis_options.append(module.AxisOption(PREFIX + axis.label, str, _setter(axis.field), **options))
 
 
 def _setter(field: str) -> Callable[[Any, str, Any], None]:
@@ -52,7 +43,6 @@ def is_on(values: Mapping[str, str], enabled: bool) -> bool:
     return values["mode"] != OFF if "mode" in values else enabled
 
 
-def applied(values: Mapping[str, str], job: VaeJob) -> VaeJob:
+def applied(values: Mapping[str, str], job: VaePanelSettings) -> VaePanelSettings:
     """The job with the values of the present cell of the plot."""
-    readers = {field: read for field, read, _ in AXES.values()}
-    return changed(job, {field: readers[field](text) for field, text in values.items()})
+    return replace(job, **{field: AXES[field].read(text) for field, text in values.items()})
