@@ -1,12 +1,10 @@
 """Regions' prompts pass through what other extensions do to the main prompt, and leave no trace in it."""
 
-import json
-
 import pytest
 import torch
 from modules import shared
 
-from tests.webui.host_model import Job, run
+from tests.webui.host_model import Job, field, run
 from tiled_diffusion.webui.region_texts import packed, text_of, unpacked
 
 REGION = {"prompt": "a __colour__ tower", "negative_prompt": "__colour__ fog", "w": 0.5, "seed": 7}
@@ -27,8 +25,7 @@ def done(rewrites, settings, **more):
 
 
 def record(p, image):
-    found = p.extra_generation_params["Tiled Diffusion"]
-    return json.loads(found if isinstance(found, str) else found[image])
+    return field(p.infotexts[image])
 
 
 @pytest.mark.parametrize("join", ["replace", "append", "prepend"])
@@ -124,5 +121,5 @@ def test_packing_is_undone(main):
     assert unpacked(packed(main, segments)) == (main, segments)
     assert packed(main, {}) == main
     assert (text_of(segments[1]).own, text_of(segments[1]).full) == ("a\nb", "a\nb")
-    assert (text_of(segments[3]).own, text_of(segments[3]).full) == ("", "x,, y")
+    assert (text_of(segments[3]).own, text_of(segments[3]).full) == ("", "x, , y")
     assert text_of("a") is None
