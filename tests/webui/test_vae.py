@@ -240,6 +240,43 @@ def test_wrong_settings_stop_the_job_with_their_name(ours, settings, match):
     assert traces(p) == []
 
 
+@pytest.mark.parametrize(
+    ("args", "match"),
+    [(("false", EXACT), "got 'false' first"), ((1,), "got 1 first"), ((None, EXACT), "got None first"),
+     ((EXACT, EXACT), "settings twice")],
+)  # fmt: skip
+def test_wrong_arguments_stop_the_job_with_their_name(ours, args, match):
+    p = Job()
+    p.args = args
+    with pytest.raises(JobError, match=f"Tiled VAE: args: .*{match}"):
+        run(ours, p)
+    assert traces(p) == []
+
+
+def test_settings_in_the_switch_s_place_switch_on(ours):
+    p = Job()
+    p.args = (EXACT,)
+    run(ours, p)
+    assert tiles_run(p)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_mode_on_an_axis_of_the_plot_switches_the_vae(ours, enabled):
+    for mode, tiled in (("exact", True), ("off", False), (None, enabled)):
+        p = Job({"mode": "exact"}, enabled=enabled)
+        p.__dict__["_Tiled VAE_xyz"] = {**({"mode": mode} if mode else {}), "decoder_tile_lp": "16"}
+        run(ours, p)
+        assert tiles_run(p) == tiled
+        assert any("axes of the plot change nothing" in c for c in p.comments) == (mode is None and not enabled)
+        expected = {"version": 1, "mode": "exact", "decoder_tile_lp": 16} if tiled else None
+        record = p.extra_generation_params.get("Tiled VAE")
+        assert (None if record is None else json.loads(record)) == expected
+    p = Job()
+    p.__dict__["_Tiled VAE_xyz"] = {"encoder_tile_px": "wide"}
+    with pytest.raises(JobError, match="whole number"):
+        run(ours, p)
+
+
 def test_an_unknown_layout_stops_the_job_before_it_draws(ours):
     del shared.sd_model.first_stage_model.decoder.mid.attn_1
     with pytest.raises(JobError, match="no 'attn_1'"):
