@@ -1,4 +1,4 @@
-"""What the WebUI loads: the script class, and the callbacks that go with it."""
+"""What the WebUI loads: the script classes, and the callbacks that go with it."""
 
 from pathlib import Path
 
@@ -9,8 +9,9 @@ if not Path(tiled_diffusion.__file__).resolve().is_relative_to(Path(__file__).re
         f"another extension has a package tiled_diffusion too, {tiled_diffusion.__file__}: switch one of the two off"
     )
 
+from tiled_diffusion.webui.by_name import UniqueNameScript
 from tiled_diffusion.webui.register import register
 from tiled_diffusion.webui.script import TiledDiffusionScript
 
-__all__ = ["TiledDiffusionScript"]
+__all__ = ["TiledDiffusionScript", "UniqueNameScript"]
 register()

@@ -55,7 +55,7 @@ def test_settings_page_is_translated():
     text = (ROOT / "tiled_diffusion" / "webui" / "register.py").read_text(encoding="utf-8")
     labels = {
         n.args[2].value for n in ast.walk(ast.parse(text))
-        if isinstance(n, ast.Call) and ast.unparse(n.func) == "host.add_option" and isinstance(n.args[2], ast.Constant)
+        if isinstance(n, ast.Call) and ast.unparse(n.func) == "host.page.add_option" and isinstance(n.args[2], ast.Constant)
     }  # fmt: skip
     assert labels
     assert labels - set(TRANSLATED) == set()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import torch
-from modules import extra_networks, prompt_parser, script_callbacks, sd_samplers_common, shared
+from modules import extra_networks, processing, prompt_parser, script_callbacks, sd_samplers_common, shared
 from torch import Tensor
 
-from tiled_diffusion.webui.sampling import on_cfg_denoiser
+from tiled_diffusion.webui.hosts import host
+from tiled_diffusion.webui.hosts.a1111.sampling import before_call
 from tiled_diffusion.webui.script import TiledDiffusionScript
 
 
@@ -226,7 +228,7 @@ class Job:
         self.script = TiledDiffusionScript()
         self.script.control_names = ()
         self.scripts, self.script_args, self.sd_model = SimpleNamespace(alwayson_scripts=[]), (), None
-        self.sampler = None
+        self.sampler, self.infotexts, self.processed = None, [], None
 
     def comment(self, text):
         self.comments.append(text)
@@ -260,8 +262,9 @@ class Job:
 
 def run(p: Job) -> Tensor:
     """One job, with the events in the WebUI's order."""
-    if on_cfg_denoiser not in script_callbacks.registered.get("cfg_denoiser", []):
-        script_callbacks.on_cfg_denoiser(on_cfg_denoiser)
+    if before_call not in script_callbacks.registered.get("cfg_denoiser", []):
+        host.sampling.start()
+    p.infotexts = []
     p.script.before_process(p, *p.args)
     p.setup_prompts()
     strip_comments(p)
@@ -269,7 +272,11 @@ def run(p: Job) -> Tensor:
         rewrite(p)
     p.script.process(p, *p.args)
     p.init(p.all_prompts, p.all_seeds, [])
-    return torch.cat([_batch(p, n) for n in range(p.n_iter)])
+    out = torch.cat([_batch(p, n) for n in range(p.n_iter)])
+    p.grid_infotext = _infotext(p, 0, use_main_prompt=True)
+    p.processed = SimpleNamespace(extra_generation_params=p.extra_generation_params)
+    p.script.postprocess(p, p.processed, *p.args)
+    return out
 
 
 def _batch(p: Job, number: int) -> Tensor:
@@ -280,7 +287,22 @@ def _batch(p: Job, number: int) -> Tensor:
     p.prompts = [extra_networks.parse_prompt(text)[0] for text in p.prompts]
     p.script.process_batch(p, *p.args)
     p.setup_conds()
-    return p.sample()
+    out = p.sample()
+    p.infotexts += [_infotext(p, i) for i in range(len(p.prompts))]
+    return out
+
+
+def _infotext(p: Job, index: int, use_main_prompt: bool = False) -> str:
+    """As the host asks for it: with the lists of the present batch, and an index within it."""
+    return processing.create_infotext(p, p.prompts, p.seeds, p.seeds, use_main_prompt=use_main_prompt, index=index)
+
+
+def field(infotext: str, name: str = "Tiled Diffusion") -> dict | None:
+    """The settings in a picture's text."""
+    line = infotext.splitlines()[-1]
+    if f"{name}: " not in line:
+        return None
+    return json.loads(json.JSONDecoder().raw_decode(line, line.index(f"{name}: ") + len(name) + 2)[0])
 
 
 def strip_comments(p: Job) -> None:

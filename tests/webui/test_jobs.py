@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.webui.host_model import Job, Model, copied, job, run
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.webui.hosts import a1111 as host
-from tiled_diffusion.webui.run import JobError
+from tiled_diffusion.webui.hosts import host
+from tiled_diffusion.webui.hosts.failure import JobError
 
 TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
 REGION = {**TILES, "regions": [{"prompt": "a tree", "w": 0.5}]}
@@ -221,14 +221,14 @@ def test_a_wrong_job_is_refused_whatever_is_wrong():
 
 
 def test_latents_with_more_axes_are_refused():
-    from tiled_diffusion.settings.panel import PanelJob
+    from tiled_diffusion.settings.panel import PanelSettings
     from tiled_diffusion.webui.region_texts import RegionTexts
     from tiled_diffusion.webui.run import Run
     from tiled_diffusion.webui.sampling import attach
 
     video = torch.zeros(1, 16, 3, 8, 8)
     with pytest.raises(TiledError, match="5 axes"):
-        attach(Job(), Run(PanelJob(), RegionTexts(PanelJob().tiling)), video, video)
+        attach(Job(), Run(PanelSettings(), RegionTexts(PanelSettings().tiling)), video, video)
 
 
 def picture(width=64, height=48):
@@ -287,7 +287,7 @@ def test_remarks_of_the_text_encoder_reach_the_job(monkeypatch):
 
     hijack = SimpleNamespace(extra_generation_params={"TI hashes": "a: 1"}, comments=["too long"])
     monkeypatch.setattr(sd_hijack, "model_hijack", hijack)
-    monkeypatch.setattr(host, "model_hijack", hijack)
+    monkeypatch.setattr("tiled_diffusion.webui.hosts.a1111.texts.model_hijack", hijack)
     p = Job(args=(True, REGION))
     run(p)
     assert p.extra_generation_params["TI hashes"] == "a: 1"
@@ -302,7 +302,5 @@ def test_a_disabled_script_leaves_everything_alone():
 
 
 def test_the_interrupt_is_the_hosts_own():
-    from tiled_diffusion.webui.hosts import a1111 as host
-
-    assert host.INTERRUPT is sd_samplers_common.InterruptedException
+    assert host.jobs.INTERRUPT is sd_samplers_common.InterruptedException
     assert script_callbacks.registered is not None

@@ -1,12 +1,10 @@
 """Regions' prompts pass through what other extensions do to the main prompt, and leave no trace in it."""
 
-import json
-
 import pytest
 import torch
 from modules import shared
 
-from tests.webui.host_model import Job, run
+from tests.webui.host_model import Job, field, run
 from tiled_diffusion.webui.region_texts import packed, text_of, unpacked
 
 REGION = {"prompt": "a __colour__ tower", "negative_prompt": "__colour__ fog", "w": 0.5, "seed": 7}
@@ -27,8 +25,7 @@ def done(rewrites, settings, **more):
 
 
 def record(p, image):
-    found = p.extra_generation_params["Tiled Diffusion"]
-    return json.loads(found if isinstance(found, str) else found[image])
+    return field(p.infotexts[image])
 
 
 @pytest.mark.parametrize("join", ["replace", "append", "prepend"])
@@ -118,11 +115,23 @@ def test_styles_reach_the_regions_that_stand_alone_and_not_their_records():
     assert [r["prompt"] for r in record(p, 0)["regions"]] == ["a tree", "a tower"]
 
 
+@pytest.mark.parametrize("style", ["vivid {prompt}", "{prompt} of clay", "in oil, ({prompt}:1.2) , {x}", "a{prompt}b", "oil"])
+@pytest.mark.parametrize("own", ["a house", " a  house ", "a\nhouse", ""])
+def test_a_style_around_a_region_s_prompt_is_as_around_the_main_one(style, own):
+    heard = shared.sd_model.encoded_texts = []
+    original = shared.sd_model.encoded
+    shared.sd_model.encoded = lambda text: (heard.append(text), original(text))[1]
+    p = done([], {"regions": [{"prompt": own, "w": 0.5}]}, styles=[style])
+    expected = style.replace("{prompt}", own) if "{prompt}" in style else f"{own}, oil"
+    assert expected.strip() in {text.strip() for text in heard}
+    assert record(p, 0)["regions"][0]["prompt"] == own
+
+
 @pytest.mark.parametrize("main", ["", " a ", "a\n", "a\n\nb AND c :0.5", "TiledRegion"])
 def test_packing_is_undone(main):
     segments = {1: "TiledOwn\na\nb\nTiledOwn", 3: "x, TiledOwn\n\nTiledOwn, y"}
     assert unpacked(packed(main, segments)) == (main, segments)
     assert packed(main, {}) == main
     assert (text_of(segments[1]).own, text_of(segments[1]).full) == ("a\nb", "a\nb")
-    assert (text_of(segments[3]).own, text_of(segments[3]).full) == ("", "x,, y")
+    assert (text_of(segments[3]).own, text_of(segments[3]).full) == ("", "x, , y")
     assert text_of("a") is None

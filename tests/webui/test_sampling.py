@@ -62,7 +62,7 @@ def test_negative_prompts_and_joins():
     close(job(whole("own", join="append", negative_prompt="bad"), negative_prompt="fog", **SMALL),
           job(prompt="a house, own", negative_prompt="fog, bad", **SMALL))  # fmt: skip
     close(job(whole("own", negative_prompt="bad"), negative_prompt="fog", **SMALL), job(prompt="own", negative_prompt="bad", **SMALL))  # fmt: skip
-    close(job(whole("own # not this\n"), styles=["oil"], **SMALL), job(prompt="own # not this\n", styles=["oil"], **SMALL))
+    close(job(whole("own # not this\nbut that"), styles=["oil"], **SMALL), job(prompt="own # not this\nbut that", styles=["oil"], **SMALL))
 
 
 def test_a_region_follows_the_refiner():

@@ -11,9 +11,12 @@ from modules import processing, sd_models, shared
 from torch import nn
 
 from tests.tiled_vae.models import Vae, noise, tiny
-from tiled_diffusion.settings.vae import VaeJob, job_from
-from tiled_diffusion.webui.vae import infotext, plan_line, script, xyz
-from tiled_diffusion.webui.vae.script import JobError, TiledVaeScript, on_cfg_denoiser
+from tiled_diffusion.settings.vae import VaePanelSettings, vae_settings_from
+from tiled_diffusion.webui import infotext
+from tiled_diffusion.webui.hosts import host
+from tiled_diffusion.webui.hosts.failure import JobError
+from tiled_diffusion.webui.vae import plan_line
+from tiled_diffusion.webui.vae.script import TiledVaeScript, before_call
 from tiled_vae import vae as vae_module
 
 EXACT = {"mode": "exact", "decoder_tile_lp": 8, "encoder_tile_px": 64}
@@ -33,13 +36,14 @@ class Job:
 
     def __init__(self, settings=None, enabled=True, with_hires=False, **before):
         self.args, self.before, self.hires = (enabled, settings), before, with_hires
-        self.extra_generation_params, self.notes, self.seen = {}, [], {}
+        self.extra_generation_params, self.comments, self.seen = {}, [], {}
+        self.scripts, self.script_args = SimpleNamespace(alwayson_scripts=[]), ()
         self.sd_model = shared.sd_model
         self.z = noise(1, 4, 12, 20, dtype=torch.float32)
         self.x = noise(1, 3, 48, 80, dtype=torch.float32)
 
     def comment(self, text):
-        self.notes.append(text)
+        self.comments.append(text)
 
     def at(self, name, run):
         self.before.get(name, lambda p: None)(self)
@@ -92,7 +96,8 @@ def run(ours, p):
     ps = SimpleNamespace(samples=p.sample())
     ours.post_sample(p, ps, *p.args)
     done = ps.samples if getattr(ps.samples, "already_decoded", False) else decode_latent_batch(None, ps.samples)
-    ours.postprocess(p, None, *p.args)
+    p.processed = SimpleNamespace()
+    ours.postprocess(p, p.processed, *p.args)
     return torch.stack(list(done))
 
 
@@ -103,7 +108,7 @@ def traces(p):
 
 
 def tiles_run(p):
-    return any("exact" in note for note in p.notes)
+    return any("exact" in note for note in p.comments)
 
 
 @pytest.mark.parametrize("hires", [False, True])
@@ -135,7 +140,7 @@ def test_the_model_that_is_loaded_on_the_way_is_tiled_too(ours):
 
     def change(p):
         shared.sd_model = Model(channels=(4, 4, 8))
-        on_cfg_denoiser(SimpleNamespace(denoiser=SimpleNamespace(p=p)))
+        before_call(p)
         assert "forward" in vars(shared.sd_model.first_stage_model.decoder)
         assert "forward" not in vars(first.first_stage_model.decoder)
 
@@ -148,8 +153,7 @@ def test_the_model_that_is_loaded_on_the_way_is_tiled_too(ours):
 def test_a_callback_outside_of_a_job_does_nothing(ours):
     p = Job(EXACT)
     ours.process(p, *p.args)
-    on_cfg_denoiser(SimpleNamespace(denoiser=SimpleNamespace(p=p)))
-    on_cfg_denoiser(SimpleNamespace(denoiser=SimpleNamespace()))
+    before_call(p)
     assert "forward" not in vars(shared.sd_model.first_stage_model.decoder)
 
 
@@ -159,7 +163,7 @@ def stop_at(monkeypatch, count):
         if line is not None and int(line.split()[2]) >= count:
             shared.state.interrupted = True
 
-    monkeypatch.setattr("tiled_diffusion.webui.hosts.a1111_vae.show", show)
+    monkeypatch.setattr(host.vae, "show", show)
 
 
 def test_interrupt_gives_the_cheap_picture_from_then_on(ours, monkeypatch):
@@ -236,6 +240,43 @@ def test_wrong_settings_stop_the_job_with_their_name(ours, settings, match):
     assert traces(p) == []
 
 
+@pytest.mark.parametrize(
+    ("args", "match"),
+    [(("false", EXACT), "got 'false' first"), ((1,), "got 1 first"), ((None, EXACT), "got None first"),
+     ((EXACT, EXACT), "settings twice")],
+)  # fmt: skip
+def test_wrong_arguments_stop_the_job_with_their_name(ours, args, match):
+    p = Job()
+    p.args = args
+    with pytest.raises(JobError, match=f"Tiled VAE: args: .*{match}"):
+        run(ours, p)
+    assert traces(p) == []
+
+
+def test_settings_in_the_switch_s_place_switch_on(ours):
+    p = Job()
+    p.args = (EXACT,)
+    run(ours, p)
+    assert tiles_run(p)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_mode_on_an_axis_of_the_plot_switches_the_vae(ours, enabled):
+    for mode, tiled in (("exact", True), ("off", False), (None, enabled)):
+        p = Job({"mode": "exact"}, enabled=enabled)
+        p.__dict__["_Tiled VAE_xyz"] = {**({"mode": mode} if mode else {}), "decoder_tile_lp": "16"}
+        run(ours, p)
+        assert tiles_run(p) == tiled
+        assert any("axes of the plot change nothing" in c for c in p.comments) == (mode is None and not enabled)
+        expected = {"version": 1, "mode": "exact", "decoder_tile_lp": 16} if tiled else None
+        record = p.extra_generation_params.get("Tiled VAE")
+        assert (None if record is None else json.loads(record)) == expected
+    p = Job()
+    p.__dict__["_Tiled VAE_xyz"] = {"encoder_tile_px": "wide"}
+    with pytest.raises(JobError, match="whole number"):
+        run(ours, p)
+
+
 def test_an_unknown_layout_stops_the_job_before_it_draws(ours):
     del shared.sd_model.first_stage_model.decoder.mid.attn_1
     with pytest.raises(JobError, match="no 'attn_1'"):
@@ -260,7 +301,7 @@ def test_an_approximation_is_left_alone(ours):
     p = Job(EXACT)
     p.init, p.sample = lambda: None, lambda: p.z
     run(ours, p)
-    assert p.notes == []
+    assert p.comments == []
 
 
 def test_a_foreign_hook_is_left_in_place(ours):
@@ -277,7 +318,7 @@ def test_a_foreign_hook_is_left_in_place(ours):
     run(ours, p)
     assert hook.calls == 2
     assert net.forward is hook
-    assert "steps aside" in p.notes[0]
+    assert "steps aside" in p.comments[0]
 
 
 def test_a_copy_of_a_job_works_for_itself(ours):
@@ -296,19 +337,9 @@ def test_a_copy_of_a_job_works_for_itself(ours):
     assert p.seen.keys() == again.seen.keys() == {"init", "sample"}
 
 
-def test_the_ring_of_tiled_diffusion_is_followed(ours):
-    p = Job(EXACT)
-    p.extra_generation_params["Tiled Diffusion"] = json.dumps({"version": 1, "wrap_x": True})
-    ring, flat, own = run(ours, p), run(ours, Job(EXACT)), run(ours, Job({**EXACT, "wrap_x": True}))
-    assert torch.equal(ring, own)
-    assert (ring - flat).abs().max() > 1e-3
-    p.args = (True, {"mode": "untiled"})
-    assert (run(ours, p) - flat).abs().max() < 1e-4
-
-
 def test_a_vae_in_host_memory_is_moved_and_put_back(ours, monkeypatch):
     moves = []
-    monkeypatch.setattr("tiled_diffusion.webui.hosts.a1111_vae.device", lambda: torch.device("meta"))
+    monkeypatch.setattr(host.vae, "device", lambda: torch.device("meta"))
     monkeypatch.setattr(Vae, "to", lambda self, where: moves.append(str(where)) or self)
     for settings, count in ((EXACT, 3), ({**EXACT, "move_to_gpu": False}, 0)):
         run(ours, Job(settings))
@@ -319,11 +350,11 @@ def test_a_vae_in_host_memory_is_moved_and_put_back(ours, monkeypatch):
 def test_the_controls_fill_what_the_json_does_not_say(ours):
     names = [c.elem_id.removeprefix("tvae_txt2img_") for c in ours.components[2:]]
     assert names == ["mode", "encoder_tile_px", "decoder_tile_lp", "offload", "move_to_gpu"]
-    job = job_from('{"mode": "fast"}', dict(zip(names, ["exact", 512.0, 64, "host", False], strict=True)))
-    assert job == VaeJob("fast", 512, 64, "host", move_to_gpu=False)
-    assert job_from(job.to_json()) == job
-    assert job_from(None, dict.fromkeys(names)) == VaeJob()
-    assert VaeJob().to_dict() == {"version": 1}
+    job = vae_settings_from('{"mode": "fast"}', dict(zip(names, ["exact", 512.0, 64, "host", False], strict=True)))
+    assert job == VaePanelSettings("fast", 512, 64, "host", move_to_gpu=False)
+    assert vae_settings_from(job.to_json()) == job
+    assert vae_settings_from(None, dict.fromkeys(names)) == VaePanelSettings()
+    assert VaePanelSettings().to_dict() == {"version": 1}
 
 
 def test_labels_and_ids_are_unique_and_every_control_is_explained():
@@ -340,36 +371,13 @@ def test_the_record_is_read_back(ours):
     p = Job({**EXACT, "offload": "host"})
     run(ours, p)
     record = p.extra_generation_params
-    assert infotext.read(record) == VaeJob(**EXACT, offload="host")
+    assert infotext.VAE.read(record) == VaePanelSettings(**EXACT, offload="host")
     found = {component.elem_id: read(record) for component, read in ours.infotext_fields}
     assert [u["value"] for u in found.values()] == [True, "exact", 64, 8, "host", True]
     without = [read({}) for _, read in ours.infotext_fields]
     assert without[0]["value"] is False
     assert all("value" not in u for u in without[1:])
-    assert infotext.read({"Tiled VAE": "{broken"}) is None
-
-
-def test_axes_of_the_plot(ours, monkeypatch):
-    class AxisOption:
-        def __init__(self, label, kind, apply, choices=None):
-            self.label, self.apply, self.choices = label, apply, choices
-
-    module = SimpleNamespace(axis_options=[], AxisOption=AxisOption)
-    monkeypatch.setattr("tiled_diffusion.webui.hosts.a1111_vae.xyz_module", lambda: module)
-    xyz.register()
-    xyz.register()
-    assert [o.label.removeprefix(xyz.PREFIX) for o in module.axis_options] == list(xyz.AXES)
-    assert module.axis_options[0].choices() == ["off", "auto", "untiled", "exact", "fast"]
-    for mode, tiled in (("exact", True), ("off", False)):
-        p = Job(enabled=not tiled)
-        module.axis_options[0].apply(p, mode, [])
-        module.axis_options[2].apply(p, "16", [])
-        run(ours, p)
-        assert tiles_run(p) == tiled
-    p = Job()
-    module.axis_options[1].apply(p, "wide", [])
-    with pytest.raises(JobError, match="whole number"):
-        run(ours, p)
+    assert infotext.VAE.read({"Tiled VAE": "{broken"}) is None
 
 
 @pytest.mark.parametrize(
@@ -414,4 +422,4 @@ def test_the_line_is_connected_once_all_sizes_are_there():
 
 def test_samples_that_failed_cannot_be_taken_for_pictures():
     with pytest.raises(KeyError):
-        _ = script.FailedSamples(KeyError("x")).already_decoded
+        _ = host.vae.undecodable(KeyError("x")).already_decoded

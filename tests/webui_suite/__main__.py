@@ -12,7 +12,10 @@ from . import registry
 from .client import Webui
 from .server import running
 
-HELPER = Path(__file__).parent / "helper"  # an extension for what the API cannot bring about
+HERE = Path(__file__).parent
+HELPER = HERE / "helper"  # an extension for what the API cannot bring about
+FURTHER = {"multidiffusion-upscaler-for-automatic1111": HERE / "peer"}
+"""Extensions that only some cases want, by the name of their folder."""
 
 
 def main(words: list[str]) -> int:
@@ -31,11 +34,13 @@ def main(words: list[str]) -> int:
     chosen = [c for c in registry.CASES if not words or any(w in c.name for w in words)]
     rows = []
     if address:
-        rows += registry.run_all(Webui(address, Path(os.devnull)), [c for c in chosen if not c.flags])
+        log = Path(os.environ.get("WEBUI_LOG", os.devnull))
+        rows += registry.run_all(Webui(address, log), [c for c in chosen if not c.flags and not c.extensions])
     else:
-        for flags in sorted({c.flags for c in chosen}):
-            with running(Path(folder), list(flags), extensions) as (url, log):
-                rows += registry.run_all(Webui(url, log), [c for c in chosen if c.flags == flags])
+        for flags, further in sorted({(c.flags, c.extensions) for c in chosen}):
+            with running(Path(folder), list(flags), extensions | {name: FURTHER[name] for name in further}) as (url, log):
+                wanted = [c for c in chosen if (c.flags, c.extensions) == (flags, further)]
+                rows += registry.run_all(Webui(url, log), wanted)
     print("\n| case | result | seconds |\n|---|---|---|")
     for name, result, seconds in rows:
         print(f"| {name} | {result} | {seconds:.1f} |")

@@ -21,16 +21,17 @@ class Case:
     name: str
     run: Callable[[Webui], str | None]
     flags: tuple[str, ...]
+    extensions: tuple[str, ...] = ()
 
 
 CASES: list[Case] = []
 
 
-def case(name: str, flags: tuple[str, ...] = ()) -> Callable:
-    """Registers a case; `flags` are of the WebUI that it needs."""
+def case(name: str, flags: tuple[str, ...] = (), extensions: tuple[str, ...] = ()) -> Callable:
+    """Registers a case; `flags` are of the WebUI that it needs, `extensions` further ones by the folder's name."""
 
     def add(run: Callable[[Webui], str | None]) -> Callable:
-        CASES.append(Case(name, run, flags))
+        CASES.append(Case(name, run, flags, extensions))
         return run
 
     return add

@@ -259,15 +259,6 @@ def _(w: Webui):
     drawn(result)
 
 
-@case("rings close")
-def _(w: Webui):
-    result = w.txt2img(tiled={**TILES, "wrap_x": True}, vae={"mode": "exact", "wrap_x": True}, steps=12, width=512)
-    picture = result.pictures[0].astype(float)
-    seam, typical = np.abs(picture[:, 0] - picture[:, -1]).mean(), np.abs(np.diff(picture, axis=1)).mean()
-    assert seam < 4 * typical + 3, f"seam {seam:.1f}, elsewhere {typical:.1f}"
-    return f"seam {seam:.1f}, elsewhere {typical:.1f}"
-
-
 ERRORS = [
     ({"tile_width": 3}, "unknown field 'tile_width'"),
     ({"method": "none"}, "settings.method"),

@@ -98,7 +98,9 @@ def check_axis(length: int, tile: int, overlap: int, most: int | None = None, *,
     most = tile - 1 if most is None else most
     if tile < length and overlap > most:
         got, of, fits = (f"{n} latent px" if px is None else f"{n * px} px" for n in (overlap, tile, most))
-        raise TiledError(f"the overlap is too large: got {got}, and for a tile of {of} the largest one that fits is {fits}")
+        raise TiledError(
+            f"the overlap is too large: got {got}, and for a tile of {of} the largest one that fits is {fits}"
+        )
 
 
 def flat_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:

@@ -32,8 +32,6 @@ from .prompts import RegionPrompts
 from .rows import Row, RowCounter
 
 Forward = Callable[..., Tensor]
-MARK = "tiled_diffusion_original"
-"""Attribute of our forward: the one below it."""
 
 
 @dataclass
@@ -75,7 +73,6 @@ class Tiling:
         pulls: what the canvas is drawn to; a later one above an earlier one.
         calls: denoiser calls so far.
         step: the present one.
-        failure: what went wrong where an exception could not leave; the next model call raises it.
     """
 
     planner: Planner
@@ -87,11 +84,6 @@ class Tiling:
     pulls: tuple[Pull, ...] = ()
     calls: int = 0
     step: Step | None = None
-    failure: Exception | None = None
-
-    def fail(self, error: Exception) -> None:
-        """Lets the next model call raise an error."""
-        self.failure = error
 
     def begin_step(
         self, schedule_step: int, total: int, weights: Sequence[Sequence[float]], scale: float, *, unguided: bool
@@ -102,29 +94,6 @@ class Tiling:
         counter = RowCounter([len(w) for w in weights])
         self.step = Step(plan, self.calls, schedule_step, progress, counter, weights, scale, unguided)
         self.calls += 1
-
-    def arm(self, wrapper: Any) -> None:
-        """Puts our forward on a model wrapper, once."""
-        if hasattr(wrapper.__dict__.get("forward"), MARK):
-            return
-        original: Forward = wrapper.forward
-
-        def forward(x: Tensor, sigma: Tensor, *args: Any, cond: Cond | None = None, **kwargs: Any) -> Tensor:
-            if self.failure is not None:
-                raise self.failure
-            if cond is None or args or self.step is None or tuple(x.shape[-2:]) != tuple(self.planner.canvas):
-                more = kwargs if cond is None else {**kwargs, "cond": cond}
-                return original(x, sigma, *args, **more)
-            return self.denoise(lambda *a, **k: original(*a, **k, **kwargs), x, sigma, cond)
-
-        setattr(forward, MARK, original)
-        wrapper.forward = forward
-
-    def disarm(self, wrapper: Any) -> None:
-        """Takes our forward off again, unless somebody put another one on top, below which ours then passes through."""
-        self.step = None
-        if hasattr(wrapper.__dict__.get("forward"), MARK):
-            del wrapper.forward
 
     def denoise(self, original: Forward, x: Tensor, sigma: Tensor, cond: Cond) -> Tensor:
         """One model call of the host: x [rows, C, H, W], sigma [rows]."""

@@ -10,7 +10,7 @@ from tiled_diffusion.engine.composition import joined, parts
 from tiled_diffusion.settings.values import Region
 
 from .conditioning import repeated, tokens
-from .hosts import a1111 as host
+from .hosts import host
 from .region_texts import RegionTexts, Text
 
 
@@ -58,7 +58,7 @@ class RegionPrompts:
         parts = [part.at(step) for part in self.parts[image]]
         longest = max(tokens(text) for text in parts)
         parts = [repeated(text, longest) for text in parts]
-        return host.padded(parts, self.negative[image].at(step))
+        return host.texts.padded(parts, self.negative[image].at(step))
 
 
 def encode_regions(p: Any, texts: RegionTexts, size: tuple[int, int]) -> dict[int, RegionPrompts]:
@@ -87,7 +87,7 @@ def encode_regions(p: Any, texts: RegionTexts, size: tuple[int, int]) -> dict[in
     }
     good = _encoded(p, [t for every in positive.values() for t in every], size, negative=False)
     bad = _encoded(p, [t for every in negative.values() for t in every], size, negative=True)
-    host.note_what_was_encoded(p)
+    host.texts.note_what_was_encoded(p)
     return {
         k: RegionPrompts(tuple(good[t] for t in positive[k]), tuple(bad[t][0] for t in negative[k]), r.cfg_scale)
         for k, r in enabled.items()
@@ -96,7 +96,7 @@ def encode_regions(p: Any, texts: RegionTexts, size: tuple[int, int]) -> dict[in
 
 def _joined(main: str, own: Text | None, region: Region) -> str:
     """What is encoded: the region's text without <lora:...>, joined to the main prompt; or that alone."""
-    return main if own is None else joined(main, host.extra_networks_of(own.full)[0], region.join)
+    return main if own is None else joined(main, host.texts.extra_networks_of(own.full)[0], region.join)
 
 
 def _as_and(text: str) -> str:
@@ -110,7 +110,7 @@ def _encoded(p: Any, texts: list[str], size: tuple[int, int], *, negative: bool)
     distinct = list(dict.fromkeys(texts))
     if not distinct:
         return {}
-    encoded = host.encode(p, distinct, size, negative)
+    encoded = host.texts.encode(p, distinct, size, negative)
     return {
         text: tuple(Part(schedules, weight) for schedules, weight in every)
         for text, every in zip(distinct, encoded, strict=True)
@@ -122,10 +122,10 @@ def networks_of_regions(texts: RegionTexts, main: str, image: int) -> dict[str, 
 
     Those that stand in the main prompt too are left out: they are loaded already, at the main prompt's strength.
     """
-    known = {(kind, tag.items[0]) for kind, tags in host.extra_networks_of(main)[1].items() for tag in tags}
+    known = {(kind, tag.items[0]) for kind, tags in host.texts.extra_networks_of(main)[1].items() for tag in tags}
     out: dict[str, list[Any]] = {}
     for text in texts.of(image)[0].values():
-        for kind, tags in host.extra_networks_of(text.full)[1].items():
+        for kind, tags in host.texts.extra_networks_of(text.full)[1].items():
             for tag in tags:
                 if (kind, tag.items[0]) not in known:
                     known.add((kind, tag.items[0]))

@@ -10,18 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from tiled_diffusion.settings.values import Region, Settings
 
-from .hosts import a1111 as host
+from .hosts import host
+from .hosts.port import Job
 
 NEXT, OWN = "TiledRegion", "TiledOwn"
-LISTS = ("all_prompts", "all_negative_prompts", "all_hr_prompts", "all_hr_negative_prompts")
-SINGLES = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt", "main_prompt", "main_negative_prompt")
 _NEXT = re.compile(rf"[\n ]?\b{NEXT}(\d+)\b[\n ]?", re.IGNORECASE)
-_OWN = re.compile(rf"[\n ]?\b{OWN}\b[\n ]?", re.IGNORECASE)
-_COMMENT = re.compile(r"#[^\n]*(\n|$)")
+_OWN = re.compile(rf"{OWN}[\n ]?(.*?)[\n ]?{OWN}", re.IGNORECASE | re.DOTALL)
+"""What the user wrote, between two words and the one character that parts each from it; what is around is a style's."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class RegionTexts:
     sent: bool = False
     lost: bool = False
 
-    def send(self, p: Any) -> None:
+    def send(self, p: Job) -> None:
         """Puts them behind the main prompts, once."""
         if self.sent:
             return
@@ -64,20 +62,13 @@ class RegionTexts:
         p.all_prompts = [packed(text, good) for text in p.all_prompts]
         p.all_negative_prompts = [packed(text, bad) for text in p.all_negative_prompts]
 
-    def receive(self, p: Any) -> None:
+    def receive(self, p: Job) -> None:
         """Takes them out of the main prompts, which are then as without them, once."""
         if self.prompts:
             return
         self.prompts = [self._arrived(t, p.styles, negative=False) for t in p.all_prompts]
         self.negatives = [self._arrived(t, p.styles, negative=True) for t in p.all_negative_prompts]
-        for name in LISTS:
-            texts = getattr(p, name, None)
-            if isinstance(texts, list):
-                texts[:] = [unpacked(t)[0] if isinstance(t, str) else t for t in texts]
-        for name in SINGLES:
-            text = getattr(p, name, None)
-            if isinstance(text, str) and _NEXT.search(text):
-                setattr(p, name, unpacked(text)[0])
+        host.jobs.rewrite_texts(p, lambda text: unpacked(text)[0])
 
     def of(self, image: int) -> tuple[Mapping[int, Text], Mapping[int, Text]]:
         """(prompts, negative prompts) of a picture of the job; a picture too many has the last one's."""
@@ -118,19 +109,14 @@ class RegionTexts:
             return {k: v for k, v in found.items() if v is not None}
         self.lost = True
         return {
-            k: Text(own, styled(without_comments(own), styles, region, negative=negative))
+            k: Text(own, styled(host.texts.without_comments(own), styles, region, negative=negative))
             for k, (own, region) in written.items()
         }
 
 
 def styled(own: str, styles: list[str], region: Region, *, negative: bool) -> str:
     """With the job's styles, unless the main prompt brings them."""
-    return host.styled(own, styles, negative) if region.join == "replace" else own
-
-
-def without_comments(text: str) -> str:
-    """As the host does to the main prompt."""
-    return _COMMENT.sub("\n", text) if host.option("enable_prompt_comments", True) else text
+    return host.texts.styled(own, styles, negative) if region.join == "replace" else own
 
 
 def packed(main: str, segments: Mapping[int, str]) -> str:
@@ -149,5 +135,5 @@ def unpacked(text: str) -> tuple[str, dict[int, str]]:
 
 def text_of(segment: str) -> Text | None:
     """What the user wrote within what the styles made of it, or None where that cannot be told any more."""
-    pieces = _OWN.split(segment)
-    return Text(pieces[1], "".join(pieces)) if len(pieces) == 3 else None
+    own = _OWN.findall(segment)
+    return Text(own[0], _OWN.sub(r"\1", segment)) if len(own) == 1 else None

@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
 from tiled_diffusion.engine.methods import METHODS
+from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings import foreign as peer
 from tiled_diffusion.settings.presets import Presets
 from tiled_diffusion.ui.routes import add_routes
 
-from . import xyz
-from .hosts import a1111 as host
-from .sampling import HINTS_OPTION, on_cfg_denoiser
+from . import arguments, xyz
+from .hosts import host
+from .run import TITLE, failing
+from .sampling import HINTS_OPTION
 
+log = logging.getLogger("tiled_diffusion")
 LEVELS = ("warning", "info", "debug")
 
 
 def register() -> None:
     """Registers all of them."""
-    host.on_cfg_denoiser(on_cfg_denoiser)
-    host.before_ui(xyz.register)
-    host.on_app_started(_routes)
-    host.on_ui_settings(_settings)
-    host.on_infotext_pasted(peer.upgrade)
+    host.sampling.start()
+    host.page.before_ui(xyz.DIFFUSION.register)
+    host.page.on_app_started(_api)
+    host.page.on_ui_settings(_settings)
+    host.page.on_infotext_pasted(peer.upgrade)
 
 
-def _routes(_blocks: Any, app: Any) -> None:
-    folder = host.data_folder() / "tiled-diffusion" / "presets"
-    add_routes(app, Presets(folder), host.model_size, host.prompt_length, host.log_in(app))
+def _api(_blocks: Any, app: Any) -> None:
+    """The routes, what requests are checked for, and a word on names that mean something else."""
+    folder = host.page.data_folder() / "tiled-diffusion" / "presets"
+    add_routes(app, Presets(folder), host.sampling.model_size, host.texts.prompt_length, host.page.log_in(app))
+    host.page.check_requests(app, _check)
+    for title, file in arguments.rivals().items():
+        log.warning('Tiled Diffusion: in the API, "%s" means %s; this extension is "%s"', title, file, arguments.UNIQUE)
+
+
+def _check(scripts: Mapping[str, Any]) -> None:
+    try:
+        arguments.check_request(scripts)
+    except TiledError as e:
+        raise failing(TITLE, e) from None
 
 
 def _settings() -> None:
-    host.add_option("tiled_diffusion_on", False, "Tiled Diffusion is switched on when the page opens")
-    host.add_option(
+    host.page.add_option("tiled_diffusion_on", False, "Tiled Diffusion is switched on when the page opens")
+    host.page.add_option(
         "tiled_diffusion_method", "mixture", "Method when the page opens", gr.Radio, {"choices": list(METHODS)}
     )
-    host.add_option(
+    host.page.add_option(
         "tiled_diffusion_log", "warning", "What is written to the console", gr.Radio, {"choices": list(LEVELS)}
     )
-    host.add_option(HINTS_OPTION, False, "ControlNet hints stay in main memory until a tile needs them")
+    host.page.add_option(HINTS_OPTION, False, "ControlNet hints stay in main memory until a tile needs them")
     for name in ("tiled_diffusion", "tiled_vae"):
-        logging.getLogger(name).setLevel(host.option("tiled_diffusion_log", "warning").upper())
+        logging.getLogger(name).setLevel(host.page.option("tiled_diffusion_log", "warning").upper())

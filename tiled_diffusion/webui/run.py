@@ -6,26 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tiled_diffusion.errors import OutOfMemoryError, TiledError
+from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.panel import PanelSettings
+from tiled_vae import TiledVaeError
 
 from .controlnet.tiles import ControlTiles
 from .denoiser import Tiling
+from .hosts import host
+from .hosts.failure import job_error
+from .hosts.port import Hung, Job
 from .region_texts import RegionTexts
 from .scope import unwrap, wrap
 
 TITLE = "Tiled Diffusion"
 WRAPPED = ("setup_prompts", "init", "sample")
 RUN = "_tiled_diffusion_run"
-WRONG, NO_MEMORY = 422, 500
-
-
-class JobError(TiledError):
-    """Stops a job; the API answers with its text and its status."""
-
-    def __init__(self, message: str, status: int = WRONG) -> None:
-        super().__init__(message)
-        self.detail, self.status_code = message, status
+NOT_ASKED = "this WebUI, or a script in it, did not ask for tiles: the picture is without them"
 
 
 @dataclass
@@ -36,84 +32,90 @@ class Run:
         job: what the panel asks for.
         texts: the regions' own prompts, picture by picture.
         tiling: of the present sampling.
-        denoiser: the sampler's CFG denoiser that it belongs to.
+        hung: it, in the place of the sampler's model.
         controls: the ControlNets' hints.
         checkpoint: whose text encoder made the regions' conditioning.
+        begun: a sampling of the present batch was prepared.
+        unasked: one that has ended never asked for its tiles.
     """
 
     job: PanelSettings
     texts: RegionTexts
     tiling: Tiling | None = None
-    denoiser: Callable[[], Any] = lambda: None
+    hung: Hung | None = None
     controls: ControlTiles | None = None
     checkpoint: str = ""
+    begun: bool = False
+    unasked: bool = False
 
     def end(self) -> None:
         """Takes everything off the sampler."""
-        denoiser = self.denoiser()
+        if self.hung is not None:
+            self.unasked |= self.hung.asked == 0
+            self.hung.take_off()
         if self.tiling is not None:
             self.tiling.step = None
-            wrapper = getattr(denoiser, "model_wrap", None)
-            if wrapper is not None:
-                self.tiling.disarm(wrapper)
         if self.controls is not None:
             self.controls.restore()
-        self.tiling, self.controls = None, None
-        self.denoiser = lambda: None
+        self.tiling, self.hung, self.controls = None, None, None
 
 
-def run_of(p: Any) -> Run | None:
+def run_of(p: Job) -> Run | None:
     """What a job of the host keeps of ours, if anything."""
     run = p.__dict__.get(RUN)
     return run if isinstance(run, Run) else None
 
 
-def as_job_error(error: Exception) -> Exception:
-    """The error as it leaves the job: ours with their text and an HTTP status, others as they are."""
-    if isinstance(error, JobError) or not isinstance(error, TiledError):
+def ring_of(p: Job) -> tuple[bool, bool]:
+    """Whether a job's left meets its right, and its top its bottom."""
+    run = run_of(p)
+    return (False, False) if run is None else (run.job.tiling.wrap_x, run.job.tiling.wrap_y)
+
+
+def failing(title: str, error: Exception) -> Exception:
+    """The error as it leaves a job: ours with a status for the API, told in one line; others as they are."""
+    if not isinstance(error, (TiledError, TiledVaeError)):
         return error
-    return JobError(f"{TITLE}: {error}", NO_MEMORY if isinstance(error, OutOfMemoryError) else WRONG)
+    failure = job_error(title, error)
+    host.jobs.tell(failure)
+    return failure
 
 
-def guard(p: Any) -> None:
-    """Whatever happens while a job draws, nothing of ours is left on its sampler afterwards."""
+def guard(p: Job) -> None:
+    """Whatever happens while a job draws, nothing of ours is left on its sampler afterwards.
+
+    And where nobody asked for the tiles, the job fails: its record would say what did not happen.
+    """
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         def sample(*args: Any, **kwargs: Any) -> Any:
-            try:
+            run = run_of(p)  # the present one: other extensions keep old wrappers
+            if run is None:
                 return original(*args, **kwargs)
+            run.begun = run.unasked = False
+            try:
+                result = original(*args, **kwargs)
             except TiledError as e:
-                raise as_job_error(e) from e
+                raise failing(TITLE, e) from None
             finally:
-                run = run_of(p)  # the present one: other extensions keep old wrappers
-                if run is not None:
-                    run.end()
+                run.end()
+            if (run.unasked or not run.begun) and not host.jobs.stop_wanted():
+                raise failing(TITLE, TiledError(NOT_ASKED))
+            return result
 
         return sample
 
     wrap(p, "sample", TITLE, around)
 
 
-def refuse(p: Any, error: Exception) -> None:
+def refuse(p: Job, title: str, error: Exception) -> None:
     """Lets the job fail when it begins: hooks cannot, what they raise is only reported."""
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:  # noqa: ARG001
         def init(*args: Any, **kwargs: Any) -> None:  # noqa: ARG001
-            unwrap(p, "init", TITLE)
-            raise as_job_error(error)
+            unwrap(p, "init", title)
+            raise failing(title, error)
 
         return init
 
-    wrap(p, "init", TITLE, around)
-
-
-def refuse_sampling(p: Any, error: Exception) -> None:
-    """Lets the sampler that is about to begin fail."""
-    sampler = p.sampler
-
-    def fail(*args: Any, **kwargs: Any) -> None:  # noqa: ARG001
-        for name in ("sample", "sample_img2img"):
-            sampler.__dict__.pop(name, None)
-        raise as_job_error(error)
-
-    sampler.sample = sampler.sample_img2img = fail
+    wrap(p, "init", title, around)

@@ -1,9 +1,10 @@
-"""Puts tiles under one sampling: everything is built first, then hung on the sampler's own objects."""
+"""Puts tiles under one sampling: everything is built first, then hung in the place of the sampler's model."""
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
+
+from torch import Tensor
 
 from tiled_diffusion.engine.fuse import Batching, automatic_batch
 from tiled_diffusion.engine.geometry import Extent
@@ -15,16 +16,17 @@ from tiled_diffusion.settings.values import Settings
 
 from .controlnet.tiles import ControlTiles
 from .denoiser import Tiling
-from .hosts import a1111 as host
+from .hosts import host
+from .hosts.port import Job
+from .hosts.values import DenoiserCall, Forward
 from .prompts import encode_regions
 from .run import TITLE, Run
 
-_LIVE: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
 HINTS_OPTION = "tiled_diffusion_hints_in_main_memory"
 """Setting of the WebUI: whole hints of ControlNets do not lie on the device that draws."""
 
 
-def attach(p: Any, run: Run, x: Any, noise: Any) -> None:
+def attach(p: Job, run: Run, x: Tensor, noise: Tensor) -> None:
     """Prepares the sampler that is about to begin.
 
     Args:
@@ -36,102 +38,91 @@ def attach(p: Any, run: Run, x: Any, noise: Any) -> None:
     Raises:
         TiledError: the settings do not fit this canvas or this model.
     """
+    run.begun = True
     if x.dim() != 4:
         raise TiledError(f"{TITLE} draws pictures; this model's latent has {x.dim()} axes and not 4")
-    hires = bool(getattr(p, "is_hr_pass", False))
-    if run.job.passes not in ("both", "hires" if hires else "first"):
+    if run.job.passes not in ("both", "hires" if host.jobs.is_hires(p) else "first"):
         return
     settings, canvas = run.job.tiling, Extent(int(x.shape[-2]), int(x.shape[-1]))
     active = any(r.enabled for r in settings.regions)
-    if active and host.is_edit_model():
+    if active and host.sampling.is_edit_model():
         raise TiledError("regions: an instruct-pix2pix model has no place for them: remove them or take another model")
-    planner = Planner(canvas, settings, host.model_size(), grid_seed(p, settings))
+    planner = Planner(canvas, settings, host.sampling.model_size(), grid_seed(p, settings))
     whole = planner.plan().is_whole and not active
     start = _start_noise(p, settings, noise)
     if not whole:
-        tiling = _tiling(p, run, planner, start)
-        _hang(p, run, tiling)
+        _hang(p, run, _tiling(p, run, planner, start))
     noise.copy_(start)
 
 
-def grid_seed(p: Any, settings: Settings) -> int:
+def grid_seed(p: Job, settings: Settings) -> int:
     """Key of the grids that move: as set, or the first picture's seed."""
     return int(p.all_seeds[0]) if settings.grid_seed is None else settings.grid_seed
 
 
-def _start_noise(p: Any, settings: Settings, noise: Any) -> Any:
+def _start_noise(p: Job, settings: Settings, noise: Tensor) -> Tensor:
     """With the regions' seeds; they count up from picture to picture, over all batches."""
     if not settings.regions and not settings.rerolls:
         return noise
     before = p.iteration * p.batch_size
-    return region_noise(noise, settings, lambda seed, shape, image: host.draw_noise(seed, shape, before + image))
+    return region_noise(
+        noise, settings, lambda seed, shape, image: host.sampling.draw_noise(seed, shape, before + image)
+    )
 
 
-def _tiling(p: Any, run: Run, planner: Planner, noise: Any) -> Tiling:
+def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor) -> Tiling:
     settings = planner.settings
-    controls = ControlTiles.find(p, on_cpu=bool(host.option(HINTS_OPTION, False)))
-    tile_batch = settings.tile_batch or automatic_batch(planner, int(noise.shape[0]), host.free_bytes())
+    controls = ControlTiles.find(p, on_cpu=bool(host.page.option(HINTS_OPTION, False)))
+    tile_batch = settings.tile_batch or automatic_batch(planner, int(noise.shape[0]), host.sampling.free_bytes())
     tiling = Tiling(
         planner,
         Batching(1 if controls and controls.one_tile else tile_batch, _stop_if_wanted),
         _encoded(p, run, planner.canvas),
         _bootstrap(p, settings, noise),
-        lambda sigma: host.noise_level(p.sampler, sigma),
+        lambda sigma: host.sampling.noise_level(p, sigma),
         controls,
     )
-    if host.hypertile_is_on(hires=bool(getattr(p, "is_hr_pass", False))):
+    if host.sampling.hypertile_is_on(hires=host.jobs.is_hires(p)):
         p.comment(f"{TITLE}: Hypertile takes every tile to have the picture's shape; switch it off if tiles look torn")
     return tiling
 
 
-def _hang(p: Any, run: Run, tiling: Tiling) -> None:
-    denoiser = p.sampler.model_wrap_cfg
-    run.tiling, run.denoiser, run.checkpoint = tiling, weakref.ref(denoiser), host.checkpoint()
-    run.controls = tiling.controls
+def _hang(p: Job, run: Run, tiling: Tiling) -> None:
+    run.tiling, run.checkpoint, run.controls = tiling, host.sampling.checkpoint(), tiling.controls
     if run.controls is not None:
         run.controls.begin(tiling.planner.canvas, tiling.planner.tile_size())
         if run.controls.whole:
             p.comment(f"{TITLE}: these ControlNet units act on the whole picture: {', '.join(run.controls.whole)}")
-    _LIVE[denoiser] = run
-    tiling.arm(denoiser.inner_model)
+
+    def denoise(original: Forward, x: Tensor, sigma: Tensor, cond: dict[str, Any]) -> Tensor:
+        if tiling.step is None or tuple(x.shape[-2:]) != tuple(tiling.planner.canvas):
+            return original(x, sigma, cond=cond)
+        return tiling.denoise(original, x, sigma, cond)
+
+    run.hung = host.sampling.hang(p, lambda call: _begin_step(p, run, tiling, call), denoise)
 
 
-def _encoded(p: Any, run: Run, canvas: Extent) -> dict[int, Any]:
+def _encoded(p: Job, run: Run, canvas: Extent) -> dict[int, Any]:
     if not any(r.enabled for r in run.job.tiling.regions):
         return {}
-    return encode_regions(p, run.texts, (canvas.w * host.LATENT_PX, canvas.h * host.LATENT_PX))
+    px = host.sampling.LATENT_PX
+    return encode_regions(p, run.texts, (canvas.w * px, canvas.h * px))
 
 
-def on_cfg_denoiser(params: Any) -> None:
-    """Called before each denoiser call of every sampler; does nothing for those that are not ours."""
-    denoiser = params.denoiser
-    run = _LIVE.get(denoiser)
-    if run is None or run.tiling is None:
-        return
-    run.tiling.arm(denoiser.inner_model)  # the refiner makes a new wrapper
-    try:
-        _begin_step(run, run.tiling, denoiser, params.sigma)
-    except Exception as e:  # noqa: BLE001 the host only reports what a callback raises
-        run.tiling.fail(e)
-
-
-def _begin_step(run: Run, tiling: Tiling, denoiser: Any, sigma: Any) -> None:
-    if tiling.regions and run.checkpoint != host.checkpoint():  # the refiner has its own text encoder
-        tiling.regions = _encoded(denoiser.p, run, tiling.planner.canvas)
-        run.checkpoint = host.checkpoint()
-    extra = denoiser.sampler.sampler_extra_args
-    weights = [[part.weight for part in parts] for parts in extra["cond"].batch]
-    scale = extra["cond_scale"] * denoiser.cond_scale_miltiplier
-    unguided = host.skips_negatives(denoiser, sigma)
-    tiling.begin_step(denoiser.step, denoiser.total_steps, weights, scale, unguided=unguided)
+def _begin_step(p: Job, run: Run, tiling: Tiling, call: DenoiserCall) -> None:
+    checkpoint = host.sampling.checkpoint()
+    if tiling.regions and run.checkpoint != checkpoint:  # the refiner has its own text encoder
+        tiling.regions, run.checkpoint = _encoded(p, run, tiling.planner.canvas), checkpoint
+    tiling.begin_step(call.step, call.total, call.weights, call.scale, unguided=call.unguided)
 
 
 def _stop_if_wanted(done: int) -> None:  # noqa: ARG001
-    if host.stop_wanted():
-        raise host.INTERRUPT
+    if host.jobs.stop_wanted():
+        raise host.jobs.INTERRUPT
 
 
-def _bootstrap(p: Any, settings: Settings, noise: Any) -> Bootstrap | None:
+def _bootstrap(p: Job, settings: Settings, noise: Tensor) -> Bootstrap | None:
     if not wants_bootstrap(settings):
         return None
-    return Bootstrap(settings, int(p.all_seeds[0]), noise.clone(), host.encoded_colours(p.sd_model, plain_colours()))
+    colours = host.sampling.encoded_colours(p, plain_colours())
+    return Bootstrap(settings, int(p.all_seeds[0]), noise.clone(), colours)

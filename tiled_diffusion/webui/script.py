@@ -8,21 +8,25 @@ from typing import Any
 
 from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings.panel import PanelSettings, merge
-from tiled_diffusion.ui.panel import Panel, PanelHost, build_panel
+from tiled_diffusion.settings.panel import PanelSettings, merge, panel_settings_from_dict
+from tiled_diffusion.ui.panel import PanelHost, build_panel
 
-from . import infotext, upscale, xyz
-from .hosts import a1111 as host
+from . import upscale, xyz
+from .arguments import arguments
+from .hosts import Script, host, require_known_host
+from .hosts.port import Job
+from .infotext import DIFFUSION as RECORD
+from .infotext import diffusion_fields
 from .prompts import networks_of_regions
 from .region_texts import RegionTexts
-from .run import RUN, TITLE, WRAPPED, Run, guard, refuse, refuse_sampling, run_of
+from .run import RUN, TITLE, WRAPPED, Run, failing, guard, refuse, run_of
 from .sampling import attach, grid_seed
 from .scope import unwrap, wrap
 
 PEER = "multidiffusion-upscaler-for-automatic1111"
 
 
-class TiledDiffusionScript(host.Script):  # type: ignore[misc]
+class TiledDiffusionScript(Script):  # type: ignore[misc]
     """Tiled Diffusion's panel and its part in every job."""
 
     def title(self) -> str:
@@ -31,41 +35,44 @@ class TiledDiffusionScript(host.Script):  # type: ignore[misc]
 
     def show(self, is_img2img: bool) -> Any:  # noqa: ARG002 in both tabs
         """Always there."""
-        return host.ALWAYS_VISIBLE
+        return host.page.ALWAYS_VISIBLE
 
     def ui(self, is_img2img: bool) -> list[Any]:
         """Builds the panel; its components are the script's arguments."""
         tab = "img2img" if is_img2img else "txt2img"
-        method = host.option("tiled_diffusion_method", "mixture")
+        method = host.page.option("tiled_diffusion_method", "mixture")
         panel = build_panel(
-            tab, PanelHost(host.accordion, host.upscalers(), method if method in METHODS else "mixture")
+            tab, PanelHost(_accordion, host.jobs.upscalers(), method if method in METHODS else "mixture")
         )
         self.control_names = tuple(panel.controls)
-        self._paste_fields(panel)
+        self.infotext_fields = diffusion_fields(panel)
+        self.paste_field_names = [RECORD.key]
         return panel.args
 
-    def _paste_fields(self, panel: Panel) -> None:
-        self.infotext_fields = infotext.fields(panel)
-        self.paste_field_names = [infotext.KEY]
-
-    def before_process(self, p: Any, enabled: Any = False, value: Any = None, *controls: Any) -> None:
+    def before_process(self, p: Job, enabled: Any = False, value: Any = None, *controls: Any) -> None:
         """Drops what an earlier use of the job left; reads the settings, and sets the picture's size for all to see."""
         p.__dict__.pop(RUN, None)
         for name in WRAPPED:
             unwrap(p, name, TITLE)
         upscale.restore(p)
-        if not enabled:
-            return
+        RECORD.drop(p)
         try:
-            p.__dict__[RUN] = self._begun(p, value, controls)
+            on, settings = arguments(p, TITLE, enabled, value)
+            if on:
+                p.__dict__[RUN] = self._begun(p, settings, controls)
+            else:
+                xyz.DIFFUSION.say_if_idle(p)
         except Exception as e:  # noqa: BLE001 the host would only report it, and draw
             p.__dict__[RUN] = e
 
-    def _begun(self, p: Any, value: Any, controls: tuple[Any, ...]) -> Run:
-        job = xyz.applied(p, merge(value, dict(zip(self.control_names, controls, strict=False))))
-        peer = _peer(p)
-        if peer is not None:
-            raise TiledError(f"{peer} is switched on too, and would tile these tiles again: switch one of the two off")
+    def _begun(self, p: Job, settings: Any, controls: tuple[Any, ...]) -> Run:
+        require_known_host()
+        job = merge(settings, dict(zip(self.control_names, controls, strict=False)))
+        cell = xyz.DIFFUSION.values(p)
+        if cell:
+            job = panel_settings_from_dict({**job.to_dict(), **cell})
+        if _peer_is_on(p):
+            raise TiledError(f"{PEER} is switched on too, and would tile these tiles again: switch one of the two off")
         if self.is_img2img:
             upscale.enlarge_input(p, job)
         else:
@@ -74,34 +81,31 @@ class TiledDiffusionScript(host.Script):  # type: ignore[misc]
         wrap(p, "setup_prompts", TITLE, _then(lambda: run.texts.send(p)))
         return run
 
-    def process(self, p: Any, *args: Any) -> None:  # noqa: ARG002
+    def process(self, p: Job, *args: Any) -> None:  # noqa: ARG002
         """Wraps what the host calls next, so that a wrong job stops and a broken one leaves nothing behind."""
         run = p.__dict__.get(RUN)
         if isinstance(run, Run):
             wrap(p, "init", TITLE, _first(lambda: _arrived(p)))
             guard(p)
         elif isinstance(run, Exception):
-            refuse(p, run)
+            refuse(p, TITLE, run)
 
-    def before_process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+    def before_process_batch(self, p: Job, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Adds the regions' LoRAs to the batch."""
         run = run_of(p)
-        if run is None or not p.prompts:
-            return
-        tags = networks_of_regions(run.texts, p.prompts[0], p.iteration * p.batch_size)
-        p.prompts[0] += "".join(f" <{kind}:{':'.join(t.items)}>" for kind, found in tags.items() for t in found)
+        if run is not None and p.prompts:
+            host.jobs.add_networks(p, networks_of_regions(run.texts, p.prompts[0], p.iteration * p.batch_size))
 
-    def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+    def process_batch(self, p: Job, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Adds the regions' LoRAs to the hires pass."""
-        run = run_of(p)
-        data = getattr(p, "hr_extra_network_data", None)
-        if run is None or data is None or data is getattr(p, "extra_network_data", None):
+        run, hires = run_of(p), host.jobs.hires_networks(p)
+        if run is None or hires is None:
             return
-        first = p.iteration * p.batch_size
-        for kind, found in networks_of_regions(run.texts, p.all_hr_prompts[first], first).items():
-            data.setdefault(kind, []).extend(found)
+        prompt, known = hires
+        for kind, tags in networks_of_regions(run.texts, prompt, p.iteration * p.batch_size).items():
+            known.setdefault(kind, []).extend(tags)
 
-    def process_before_every_sampling(self, p: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+    def process_before_every_sampling(self, p: Job, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Puts tiles under a sampler that is about to begin."""
         run = run_of(p)
         if run is None:
@@ -111,10 +115,15 @@ class TiledDiffusionScript(host.Script):  # type: ignore[misc]
             attach(p, run, kwargs["x"], kwargs["noise"])
         except Exception as e:  # noqa: BLE001 the host would only report it, and draw
             run.end()
-            refuse_sampling(p, e)
+            host.jobs.refuse_sampling(p, failing(TITLE, e))
+
+    def postprocess(self, p: Job, processed: Any, *args: Any) -> None:  # noqa: ARG002
+        """The job is done: what there was to say about it goes to the API too."""
+        if run_of(p) is not None or xyz.DIFFUSION.chosen(p):
+            host.jobs.finish(p, processed)
 
 
-def _arrived(p: Any) -> None:
+def _arrived(p: Job) -> None:
     """All prompts are as they will be drawn: takes the regions' out of them, and writes the record."""
     run = run_of(p)
     if run is None or run.texts.prompts:
@@ -124,12 +133,12 @@ def _arrived(p: Any) -> None:
         p.comment(f"{TITLE}: an extension that rewrites prompts has dropped the regions': theirs hold as written")
     tags = networks_of_regions(run.texts, "", 0)
     if tags:
-        names = ", ".join(f"{kind}:{tag.items[0]}" for kind, found in tags.items() for tag in found)
+        names = ", ".join(f"{kind}:{tag.items[0]}" for kind, every in tags.items() for tag in every)
         p.comment(f"{TITLE}: {names} stands in a region's prompt, but acts on the whole picture")
-    infotext.write(p, [_record(p, run, image) for image in range(len(p.all_prompts))])
+    RECORD.write(p, [_record(p, run, image) for image in range(len(p.all_prompts))])
 
 
-def _record(p: Any, run: Run, image: int) -> PanelSettings:
+def _record(p: Job, run: Run, image: int) -> PanelSettings:
     """The job that draws one of the pictures alone."""
     tiling = run.texts.resolved(image)
     if image > 0 and METHODS[tiling.method].moves:
@@ -160,12 +169,13 @@ def _then(action: Callable[[], None]) -> Callable[[Callable[..., Any]], Callable
     return around
 
 
-def _peer(p: Any) -> str | None:
-    """The name of another tiling extension that is switched on in this job."""
-    for script in getattr(p.scripts, "alwayson_scripts", []):
-        folder = str(getattr(script, "filename", "")).lower()
-        if PEER in folder and "tilediffusion" in folder:
-            args = (p.script_args or ())[script.args_from : script.args_to]
-            if args and args[0] is True:
-                return PEER
-    return None
+def _accordion(label: str, elem_id: str) -> Any:
+    return host.page.accordion(label, elem_id, bool(host.page.option("tiled_diffusion_on", False)))
+
+
+def _peer_is_on(p: Job) -> bool:
+    """Whether the other tiling extension is switched on in this job."""
+    return any(
+        PEER in script.file.lower() and "tilediffusion" in script.file.lower() and script.values[:1] == (True,)
+        for script in host.jobs.scripts_of(p)
+    )

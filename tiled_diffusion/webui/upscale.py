@@ -7,19 +7,20 @@ from typing import Any
 from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.settings.panel import NO_UPSCALER, PanelSettings
 
-from .hosts import a1111 as host
+from .hosts import host
+from .hosts.port import Job
 
 UNIT_PX = 8
 CHANGED = "_tiled_diffusion_changed"
 """Where a job keeps, by name, (what its attribute was, what we made of it)."""
 
 
-def set_size(p: Any, job: PanelSettings) -> None:
+def set_size(p: Job, job: PanelSettings) -> None:
     """txt2img: the panel's size in place of the sliders'."""
     _change(p, width=job.width or p.width, height=job.height or p.height)
 
 
-def enlarge_input(p: Any, job: PanelSettings) -> None:
+def enlarge_input(p: Job, job: PanelSettings) -> None:
     """img2img: the input pictures enlarged, and the canvas with them.
 
     With a mask of "only masked" the canvas stays what it is: it is the masked part that is drawn at that size.
@@ -27,10 +28,10 @@ def enlarge_input(p: Any, job: PanelSettings) -> None:
     Raises:
         SettingsError: there is no such upscaler.
     """
-    known = [NO_UPSCALER, *host.upscalers()]
+    known = [NO_UPSCALER, *host.jobs.upscalers()]
     if job.upscaler not in known:
         raise SettingsError(f"upscaler: got {job.upscaler!r}, allowed is one of {', '.join(dict.fromkeys(known))}")
-    if not p.init_images or (getattr(p, "inpaint_full_res", False) and p.image_mask is not None):
+    if not p.init_images or host.jobs.draws_masked_part(p):
         return
     factor = 1.0 if job.upscaler == NO_UPSCALER else job.upscale_factor
     first = p.init_images[0]
@@ -40,11 +41,11 @@ def enlarge_input(p: Any, job: PanelSettings) -> None:
         _change(p, width=width, height=height)
     if factor != 1.0:
         _change(p, init_images=[_enlarged(image, job.upscaler, factor) for image in p.init_images])
-        p.extra_generation_params["Tiled upscaler"] = job.upscaler
-        p.extra_generation_params["Tiled upscale"] = f"{factor:g}"
+        host.jobs.note(p, "Tiled upscaler", job.upscaler)
+        host.jobs.note(p, "Tiled upscale", f"{factor:g}")
 
 
-def restore(p: Any) -> None:
+def restore(p: Job) -> None:
     """Before a job is run again: what we changed is as it was, unless somebody has changed it since.
 
     Folders of pictures and loops run one and the same job for every picture.
@@ -54,7 +55,7 @@ def restore(p: Any) -> None:
             setattr(p, name, before)
 
 
-def _change(p: Any, **values: Any) -> None:
+def _change(p: Job, **values: Any) -> None:
     changed = dict(p.__dict__.get(CHANGED, {}))
     for name, value in values.items():
         changed[name] = (getattr(p, name), value)
@@ -63,7 +64,7 @@ def _change(p: Any, **values: Any) -> None:
 
 
 def _enlarged(image: Any, upscaler: str, factor: float) -> Any:
-    return host.enlarged(image, upscaler, round(image.width * factor), round(image.height * factor))
+    return host.jobs.enlarged(image, upscaler, round(image.width * factor), round(image.height * factor))
 
 
 def rounded(side: float) -> int:

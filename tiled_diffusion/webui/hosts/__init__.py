@@ -1,1 +1,30 @@
-"""The WebUIs: one file each."""
+"""The WebUIs: one protocol (`port`), one place for each of them, and the choice of the one that runs."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from tiled_diffusion.errors import TiledError
+
+from .a1111 import HOST as A1111
+from .port import Host
+
+__all__ = ["Host", "Script", "host", "require_known_host"]
+
+host: Host = A1111
+Script: Any = host.page.Script
+"""What scripts derive from."""
+UNKNOWN = {"modules_forge": "Forge, or one of its kin"}
+"""Packages by which other WebUIs are told, which have `modules` of the same names and do not ask what we hang there."""
+
+
+def require_known_host() -> None:
+    """Stops what would be left undone by a WebUI that looks like a known one.
+
+    Raises:
+        TiledError: names the WebUI that runs.
+    """
+    for package, name in UNKNOWN.items():
+        if find_spec(package) is not None:
+            raise TiledError(f"this WebUI is {name}, which this extension does not know; it knows {host.name}")

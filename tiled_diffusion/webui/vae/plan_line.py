@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import tiled_vae
-from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.settings.vae import vae_settings_from
 from tiled_diffusion.ui.vae_panel import Panel
-from tiled_diffusion.webui.hosts import a1111_vae as host
+from tiled_diffusion.webui.hosts import host
 from tiled_vae import TiledVaeError
 
 SIZES = {
@@ -57,17 +56,17 @@ def describe(tab: str, names: tuple[str, ...], values: tuple[Any, ...]) -> str:
         names: of the controls.
         values: of the controls, then of the components in SIZES.
     """
-    vae = getattr(host.loaded_model(), "first_stage_model", None)
+    vae = host.vae.loaded()
     if vae is None:
         return NO_MODEL
     size = final_size(*values[len(names) :])
     try:
         settings = vae_settings_from(None, dict(zip(names, values, strict=False))).settings()
-        latent = (size[0] // host.LATENT_PX, size[1] // host.LATENT_PX)
-        plans = [tiled_vae.plan(vae.decoder, latent, settings, dtype=host.vae_type())]
+        latent = (size[0] // host.sampling.LATENT_PX, size[1] // host.sampling.LATENT_PX)
+        plans = [tiled_vae.plan(vae.decoder, latent, settings, dtype=host.vae.number_type())]
         if tab == "img2img":
-            plans.append(tiled_vae.plan(vae.encoder, size, settings, dtype=host.vae_type()))
-    except (SettingsError, TiledVaeError) as e:
+            plans.append(tiled_vae.plan(vae.encoder, size, settings, dtype=host.vae.number_type()))
+    except TiledVaeError as e:
         return f"Tiled VAE: {e}"
     return " ".join(dict.fromkeys(f"{plan.describe()}." for plan in plans))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tiled_diffusion.webui.hosts import a1111_vae as host
+from tiled_diffusion.webui import xyz
+from tiled_diffusion.webui.hosts import host
 
-from . import xyz
-from .script import on_cfg_denoiser
+from .script import before_call
 
 
 def register() -> None:
     """Registers all of them."""
-    host.on_cfg_denoiser(on_cfg_denoiser)
-    host.before_ui(xyz.register)
+    host.sampling.before_each_call(before_call)
+    host.page.before_ui(xyz.VAE.register)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,12 +11,12 @@ from typing import Any
 from torch import Tensor
 
 from tiled_diffusion.settings.vae import VaePanelSettings
-from tiled_diffusion.webui.hosts import a1111_vae as host
-from tiled_vae import Callbacks, Interrupted, TiledVaeSettings, swapped
+from tiled_diffusion.webui.hosts import host
+from tiled_diffusion.webui.hosts.port import Job
+from tiled_vae import Callbacks, Interrupted, swapped
 
 log = logging.getLogger("tiled_vae")
 TITLE = "Tiled VAE"
-DIFFUSION = "Tiled Diffusion"  # where a job's other record says whether the borders meet
 PEER_HOOK = "VAEHook"
 
 
@@ -29,7 +28,7 @@ class Tiling:
         p: the host's job, for its notes to the user.
     """
 
-    def __init__(self, job: VaePanelSettings, p: Any) -> None:
+    def __init__(self, job: VaePanelSettings, p: Job) -> None:
         self.job, self.p = job, p
         self._vae: Any = None
         self._swap = ExitStack()
@@ -62,7 +61,7 @@ class Tiling:
         Pressed before, while the sampler ran, it does not: the host decodes what is there, and so does this.
         """
         before = self._can_stop, self._stopped_before
-        self._can_stop, self._stopped_before = True, host.interrupted()
+        self._can_stop, self._stopped_before = True, host.vae.interrupted()
         try:
             yield
         except Interrupted:
@@ -70,12 +69,11 @@ class Tiling:
             raise
         finally:
             self._can_stop, self._stopped_before = before
-            host.show(None)
+            host.vae.show(None)
 
     def arm(self) -> None:
         """Tiles the VAE of the model that is loaded now; a job may change its model on the way."""
-        model = host.model()
-        vae = getattr(model, "first_stage_model", None)
+        vae = host.vae.in_use()
         if not self._depth or vae is None or vae is self._vae:
             return
         self._disarm()
@@ -83,9 +81,9 @@ class Tiling:
             self.say(f"{TITLE}: another extension has put its tiles on this VAE already; this one steps aside")
             return
         with ExitStack() as stack:
-            stack.enter_context(_on_device(vae, self.job.move_to_gpu and not host.moves_models(model)))
-            stack.enter_context(swapped(vae, self._settings(), self._callbacks(), this_thread_only=True))
-            stack.enter_context(_method(model, "decode_first_stage", self._decoding))
+            stack.enter_context(_on_device(vae, self.job.move_to_gpu and not host.vae.moves_models()))
+            stack.enter_context(swapped(vae, self.job.settings(), self._callbacks(), this_thread_only=True))
+            stack.enter_context(_method(host.vae.decoding_owner(), "decode_first_stage", self._decoding))
             self._swap = stack.pop_all()
         self._vae = vae
 
@@ -93,15 +91,10 @@ class Tiling:
         self._vae = None
         self._swap.close()
 
-    def _settings(self) -> TiledVaeSettings:
-        record = self.p.extra_generation_params.get(DIFFUSION)
-        diffusion = json.loads(record) if isinstance(record, str) else {}
-        return self.job.settings(bool(diffusion.get("wrap_x")), bool(diffusion.get("wrap_y")))
-
     def _callbacks(self) -> Callbacks:
         return Callbacks(
-            on_progress=lambda done, total: host.show(f"{TITLE}: {done} of {total}"),
-            should_stop=lambda: self._can_stop and host.interrupted() and not self._stopped_before,
+            on_progress=lambda done, total: host.vae.show(f"{TITLE}: {done} of {total}"),
+            should_stop=lambda: self._can_stop and host.vae.interrupted() and not self._stopped_before,
             say=self.say,
         )
 
@@ -120,12 +113,12 @@ class Tiling:
             if get_ident() != self._thread:
                 return original(z, *args, **kwargs)
             if self._stopped:
-                return host.cheap_pictures(z)
+                return host.vae.cheap_pictures(z)
             try:
                 with self.stoppable():
                     return original(z, *args, **kwargs)
             except Interrupted:
-                return host.cheap_pictures(z)
+                return host.vae.cheap_pictures(z)
 
         return decode_first_stage
 
@@ -140,9 +133,9 @@ def _is_hooked(vae: Any) -> bool:
 def _on_device(vae: Any, wanted: bool) -> Iterator[None]:
     """Moves a VAE that lies elsewhere to the device, and back."""
     before = next(vae.parameters()).device
-    moved = wanted and before.type != host.device().type
+    moved = wanted and before.type != host.vae.device().type
     if moved:
-        vae.to(host.device())
+        vae.to(host.vae.device())
     try:
         yield
     finally:

@@ -1,4 +1,6 @@
-"""Not used by these tests."""
+"""Pictures of a job: decoding, and the text that is written into each."""
+
+import json
 
 
 class DecodedSamples(list):
@@ -7,3 +9,21 @@ class DecodedSamples(list):
 
 def decode_latent_batch(model, batch, target_device=None, check_for_nans=False):
     return DecodedSamples(model.first_stage_model.decode(batch[i : i + 1])[0] for i in range(batch.shape[0]))
+
+
+def create_infotext(
+    p, all_prompts, all_seeds, all_subseeds, comments=None, iteration=0, position_in_batch=0, use_main_prompt=False, index=None, all_negative_prompts=None,
+):  # fmt: skip
+    """A list is looked up by the index that the caller gives; a function is asked, with all names known here."""
+    if use_main_prompt:
+        index = 0
+    elif index is None:
+        index = position_in_batch + iteration * p.batch_size
+    fields = {"Seed": p.all_seeds[0] if use_main_prompt else all_seeds[index], **p.extra_generation_params}
+    for key, value in fields.items():
+        if isinstance(value, list):
+            fields[key] = value[index]
+        elif callable(value):
+            fields[key] = value(**locals())
+    text = ", ".join(f"{key}: {json.dumps(value)}" for key, value in fields.items() if value is not None)
+    return f"{p.prompt if use_main_prompt else all_prompts[index]}\n{text}"

@@ -2,6 +2,7 @@
 
 AlwaysVisible = object()
 scripts_data = []
+scripts_txt2img = None
 
 
 class Script:

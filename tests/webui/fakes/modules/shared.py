@@ -14,7 +14,10 @@ cmd_opts = SimpleNamespace(gradio_auth=None, gradio_auth_path=None)
 
 class _PromptStyles:
     def apply_styles_to_prompt(self, prompt, styles):
-        return ", ".join([prompt, *styles])
+        for style in styles:
+            parts = filter(None, (prompt.strip(), style.strip()))
+            prompt = style.replace("{prompt}", prompt) if "{prompt}" in style else ", ".join(parts)
+        return prompt
 
     def apply_negative_styles_to_prompt(self, prompt, styles):
         return prompt

@@ -1,0 +1,90 @@
+"""Axes of the X/Y/Z plot."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from modules import scripts
+
+from tests.webui.host_model import Job, copied, field, job, run
+from tiled_diffusion.webui import xyz
+from tiled_diffusion.webui.hosts.failure import JobError
+
+TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
+
+
+class AxisOption:
+    """As the plot script's."""
+
+    def __init__(self, label, type, apply, choices=None):
+        self.label, self.type, self.apply, self.choices = label, type, apply, choices
+
+
+@pytest.fixture
+def axes(monkeypatch):
+    """Axes by label."""
+    module = SimpleNamespace(axis_options=[AxisOption("Nothing", str, None)], AxisOption=AxisOption)
+    monkeypatch.setattr(scripts, "scripts_data", [SimpleNamespace(path="/webui/scripts/xyz_grid.py", module=module)])
+    for _ in range(2):
+        xyz.DIFFUSION.register()
+        xyz.VAE.register()
+    found = {option.label: option for option in module.axis_options}
+    assert len(found) == len(module.axis_options)
+    return found
+
+
+def cell(p, axes, **values):
+    """A cell's job: a copy, which shares what the copied job's dicts hold."""
+    made = copied(p)
+    made.comments = []
+    for label, value in values.items():
+        axes[label].apply(made, value, [])
+    return made
+
+
+def test_there_is_an_axis_for_each_field(axes):
+    labels = [f"[Tiled Diffusion] {label}" for label in xyz.DIFFUSION.fields]
+    labels += [f"[Tiled VAE] {label}" for label in xyz.VAE.fields]
+    assert list(axes) == ["Nothing", *labels]
+    assert "jittered" in axes["[Tiled Diffusion] Method"].choices()
+    assert axes["[Tiled VAE] Mode"].choices() == ["off", "auto", "untiled", "exact", "fast"]
+
+
+VALUES = [
+    ("Method", "jittered", {"method": "jittered"}),
+    ("Tile width (px)", "192", {"tile_width_lp": 24}),
+    ("Overlap (px)", "64", {"overlap_lp": 8}),
+    ("Tiles at once", "2", {"tile_batch": 2}),
+    ("Left meets right", "on", {"wrap_x": True}),
+]
+
+
+@pytest.mark.parametrize(("label", "value", "change"), VALUES)
+def test_a_cell_is_the_job_with_that_value(axes, label, value, change):
+    made = cell(Job(args=(True, TILES)), axes, **{f"[Tiled Diffusion] {label}": value})
+    assert torch.equal(run(made), job({**TILES, **change}))
+    assert field(made.infotexts[0]) == {"version": 1, **TILES, **change}
+    assert not made.comments
+
+
+@pytest.mark.parametrize(("label", "value"), [("Tiles at once", "many"), ("Left meets right", "perhaps"), ("Method", "best")])
+def test_a_wrong_value_is_named(axes, label, value):
+    with pytest.raises(JobError, match=f"got '{value}', allowed is"):
+        run(cell(Job(args=(True, TILES)), axes, **{f"[Tiled Diffusion] {label}": value}))
+
+
+def test_axes_of_a_panel_that_is_off_are_told(axes):
+    p = cell(Job(args=(False, TILES)), axes, **{"[Tiled Diffusion] Method": "spot"})
+    assert torch.equal(run(p), job())
+    assert p.comments == ["Tiled Diffusion: the axes of the plot change nothing while the panel is switched off"]
+    assert p.processed.extra_generation_params["Comments"] == p.comments
+
+
+def test_cells_share_their_records_dict_but_not_the_record(axes):
+    p = Job(args=(True, TILES))
+    first = cell(p, axes, **{"[Tiled Diffusion] Method": "spot"})
+    run(first)
+    second = cell(p, axes)
+    second.args = (False, TILES)
+    run(second)
+    assert field(second.infotexts[0]) is None

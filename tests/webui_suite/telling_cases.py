@@ -1,0 +1,172 @@
+"""What the WebUI says: errors of requests in one line, comments in the API's answer, whose a name is, and records."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from .client import BASE, ApiError, Webui
+from .editor_cases import page_of
+from .registry import case
+from .tiling_cases import TILES, WIDE, _xyz, drawn, field, same
+
+UNIQUE = "tiled diffusion & vae"
+PEER = "multidiffusion-upscaler-for-automatic1111"
+NAMES = ("tiled diffusion", "tiled vae", UNIQUE)
+
+
+def asked(w: Webui, scripts: dict, **more) -> dict:
+    """The API's answer to a small job."""
+    return w.call("/sdapi/v1/txt2img", {**BASE, **more, "alwayson_scripts": scripts})
+
+
+def refused(w: Webui, scripts: dict, text: str) -> None:
+    """Refuses an answer other than a named error."""
+    try:
+        asked(w, scripts)
+    except ApiError as e:
+        assert e.status == 422, f"{scripts}: {e}"
+        assert text in json.loads(e.text)["detail"], f"{scripts}: {e}"
+    else:
+        raise AssertionError(f"{scripts} was accepted")
+
+
+HOSTS_OWN = "Sampler Scheduler autocorrection"
+"""What the WebUI says of every request that names no schedule."""
+
+
+def lines_of(w: Webui, act: Callable[[], object]) -> list[str]:
+    """What is written to the console meanwhile, but for what is written of every job."""
+    before = w.log.stat().st_size
+    act()
+    time.sleep(1)
+    with w.log.open("rb") as file:
+        file.seek(before)
+        lines = file.read().decode(errors="replace").splitlines()
+    return [line for line in lines if line.strip() and HOSTS_OWN not in line]
+
+
+@case("API: arguments of every wrong shape are named, and change nothing")
+def _(w: Webui):
+    before, count = w.txt2img(**WIDE), 0
+    for name in NAMES:
+        for said in ({"args": None}, {"args": 5}, {"args": "true"}, {"args": {}}, None, 5, [True], {"method": "spot"}):
+            refused(w, {name: said}, "allowed is")
+            count += 1
+        for args in (["false"], [1], ["yes", {}], [[True]]):
+            refused(w, {name: {"args": args}}, "allowed is true, false or a settings object")
+            count += 1
+    refused(w, {"tiled diffusion": {"args": [{"tile": 1}]}}, "unknown field 'tile'")
+    refused(w, {"tiled vae": {"args": [{"tile": 1}]}}, "unknown field 'tile'")
+    refused(w, {"tiled diffusion": {"args": [TILES, TILES]}}, "settings twice")
+    same(before, w.txt2img(**WIDE))
+    return f"{count + 3} requests"
+
+
+@case("API: settings in the switch's place switch on")
+def _(w: Webui):
+    tiled = w.txt2img(tiled=TILES, vae={"mode": "exact"}, **WIDE)
+    forms = (
+        {"tiled diffusion": {"args": [TILES]}, "tiled vae": {"args": [{"mode": "exact"}]}},
+        {UNIQUE: {"args": [TILES, {"mode": "exact"}]}},
+        {"Tiled Diffusion & VAE": {"args": [TILES]}, "tiled vae": {"args": [True, {"mode": "exact"}]}},
+    )
+    for scripts in forms:
+        answer = json.loads(asked(w, scripts, **WIDE)["info"])
+        assert answer["infotexts"][0] == tiled.infotexts[0], f"{scripts}: {answer['infotexts'][0]}"
+    refused(w, {UNIQUE: {"args": [TILES]}, "tiled diffusion": {"args": [True, TILES]}}, "under two names")
+    assert UNIQUE in w.call("/sdapi/v1/scripts")["txt2img"]
+    return f"{len(forms)} forms"
+
+
+@case("API: the unique name, where another extension has the short one", extensions=(PEER,))
+def _(w: Webui):
+    log = w.log.read_text(errors="replace").splitlines()
+    told = [line for line in log if "in the API" in line]
+    assert len(told) == 1, told
+    assert f"{PEER}/scripts/tilediffusion.py; this extension is \"Tiled Diffusion & VAE\"" in told[0], told
+    short = asked(w, {"tiled diffusion": {"args": [TILES]}}, **WIDE)
+    assert "Tiled Diffusion" not in json.loads(short["info"])["infotexts"][0], "the short name is this extension's"
+    own = asked(w, {UNIQUE: {"args": [TILES]}}, **WIDE)
+    assert json.loads(json.loads(field(json.loads(own["info"])["infotexts"][0], "Tiled Diffusion"))) == {"version": 1, **TILES}
+    refused(w, {UNIQUE: {"args": [TILES]}, "tiled diffusion": {"args": [True]}}, f"{PEER} is switched on too")
+    return told[0]
+
+
+@case("console: a wrong setting is one line, from the API and from the page")
+def _(w: Webui):
+    def by_api(scripts: dict) -> Callable[[], object]:
+        return lambda: refused(w, scripts, "")
+
+    def by_page() -> None:
+        with page_of(w) as page:
+            page.locator("#td_txt2img_enabled .label-wrap").first.click()
+            page.wait_for_timeout(600)
+            for name, value in (("tile_width_px", 128), ("tile_height_px", 128), ("overlap_px", 256)):
+                box = page.locator(f"#td_txt2img_{name} input[type=number]").first
+                box.fill(str(value))
+                box.press("Tab")
+            page.wait_for_timeout(800)
+            page.locator("#txt2img_generate").click()
+            error = page.locator("#html_log_txt2img .error, #html_info_txt2img .error, .error", has_text="overlap").first
+            error.wait_for(state="attached", timeout=60000)
+
+    ways = {
+        "Tiled Diffusion's settings": by_api({"tiled diffusion": {"args": [True, {"method": "none"}]}}),
+        "Tiled VAE's": by_api({"tiled vae": {"args": [True, {"mode": "best"}]}}),
+        "no arguments": by_api({"tiled diffusion": {"args": None}}),
+        "the canvas": by_api({"tiled diffusion": {"args": [{"tile_width_lp": 16, "overlap_lp": 16}]}}),
+        "the page": by_page,
+    }
+    for name, act in ways.items():
+        lines = lines_of(w, act)
+        assert len(lines) == 1, f"{name}: {len(lines)} lines: {lines[:3]}"
+        assert "Tiled Diffusion: " in lines[0] or "Tiled VAE: " in lines[0], lines
+    return ", ".join(ways)
+
+
+@case("API: a job's comments are in its answer")
+def _(w: Webui):
+    tiled = {**TILES, "regions": [{"prompt": "a tree <lora:missing:1>", "w": 0.5}]}
+    info = json.loads(asked(w, {"tiled diffusion": {"args": [tiled]}, "tiled vae": {"args": [{"mode": "exact"}]}}, **WIDE)["info"])
+    comments = info["extra_generation_params"]["Comments"]
+    assert any("acts on the whole picture" in c for c in comments), comments
+    assert any(c.startswith("Tiled VAE: exact") for c in comments), comments
+    assert "Comments" not in info["infotexts"][0], info["infotexts"][0]
+    assert "Comments" not in json.loads(asked(w, {}, **WIDE)["info"])["extra_generation_params"]
+    return "; ".join(comments)
+
+
+@case("X/Y/Z plot: axes of a panel that is off are told, and leave no record")
+def _(w: Webui):
+    args = _xyz(w, "[Tiled Diffusion] Method", "mixture,spot", "[Tiled VAE] Mode", "exact,off")
+    answer = w.call("/sdapi/v1/txt2img", {**BASE, **WIDE, "script_name": "x/y/z plot", "script_args": args})
+    info = json.loads(answer["info"])
+    told = "Tiled Diffusion: the axes of the plot change nothing while the panel is switched off"
+    assert told in info["extra_generation_params"]["Comments"], info["extra_generation_params"]
+    cells = info["infotexts"][-4:]
+    assert ["Tiled VAE" in text.splitlines()[-1].split("X Type")[0] for text in cells] == [True, True, False, False], cells
+    return told
+
+
+@case("every picture of batch size 2 and count 3 repeats from its own record")
+def _(w: Webui):
+    region = {"prompt": "a tree", "x": 0.5, "w": 0.5, "feather": 0, "seed": 77}
+    worst = 0
+    for method in ("mixture", "jittered"):
+        tiled = {**TILES, "method": method, "regions": [region], "rerolls": [{"seed": 5, "w": 0.2}]}
+        many = w.txt2img(tiled=tiled, batch_size=2, n_iter=3, **WIDE)
+        pictures, texts = many.pictures[-6:], many.infotexts[-6:]
+        for k, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
+            record = json.loads(json.loads(field(text, "Tiled Diffusion")))
+            assert record["regions"][0]["seed"] == 77 + k, record
+            seed = int(text.split("Seed: ")[1].split(",")[0])
+            alone = w.txt2img(tiled=record, seed=seed, **WIDE)
+            drawn(alone)
+            off = int(abs(picture.astype(int) - alone.pictures[0]).max())
+            assert off <= 2, f"{method}, picture {k}: {off}"
+            worst = max(worst, off)
+        first = json.loads(json.loads(field(many.infotexts[0], "Tiled Diffusion")))
+        assert first["regions"][0]["seed"] == 77, "the grid has another picture's record"
+    return f"largest difference {worst}"

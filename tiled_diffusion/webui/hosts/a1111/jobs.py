@@ -1,0 +1,128 @@
+"""AUTOMATIC1111: what a job is asked, and what its pictures' records and its answer hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from modules import images, sd_samplers_common, shared
+
+from tiled_diffusion.webui.hosts.values import Networks, ScriptArguments
+
+from .console import tell as tell
+
+INTERRUPT: type[BaseException] = sd_samplers_common.InterruptedException
+COMMENTS = "Comments"
+"""Field of the API's answer, among the extra parameters of the generation, for what the page shows below a picture."""
+LISTS = ("all_prompts", "all_negative_prompts", "all_hr_prompts", "all_hr_negative_prompts")
+SINGLES = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt", "main_prompt", "main_negative_prompt")
+
+
+def is_hires(p: Any) -> bool:
+    """From the encoding of its input to its final decoding."""
+    return bool(getattr(p, "is_hr_pass", False))
+
+
+def stop_wanted() -> bool:
+    """Both end the sampling; Skip goes on with the next batch."""
+    return bool(shared.state.interrupted or shared.state.skipped)
+
+
+def scripts_of(p: Any) -> Iterator[ScriptArguments]:
+    """Those that always take part; each has its own part of one long list of arguments."""
+    for script in getattr(p.scripts, "alwayson_scripts", []):
+        values = tuple((p.script_args or ())[script.args_from : script.args_to])
+        yield ScriptArguments(str(script.title()), str(getattr(script, "filename", "")), values)
+
+
+def draws_masked_part(p: Any) -> bool:
+    """Where there is a mask, and "only masked" is chosen."""
+    return bool(getattr(p, "inpaint_full_res", False)) and p.image_mask is not None
+
+
+def upscalers() -> list[str]:
+    """As in the page's menus."""
+    names = [u.name for u in getattr(shared, "sd_upscalers", [])]
+    return names or ["None"]
+
+
+def enlarged(image: Any, upscaler: str, width: int, height: int) -> Any:
+    """As where the page resizes pictures."""
+    return images.resize_image(0, image, width, height, upscaler_name=upscaler)
+
+
+def note(p: Any, name: str, value: str) -> None:
+    """Among the extra parameters of the generation."""
+    p.extra_generation_params[name] = value
+
+
+def write_records(p: Any, name: str, texts: Sequence[str]) -> None:
+    """As one text where all are the same, else by a function that the host asks for each picture.
+
+    A list would be the wrong thing: the host looks a picture up in it by its place in the batch in some places, by its
+    place in the job in others.
+    """
+    same = len(set(texts)) == 1
+    p.extra_generation_params[name] = texts[0] if same else Records(tuple(texts))
+
+
+class Records:
+    """The records of a job's pictures, as a function that the host calls for each with all that it knows."""
+
+    def __init__(self, texts: tuple[str, ...]) -> None:
+        self.texts = texts
+
+    def __call__(self, p: Any, index: int, all_prompts: Any, use_main_prompt: bool = False, **_: Any) -> str:
+        """One picture's; the grid of all of them has the first one's."""
+        in_batch = all_prompts is p.prompts
+        place = 0 if use_main_prompt else index + (p.iteration * p.batch_size if in_batch else 0)
+        return self.texts[min(place, len(self.texts) - 1)]
+
+
+def drop_records(p: Any, name: str) -> None:
+    """A plot's cells share one dict."""
+    p.extra_generation_params.pop(name, None)
+
+
+def finish(p: Any, processed: Any) -> None:
+    """The answer is made of a dict of its own: functions would be null in it, and comments are not in it at all."""
+    extra = {k: list(v.texts) if isinstance(v, Records) else v for k, v in p.extra_generation_params.items()}
+    comments = [str(comment) for comment in p.comments]
+    processed.extra_generation_params = {**extra, COMMENTS: comments} if comments else extra
+
+
+def refuse_sampling(p: Any, error: Exception) -> None:
+    """On the sampler, whose methods txt2img and img2img call right afterwards."""
+    sampler = p.sampler
+
+    def fail(*args: Any, **kwargs: Any) -> None:  # noqa: ARG001
+        for name in ("sample", "sample_img2img"):
+            sampler.__dict__.pop(name, None)
+        raise error
+
+    sampler.sample = sampler.sample_img2img = fail
+
+
+def add_networks(p: Any, tags: Networks) -> None:
+    """Behind the first prompt, where the host reads them for the whole batch."""
+    p.prompts[0] += "".join(f" <{kind}:{':'.join(tag.items)}>" for kind, every in tags.items() for tag in every)
+
+
+def hires_networks(p: Any) -> tuple[str, dict[str, list[Any]]] | None:
+    """What the host has read from the hires prompts; without any, it takes the first pass's."""
+    data = getattr(p, "hr_extra_network_data", None)
+    if data is None or data is getattr(p, "extra_network_data", None):
+        return None
+    return p.all_hr_prompts[p.iteration * p.batch_size], data
+
+
+def rewrite_texts(p: Any, change: Callable[[str], str]) -> None:
+    """In the lists themselves, which others may hold."""
+    for name in LISTS:
+        texts = getattr(p, name, None)
+        if isinstance(texts, list):
+            texts[:] = [change(t) if isinstance(t, str) else t for t in texts]
+    for name in SINGLES:
+        text = getattr(p, name, None)
+        if isinstance(text, str) and change(text) != text:
+            setattr(p, name, change(text))

@@ -1,0 +1,196 @@
+"""AUTOMATIC1111: the model, and the wrapper of the model through which a sampler asks it.
+
+A sampler has a CFG denoiser of its own, and that a wrapper of the model, both of which die with it. What is hung is the
+`forward` of that wrapper, on that instance alone, so that nothing shared is ever changed.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from modules import devices, rng, script_callbacks, sd_samplers_common, shared
+from torch import Tensor
+
+from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
+from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall, Forward
+
+from .page import option
+
+LATENT_PX = 8
+_HUNG: weakref.WeakKeyDictionary[Any, Hung] = weakref.WeakKeyDictionary()
+
+
+class Hung:
+    """What stands in the place of the model of one sampler.
+
+    Args:
+        denoiser: the sampler's.
+        begin: called before each denoiser call.
+        denoise: asked in place of the model.
+    """
+
+    def __init__(self, denoiser: Any, begin: Callable[[DenoiserCall], None], denoise: Denoise) -> None:
+        self._denoiser = weakref.ref(denoiser)
+        self._begin, self._denoise = begin, denoise
+        self._failure: Exception | None = None
+        self._active = True
+        self.asked = 0
+
+    def arm(self, wrapper: Any) -> None:
+        """Puts our forward on a wrapper of the model, once."""
+        if getattr(wrapper.__dict__.get("forward"), "tiled_hung", None) is self:
+            return
+        original: Forward = wrapper.forward
+
+        def forward(x: Tensor, sigma: Tensor, *args: Any, cond: Any = None, **kwargs: Any) -> Tensor:
+            if not self._active or args or cond is None:
+                more = kwargs if cond is None else {**kwargs, "cond": cond}
+                return original(x, sigma, *args, **more)
+            self.asked += 1
+            if self._failure is not None:
+                raise self._failure
+            return self._denoise(lambda *a, **k: original(*a, **k, **kwargs), x, sigma, cond)
+
+        forward.tiled_hung = self  # type: ignore[attr-defined]
+        wrapper.forward = forward
+
+    def before_call(self, sigma: Tensor) -> None:
+        """The denoiser is about to be called; the refiner may have made a new wrapper."""
+        denoiser = self._denoiser()
+        if denoiser is None or not self._active:
+            return
+        self.arm(denoiser.inner_model)
+        try:
+            self._begin(_call(denoiser, sigma))
+        except Exception as e:  # noqa: BLE001 the host only reports what a callback raises, and draws
+            self._failure = e
+
+    def take_off(self) -> None:
+        """The wrapper is as before; below what somebody else has put on top, ours passes everything through."""
+        self._active = False
+        del self._begin, self._denoise  # they may know the job, and that the denoiser by which this is kept
+        denoiser = self._denoiser()
+        if denoiser is None:
+            return
+        _HUNG.pop(denoiser, None)
+        wrapper = denoiser.model_wrap
+        if wrapper is not None and getattr(wrapper.__dict__.get("forward"), "tiled_hung", None) is self:
+            del wrapper.forward
+
+
+def start() -> None:
+    """The one callback that what is hung lives by."""
+    script_callbacks.on_cfg_denoiser(before_call)
+
+
+def hang(p: Any, begin: Callable[[DenoiserCall], None], denoise: Denoise) -> Hung:
+    """On the wrapper of the job's sampler."""
+    denoiser = p.sampler.model_wrap_cfg
+    hung = _HUNG[denoiser] = Hung(denoiser, begin, denoise)
+    hung.arm(denoiser.inner_model)
+    return hung
+
+
+def before_call(params: Any) -> None:
+    """Called before each denoiser call of every sampler; does nothing for those that nothing hangs on."""
+    hung = _HUNG.get(params.denoiser)
+    if hung is not None:
+        hung.before_call(params.sigma)
+
+
+def before_each_call(callback: Callable[[Any], None]) -> None:
+    """By the callback of denoisers, which know their job once they run."""
+
+    def called(params: Any) -> None:
+        p = getattr(params.denoiser, "p", None)
+        if p is not None:
+            callback(p)
+
+    script_callbacks.on_cfg_denoiser(called)
+
+
+def _call(denoiser: Any, sigma: Tensor) -> DenoiserCall:
+    extra = denoiser.sampler.sampler_extra_args
+    return DenoiserCall(
+        denoiser.step,
+        denoiser.total_steps,
+        [[part.weight for part in parts] for parts in extra["cond"].batch],
+        extra["cond_scale"] * denoiser.cond_scale_miltiplier,
+        _skips_negatives(denoiser, sigma),
+    )
+
+
+def _skips_negatives(denoiser: Any, sigma: Tensor) -> bool:
+    """By the rules of "skip early CFG" and of NGMS; the latter leaves out every other step, or all."""
+    early = option("skip_early_cond", 0.0)
+    if early != 0 and denoiser.step / denoiser.total_steps <= early:
+        return True
+    least = denoiser.sampler.sampler_extra_args.get("s_min_uncond", 0) or 0
+    turn = denoiser.step % 2 or option("s_min_uncond_all", False)
+    return bool(turn and least > 0 and float(sigma[0]) < least and not is_edit_model())
+
+
+def model_size() -> ModelTraits:
+    """Read off the model itself."""
+    model = shared.sd_model
+    unet = getattr(getattr(model, "model", None), "diffusion_model", None)
+    multiple = 2 ** (len(getattr(unet, "channel_mult", (1, 2, 4, 4))) - 1)
+    if getattr(model, "is_sdxl", False):
+        return ModelTraits(128, multiple)
+    if getattr(model, "is_sd2", False) and getattr(model, "parameterization", "eps") == "v":
+        return ModelTraits(96, multiple)
+    size = getattr(model, "image_size", 64)
+    return ModelTraits(size if isinstance(size, int) else 64, multiple)
+
+
+def checkpoint() -> str:
+    """Its file."""
+    return str(shared.sd_model.sd_checkpoint_info.filename)
+
+
+def is_edit_model() -> bool:
+    """By what it is conditioned on."""
+    return getattr(shared.sd_model, "cond_stage_key", None) == "edit"
+
+
+def free_bytes() -> int | None:
+    """On a CUDA device, what torch has reserved and not given out counts as free."""
+    device = shared.device
+    if getattr(device, "type", "") != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(free) + int(reserved)
+
+
+def draw_noise(seed: int, shape: tuple[int, int, int], image: int) -> Any:
+    """By the source that the settings name: GPU, CPU or NV."""
+    return rng.randn_local(seed + image, shape)
+
+
+def hypertile_is_on(*, hires: bool) -> bool:
+    """By its settings."""
+    on = option("hypertile_enable_unet", False) or (hires and option("hypertile_enable_unet_secondpass", False))
+    return bool(on)
+
+
+def encoded_colours(p: Any, colours: Tensor) -> Tensor:
+    """By the VAE, as large as it takes for the middle not to see the border."""
+    plain = ((colours + 1) / 2)[:, :, None, None].expand(-1, -1, 256, 256)
+    plain = plain.to(shared.device, dtype=devices.dtype_vae)
+    latents: Tensor = sd_samplers_common.images_tensor_to_samples(plain, 0, p.sd_model)
+    return latents[:, :, latents.shape[2] // 2, latents.shape[3] // 2]
+
+
+def noise_level(p: Any, sigma: Tensor) -> tuple[Level, Prediction]:
+    """By the kind of sampler, whatever the model itself predicts.
+
+    k-diffusion's samplers work on x = clean + sigma * noise and ask for the clean latent; those of timesteps work on
+    variance preserving latents and ask for the noise.
+    """
+    if hasattr(p.sampler.model_wrap_cfg.inner_model, "sigmas"):
+        return Level.of_sigma(sigma), "x0"
+    return Level.of_alphas_cumprod(shared.sd_model.alphas_cumprod[sigma.long()]), "eps"

@@ -1,0 +1,304 @@
+"""The one protocol between this package and a WebUI: what a host is asked, and the values that go both ways.
+
+A host is a package beside this file with a module for each part; `a1111` is the first. What is a rule of one WebUI,
+such as how its sampler is hooked or how its records are numbered, stands in that host's place and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor, device, dtype
+
+from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
+
+from .values import Axis, Denoise, DenoiserCall, Networks, ScriptArguments, TokenCount
+
+
+class Job(Protocol):
+    """A WebUI's own job: the part that all of them have.
+
+    Attributes:
+        width, height: of the canvas, in image pixels.
+        batch_size: pictures that are drawn together; iteration: number of the present batch.
+        styles: names of those chosen.
+        all_prompts, all_negative_prompts, all_seeds: of every picture, over all batches.
+        prompts: of the present batch.
+        init_images: img2img's input pictures.
+    """
+
+    width: int
+    height: int
+    batch_size: int
+    iteration: int
+    styles: list[str]
+    all_prompts: list[str]
+    all_negative_prompts: list[str]
+    all_seeds: list[int]
+    prompts: list[str]
+    init_images: list[Any]
+
+    def comment(self, text: str) -> None:
+        """Shows a line below the pictures."""
+
+    def setup_prompts(self) -> None:
+        """Makes all_prompts of what the user wrote."""
+
+    def init(self, *args: Any) -> None:
+        """Prepares the drawing: everything is known by now; img2img encodes its input here."""
+
+    def sample(self, *args: Any, **kwargs: Any) -> Any:
+        """Draws a batch: samples it, decodes and encodes between two passes."""
+
+
+class Hung(Protocol):
+    """Something put in the place of a sampler's model, until it is taken off."""
+
+    @property
+    def asked(self) -> int:
+        """How many times the host has asked for it."""
+
+    def take_off(self) -> None:
+        """The sampler is as before."""
+
+
+class Page(Protocol):
+    """The WebUI around jobs: its page, its settings, its API."""
+
+    @property
+    def Script(self) -> Any:  # noqa: N802 a class
+        """Base class of scripts; its hooks have the same names in every WebUI of the family."""
+
+    @property
+    def ALWAYS_VISIBLE(self) -> Any:  # noqa: N802 a constant of a module
+        """What `show` of a script returns that takes part in every job."""
+
+    def before_ui(self, callback: Callable[[], None]) -> None:
+        """Registers what is called before the page is built."""
+
+    def on_app_started(self, callback: Callable[[Any, Any], None]) -> None:
+        """Registers what is called with (blocks, FastAPI application) once the server runs."""
+
+    def on_ui_settings(self, callback: Callable[[], None]) -> None:
+        """Registers what is called when the settings page is built."""
+
+    def on_infotext_pasted(self, callback: Callable[[str, dict[str, Any]], None]) -> None:
+        """Registers what is called with a pasted record, as text and parsed, before the fields are filled."""
+
+    def accordion(self, label: str, elem_id: str, on: bool) -> AbstractContextManager[Any]:
+        """An accordion with a tick box in its header."""
+
+    def option(self, name: str, default: Any) -> Any:
+        """A setting of the WebUI, or the default where it has none of that name."""
+
+    def add_option(self, name: str, default: Any, label: str, component: Any = None, arguments: Any = None) -> None:
+        """Adds a setting to the section of this extension."""
+
+    def data_folder(self) -> Path:
+        """Where the WebUI keeps its user's files."""
+
+    def log_in(self, app: Any) -> list[Any]:
+        """What a route has to ask for where the page asks for a name and a password."""
+
+    def add_axes(self, axes: Sequence[Axis]) -> None:
+        """Adds axes to the plot script, where it is there and does not have them yet."""
+
+    def files_by_title(self, title: str) -> list[str]:
+        """Files of the scripts that the API knows by a title; the first one is meant."""
+
+    def check_requests(self, app: Any, check: Callable[[Mapping[str, Any]], None]) -> None:
+        """Lets `check` see what a request to the API says to scripts, by title, before the WebUI reads it."""
+
+
+class Jobs(Protocol):
+    """What a job is asked, told, and made to do."""
+
+    @property
+    def INTERRUPT(self) -> type[BaseException]:  # noqa: N802 a constant of a module
+        """Raised within a sampling, it ends it with what is there."""
+
+    def is_hires(self, p: Any) -> bool:
+        """Whether the second pass of hires fix is at work."""
+
+    def stop_wanted(self) -> bool:
+        """Whether the user pressed Interrupt or Skip."""
+
+    def scripts_of(self, p: Any) -> Iterator[ScriptArguments]:
+        """The scripts that take part in a job."""
+
+    def draws_masked_part(self, p: Any) -> bool:
+        """img2img: whether only the masked part is drawn, at the job's size."""
+
+    def upscalers(self) -> list[str]:
+        """Names of the upscalers, the first one meaning none."""
+
+    def enlarged(self, image: Any, upscaler: str, width: int, height: int) -> Any:
+        """A picture enlarged to a size by an upscaler."""
+
+    def note(self, p: Any, name: str, value: str) -> None:
+        """Adds a field to the record of every picture."""
+
+    def write_records(self, p: Any, name: str, texts: Sequence[str]) -> None:
+        """Adds a field to the records of all pictures of a job, each its own."""
+
+    def drop_records(self, p: Any, name: str) -> None:
+        """Takes a field out again, such as one that a copied job has brought along."""
+
+    def finish(self, p: Any, processed: Any) -> None:
+        """The job is done: its comments and records go to the API's answer as plain values."""
+
+    def tell(self, error: Exception) -> None:
+        """An error that says what the user has to know is about to end the job: one line in the console, no more."""
+
+    def refuse_sampling(self, p: Any, error: Exception) -> None:
+        """Lets the sampling that is about to begin fail."""
+
+    def add_networks(self, p: Any, tags: Networks) -> None:
+        """Adds extra networks to the present batch, before the host reads its prompts'."""
+
+    def hires_networks(self, p: Any) -> tuple[str, dict[str, list[Any]]] | None:
+        """(prompt, networks) of the hires pass of the present batch; None where it has none of its own."""
+
+    def rewrite_texts(self, p: Any, change: Callable[[str], str]) -> None:
+        """Changes every text of a job that may hold a prompt."""
+
+
+class Texts(Protocol):
+    """Prompts and their encoding."""
+
+    def styled(self, text: str, styles: list[str], negative: bool) -> str:
+        """A prompt with the styles that the main prompt has."""
+
+    def without_comments(self, text: str) -> str:
+        """As the host does to the main prompt."""
+
+    def extra_networks_of(self, text: str) -> tuple[str, dict[str, list[Any]]]:
+        """A prompt without its <lora:...> tags, and the tags by kind."""
+
+    def prompt_length(self, text: str) -> TokenCount:
+        """Of the longest thing that a prompt becomes in its course."""
+
+    def encode(
+        self, p: Any, prompts: list[str], size: tuple[int, int], negative: bool
+    ) -> list[list[tuple[list[Any], float]]]:
+        """Conditioning of prompts: for each a list of (schedules, weight), one for each part of an AND composition."""
+
+    def note_what_was_encoded(self, p: Any) -> None:
+        """The text encoder's remarks on what it has read (hashes of embeddings, texts too long) go to the job."""
+
+    def padded(self, parts: list[Any], negative: Any) -> tuple[list[Any], Any]:
+        """Texts of equal length, where the user's settings ask for it: as the host does to its own before it draws."""
+
+
+class Sampling(Protocol):
+    """The model, and the sampler that asks it."""
+
+    @property
+    def LATENT_PX(self) -> int:  # noqa: N802 a constant of a module
+        """Image pixels of a latent pixel's side."""
+
+    def model_size(self) -> ModelTraits:
+        """What the loaded model likes."""
+
+    def checkpoint(self) -> str:
+        """Which checkpoint is loaded."""
+
+    def is_edit_model(self) -> bool:
+        """Whether the loaded model is of the instruct-pix2pix kind, with three rows a picture."""
+
+    def free_bytes(self) -> int | None:
+        """Free memory of the device that draws, or None where it does not say."""
+
+    def draw_noise(self, seed: int, shape: tuple[int, int, int], image: int) -> Any:
+        """Noise by the WebUI's own source of random numbers; its global generator is not touched."""
+
+    def hypertile_is_on(self, *, hires: bool) -> bool:
+        """Whether the built-in Hypertile divides the U-Net's attention in this pass."""
+
+    def encoded_colours(self, p: Any, colours: Tensor) -> Tensor:
+        """[n, 3] RGB in -1..1 to latents [n, C]: the middle of plain pictures."""
+
+    def noise_level(self, p: Any, sigma: Tensor) -> tuple[Level, Prediction]:
+        """How noisy the latent of a model call is, for each row of `sigma`, and what the sampler is given of it."""
+
+    def start(self) -> None:
+        """Registers what hanging needs; called whenever the WebUI (re)loads its scripts."""
+
+    def hang(self, p: Any, begin: Callable[[DenoiserCall], None], denoise: Denoise) -> Hung:
+        """Puts `denoise` in the place of the model of the sampler that is about to begin, on that sampler alone.
+
+        Args:
+            p: the job.
+            begin: called before each denoiser call; model calls follow. What it raises, the next model call raises.
+            denoise: what is asked.
+        """
+
+    def before_each_call(self, callback: Callable[[Any], None]) -> None:
+        """Registers what is called with the job before each denoiser call of every sampler."""
+
+
+class Vaes(Protocol):
+    """The VAE and where it works."""
+
+    def in_use(self) -> Any:
+        """The VAE that is in use now; asking for it may load a model."""
+
+    def loaded(self) -> Any:
+        """The VAE of the model that is loaded, or None."""
+
+    def decoding_owner(self) -> Any:
+        """The object whose `decode_first_stage` decodes latents with the VAE in use."""
+
+    def interrupted(self) -> bool:
+        """Whether the user pressed Interrupt."""
+
+    def show(self, line: str | None) -> None:
+        """A line in the progress bar."""
+
+    def decodes_fully(self) -> bool:
+        """Whether the VAE decodes, and not one of its small stand-ins."""
+
+    def is_decoded(self, samples: Any) -> bool:
+        """Whether samples are pictures already."""
+
+    def decode(self, p: Any, samples: Tensor) -> Any:
+        """The host's own decoding of a batch, with its second try in a wider type."""
+
+    def decoded(self, pictures: Iterable[Tensor]) -> Any:
+        """Pictures [3, H, W] in -1..1 as the host keeps those that need no decoding any more."""
+
+    def undecodable(self, error: Exception) -> Any:
+        """Stands for pictures that could not be decoded: whoever looks at it gets the error."""
+
+    def cheap_pictures(self, latents: Tensor) -> Tensor:
+        """What the host shows of pictures that were stopped: [B, 3, 8 H, 8 W] for latents [B, C, H, W]."""
+
+    def device(self) -> device:
+        """Where models work."""
+
+    def moves_models(self) -> bool:
+        """Whether the WebUI moves the parts of the model in use in and out itself (medvram, lowvram)."""
+
+    def number_type(self) -> dtype:
+        """The number type in which the VAE works."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A WebUI.
+
+    Attributes:
+        name: what users call it, with the version that was tested.
+        page, jobs, texts, sampling, vae: its parts, each a module.
+    """
+
+    name: str
+    page: Page
+    jobs: Jobs
+    texts: Texts
+    sampling: Sampling
+    vae: Vaes

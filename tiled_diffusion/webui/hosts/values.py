@@ -1,0 +1,67 @@
+"""The values that go to and from a host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+Forward = Callable[..., Tensor]
+"""A model call of the host: (x [rows, C, H, W], sigma [rows], cond=...) -> [rows, C, H, W]."""
+Denoise = Callable[[Forward, Tensor, Tensor, dict[str, Any]], Tensor]
+"""What is asked in the model's place: (the model call, x, sigma, cond) -> as the model call."""
+Networks = Mapping[str, Sequence[Any]]
+"""Extra networks such as LoRAs by kind; each has `items`, name first."""
+TokenCount = tuple[int | str, int | str]
+"""(tokens of a prompt, how many fit into as many chunks as it takes); "-" where no model is loaded."""
+
+
+@dataclass(frozen=True)
+class DenoiserCall:
+    """What is known when a sampler is about to call its denoiser.
+
+    Attributes:
+        step: the host's own count, by which prompt editing goes.
+        total: how far that count goes.
+        weights: of the parts of each picture's prompt, in the order of the rows.
+        scale: the CFG scale that holds.
+        unguided: the negative prompts are left out.
+    """
+
+    step: int
+    total: int
+    weights: list[list[float]]
+    scale: float
+    unguided: bool
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of the X/Y/Z plot.
+
+    Attributes:
+        label: what is chosen.
+        apply: gets the job of a cell and the text of the value.
+        choices: what may be chosen; None: anything.
+    """
+
+    label: str
+    apply: Callable[[Any, str], None]
+    choices: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class ScriptArguments:
+    """A script that takes part in a job.
+
+    Attributes:
+        title: its name.
+        file: where it comes from.
+        values: its arguments in this job.
+    """
+
+    title: str
+    file: str
+    values: tuple[Any, ...]
