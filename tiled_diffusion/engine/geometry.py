@@ -47,7 +47,9 @@ def check_axis(length: int, tile: int, overlap: int, most: int | None = None) ->
     """Refuses numbers that make no sense on one axis.
 
     Args:
-        length, tile, overlap: of the axis.
+        length: of the axis.
+        tile: its length.
+        overlap: of neighbours.
         most: the largest overlap that the method can do; by default one less than the tile.
 
     Raises:
