@@ -21,6 +21,7 @@ def rows(value: Any, name: str = "") -> list[tuple[str, Any]]:
 
 
 def main() -> None:
+    """Measures the sections that are asked for and adds them to the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="sections to measure")
     args = parser.parse_args()

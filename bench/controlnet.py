@@ -21,8 +21,9 @@ from tiled_diffusion import Extent, Settings
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.control import ControlNet, ControlNets, load_controlnet
 from tiled_diffusion.standalone.control_hints import hint_of
+from tiled_diffusion.standalone.images import fitted, to_images
 from tiled_diffusion.standalone.model import Model, load_model
-from tiled_diffusion.standalone.sampling import fitted, generate, to_images
+from tiled_diffusion.standalone.sampling import generate
 from tiled_diffusion.standalone.vae import decode, encode
 
 from .quality import drawn_landscapes

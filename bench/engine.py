@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from bench.memory import peak_bytes
-from tiled_diffusion import METHODS, Batching, Extent, ModelSize, Planner, Settings
+from tiled_diffusion import METHODS, Batching, Extent, ModelTraits, Planner, Settings
 from tiled_diffusion.engine import fuse
-from tiled_diffusion.engine.fuse import crop
 from tiled_diffusion.standalone.model import load_model
 
-SD1 = ModelSize(native=64, multiple=8)
+SD1 = ModelTraits(native=64, multiple=8)
 WIDE = Extent(128, 512)  # 4096 x 1024 px
 
 
 def seconds(run: Callable[[], Any]) -> float:
+    """Wall time of a call."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
@@ -32,7 +32,7 @@ def paired_ratio(a: Callable[[], Any], b: Callable[[], Any], pairs: int) -> floa
     return statistics.median(seconds(a) / seconds(b) for _ in range(pairs))
 
 
-def denoiser() -> tuple[Callable[..., Tensor], ModelSize]:
+def denoiser() -> tuple[Callable[..., Tensor], ModelTraits]:
     """The shipped checkpoint's U-Net as (crops, jobs) -> eps with a fixed prompt."""
     model = load_model()
     text = torch.randn(1, 77, model.unet.config.cross_attention_dim, generator=torch.Generator().manual_seed(0))
@@ -40,20 +40,21 @@ def denoiser() -> tuple[Callable[..., Tensor], ModelSize]:
     def evaluate(x: Tensor, jobs: object) -> Tensor:  # noqa: ARG001
         return model.unet(x, 500, text.expand(x.shape[0], -1, -1)).sample
 
-    return evaluate, model.size
+    return evaluate, model.traits
 
 
 def latent(canvas: Extent) -> Tensor:
+    """[1, 4, H, W] of noise."""
     return torch.randn(1, 4, *canvas, generator=torch.Generator().manual_seed(1))
 
 
-def overhead_ratio(evaluate: Callable[..., Tensor], size: ModelSize) -> dict[str, float]:
+def overhead_ratio(evaluate: Callable[..., Tensor], size: ModelTraits) -> dict[str, float]:
     """Wall time of a tiled call / the sum of the same U-Net calls made directly, by canvas in px."""
     out = {}
     for canvas in (Extent(32, 64), Extent(64, 128), Extent(64, 256)):
         plan = Planner(canvas, Settings(), size).plan()
         x = latent(canvas)
-        inputs = [torch.cat([crop(x, j.box) for j in jobs]) for jobs in plan.batches(4)]
+        inputs = [torch.cat([tile.view.gather(x) for tile in tiles]) for tiles in plan.batches(4)]
 
         def tiled(x: Tensor = x, plan: Any = plan) -> None:
             fuse(x, plan, evaluate, Batching(4))
@@ -66,7 +67,7 @@ def overhead_ratio(evaluate: Callable[..., Tensor], size: ModelSize) -> dict[str
     return out
 
 
-def growth(evaluate: Callable[..., Tensor], size: ModelSize) -> dict[str, dict[str, float]]:
+def growth(evaluate: Callable[..., Tensor], size: ModelTraits) -> dict[str, dict[str, float]]:
     """Time per canvas pixel at 16 times the area / at once the area, the same tile for both, per method.
 
     `growth_by_grid` is how the number of U-Net pixels per canvas pixel grows, by the grids alone (tiles are whole, and
@@ -88,7 +89,7 @@ def growth(evaluate: Callable[..., Tensor], size: ModelSize) -> dict[str, dict[s
     return out
 
 
-def memory_growth(evaluate: Callable[..., Tensor], size: ModelSize) -> float:
+def memory_growth(evaluate: Callable[..., Tensor], size: ModelTraits) -> float:
     """Peak of live tensor bytes beyond canvas-sized buffers, at 16 times the area / at once the area."""
     peaks = []
     for canvas in (Extent(64, 128), Extent(256, 512)):

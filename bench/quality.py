@@ -13,11 +13,9 @@ meet there or not. 1 means that nothing shows where tiles meet. `seam_error` is 
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,13 +122,9 @@ def drawn_landscapes(first: int, count: int, width: int, height: int) -> list[tu
 
     Those from 90,000,000 on were in no training.
     """
-    path = Path(__file__).parent.parent / "training" / "dataset.py"
-    spec = importlib.util.spec_from_file_location("landscapes", path)
-    assert spec is not None
-    assert spec.loader is not None
-    dataset = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(dataset)
-    samples = (dataset.make_sample(first + i, width, height) for i in range(count))
+    from training.dataset import make_sample
+
+    samples = (make_sample(first + i, width, height) for i in range(count))
     return [(image, caption) for image, caption, *_ in samples]
 
 
@@ -152,7 +146,7 @@ def run() -> dict[str, Any]:
     canvas = make_planner(model, Request("", **CANVAS)).canvas  # type: ignore[arg-type]
     untiled = pictures(model, Settings(tile_width=canvas.w * 8, tile_height=canvas.h * 8), landscapes)
     kinds = {name: Settings(method=name) for name in METHODS}
-    side = model.size.native * 8
+    side = model.traits.native * model.traits.factor
     kinds["disjoint_control"] = Settings(
         method="multidiffusion", tile_width=side, tile_height=side, overlap=0
     )  # tiles of 128 px side by side on 384 x 256 px

@@ -1,7 +1,7 @@
 """Whether regions hold what their prompts ask for, and what they cost.
 
 `adherence`: over random layouts of 2 to 4 columns of 128 px with the shipped checkpoint, the share of regions whose
-ground, sky and coloured object are found in their own box by the detector of training/evaluate.py. Beside it `ceiling`,
+ground, sky and coloured object are found in their own box by the detector of training/detector.py. Beside it `ceiling`,
 the same prompts as single pictures of 128 x 128, and `untiled`, all prompts joined in one plain picture.
 `leak`: one region's prompt is changed; mean |difference| outside its soft edge / inside, at the last latent.
 `variance`: of the start noise where four regions with seeds of their own overlap.
@@ -10,17 +10,14 @@ the same prompts as single pictures of 128 x 128, and `untiled`, all prompts joi
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
-from tiled_diffusion import METHODS, Extent, ModelSize, Planner, Region, Settings
+from tiled_diffusion import METHODS, Extent, ModelTraits, Planner, Region, Settings
 from tiled_diffusion.engine.masks import region_box
 from tiled_diffusion.engine.noise import region_noise
 from tiled_diffusion.settings.request import Request
@@ -30,21 +27,6 @@ from tiled_diffusion.standalone.sampling import generate, sample_latents
 LAYOUTS = 50
 SIDE = 128
 BASE = {"steps": 20, "cfg_scale": 5.0, "sampler": "DDIM"}
-TRAINING = Path(__file__).parents[1] / "training"
-
-
-def judge() -> Any:
-    """training/evaluate.py, which imports its neighbour by name."""
-    sys.path.insert(0, str(TRAINING))
-    try:
-        spec = importlib.util.spec_from_file_location("evaluate", TRAINING / "evaluate.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(TRAINING))
-    return module
 
 
 def layouts(evaluate: Any) -> list[list[Any]]:
@@ -71,8 +53,9 @@ def cut(picture: Image.Image, count: int) -> list[Image.Image]:
 
 
 def adherence(model: Model) -> dict[str, float]:
-    """The three shares."""
-    evaluate = judge()
+    """The shares of regions that hold what they ask for, three of them."""
+    from training import detector as evaluate
+
     tools = (evaluate.centroids(), evaluate.templates())
     counts: dict[str, list[bool]] = {"adherence": [], "ceiling": [], "untiled": []}
     for number, prompts in enumerate(layouts(evaluate)):
@@ -131,8 +114,8 @@ def rows() -> dict[str, float]:
     for name, (width, height, boxes) in LARGE.items():
         canvas = Extent(height // 8, width // 8)
         regions = tuple(Region("", *box, feather=0.1) for box in boxes)
-        ours = Planner(canvas, Settings(regions=regions), ModelSize(64, 8)).plan()
-        grid = Planner(canvas, Settings(), ModelSize(64, 8)).plan()
+        ours = Planner(canvas, Settings(regions=regions), ModelTraits(64, 8)).plan()
+        grid = Planner(canvas, Settings(), ModelTraits(64, 8)).plan()
         whole = sum(b.h * b.w for b in (region_box(r, canvas) for r in regions)) + grid.work_ratio * canvas.h * canvas.w
         out[name] = round(ours.work_ratio * canvas.h * canvas.w / whole, 3)
     return out

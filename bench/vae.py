@@ -7,7 +7,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
@@ -54,6 +54,7 @@ def full_size() -> Any:
 
 
 def exact(tile: int, **more: Any) -> TiledVaeSettings:
+    """Square tiles of that many latent pixels."""
     return TiledVaeSettings("exact", decoder_tile_lp=tile, encoder_tile_px=8 * tile, **more)
 
 
@@ -93,6 +94,7 @@ def errors(full: bool) -> dict[str, Any]:
 
 
 def seconds(run: Callable[[], Any]) -> float:
+    """Wall time of a call."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
@@ -120,7 +122,7 @@ def lean_attention() -> Any:
 
 
 @contextmanager
-def counted(host: bool, lean: bool = True):
+def counted(host: bool, lean: bool = True) -> Iterator[LiveBytes]:
     """Counts what is on the device: what lies in host memory is left out; a part that is loaded is a copy."""
 
     def host_empty(shape: Any, like: Tensor) -> Tensor:
@@ -176,6 +178,7 @@ def memory() -> dict[str, Any]:
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
+    """Of a against b, in dB; the peak is the range of b."""
     return 20 * math.log10(float(b.max() - b.min()) / max(float((a - b).square().mean().sqrt()), 1e-30))
 
 

@@ -1,14 +1,6 @@
 "use strict";
 // Geometry of boxes on the canvas, in fractions of it: no DOM, no state.
 
-/** @typedef {{x: number, y: number, w: number, h: number}} Box */
-/** @typedef {{x: number, y: number}} Point */
-/** @typedef {"move" | "n" | "s" | "e" | "w" | "ne" | "nw" | "se" | "sw"} Handle */
-/** @typedef {{ratio?: number | null, centre?: boolean}} DragOptions ratio: width / height in fractions that is kept. */
-
-/** @type {any} */
-var tiledDiffusion = tiledDiffusion || {};
-
 tiledDiffusion.box = (() => {
     const LEAST = 0.01;
     /** @type {Handle[]} */
@@ -57,7 +49,8 @@ tiledDiffusion.box = (() => {
 
     /**
      * The box after a drag of a handle by an offset, always computed from the box at the drag's start.
-     * @param {Box} box @param {Handle} handle @param {number} dx @param {number} dy @param {DragOptions} [options]
+     * @param {Box} box @param {Handle} handle @param {number} dx @param {number} dy
+     * @param {{ratio?: number | null, centre?: boolean}} [options] ratio: width / height in fractions that is kept
      * @returns {Box}
      */
     function dragged(box, handle, dx, dy, options = {}) {
@@ -120,7 +113,7 @@ tiledDiffusion.box = (() => {
     /**
      * Lines that edges snap to: the canvas's edges and thirds, other boxes' edges and middles.
      * @param {Box[]} others
-     * @returns {{x: number[], y: number[]}}
+     * @returns {Lines}
      */
     function snapLines(others) {
         const fixed = [0, 1 / 3, 1 / 2, 2 / 3, 1];
@@ -158,15 +151,26 @@ tiledDiffusion.box = (() => {
     }
 
     /**
+     * What of a box may snap along one axis: all of it where it is moved, or else the edge that the handle holds.
+     * @param {number} start @param {number} size @param {Handle} handle
+     * @param {string} first the first edge's letter @param {string} last
+     * @returns {number[]}
+     */
+    function movingEdges(start, size, handle, first, last) {
+        if (handle === "move") return [start, start + size / 2, start + size];
+        if (handle.includes(last)) return [start + size];
+        return handle.includes(first) ? [start] : [];
+    }
+
+    /**
      * A dragged box with its moving edges on lines nearby, or else on multiples of the model's unit.
-     * @param {Box} box @param {Handle} handle @param {{x: number[], y: number[]}} lines
+     * @param {Box} box @param {Handle} handle @param {Lines} lines
      * @param {Point} reach in fractions @param {Point} [unit] in fractions
-     * @returns {{box: Box, guides: {x: number[], y: number[]}}}
+     * @returns {{box: Box, guides: Lines}}
      */
     function snapped(box, handle, lines, reach, unit = {x: 0, y: 0}) {
-        const moving = handle === "move";
-        const edgesX = moving ? [box.x, box.x + box.w / 2, box.x + box.w] : handle.includes("e") ? [box.x + box.w] : handle.includes("w") ? [box.x] : [];
-        const edgesY = moving ? [box.y, box.y + box.h / 2, box.y + box.h] : handle.includes("s") ? [box.y + box.h] : handle.includes("n") ? [box.y] : [];
+        const edgesX = movingEdges(box.x, box.w, handle, "w", "e");
+        const edgesY = movingEdges(box.y, box.h, handle, "n", "s");
         const toX = nearest(edgesX, lines.x, reach.x) || nearestMultiple(edgesX.slice(0, 1), unit.x, reach.x);
         const toY = nearest(edgesY, lines.y, reach.y) || nearestMultiple(edgesY.slice(0, 1), unit.y, reach.y);
         const next = dragged(box, handle, toX ? toX.by : 0, toY ? toY.by : 0);
@@ -175,8 +179,8 @@ tiledDiffusion.box = (() => {
 
     /**
      * A point on lines nearby, or else on multiples of the model's unit.
-     * @param {Point} point @param {{x: number[], y: number[]}} lines @param {Point} reach @param {Point} unit
-     * @returns {{point: Point, guides: {x: number[], y: number[]}}}
+     * @param {Point} point @param {Lines} lines @param {Point} reach @param {Point} unit
+     * @returns {{point: Point, guides: Lines}}
      */
     function snappedPoint(point, lines, reach, unit) {
         const toX = nearest([point.x], lines.x, reach.x) || nearestMultiple([point.x], unit.x, reach.x);
@@ -187,5 +191,8 @@ tiledDiffusion.box = (() => {
         };
     }
 
-    return {LEAST, HANDLES, clamp, rounded, stored, moved, dragged, between, around, contains, snapLines, snapped, snappedPoint};
+    return {
+        LEAST, HANDLES, clamp, rounded, stored, moved, dragged, between, around, contains, snapLines,
+        snapped, snappedPoint,
+    };
 })();

@@ -1,79 +1,104 @@
 "use strict";
 // The region document: reading it with checks, and writing it. The same rules as in tiled_diffusion/settings.py.
 
-/** @typedef {{polygons: number[][][]} | {picture: string}} Mask */
-/** @typedef {Box & {prompt: string, name: string, mask: Mask | null, enabled: boolean, negative_prompt: string | null,
- *   join: string, layer: string, feather: number, feather_shape: string, weight: number, seed: number | null,
- *   cfg_scale: number | null, step_from: number, step_to: number, controlnet: boolean, bootstrap: number}} Region */
-/** @typedef {{regions: Region[], fill: string, rerolls: any[]}} RegionDocument */
-
 tiledDiffusion.data = (() => {
-    const VERSION = 2, MAX_REGIONS = 64, MAX_SEED = 2 ** 53 - 1;
-    /** @type {Region} */
-    const DEFAULTS = {
-        prompt: "", name: "", x: 0, y: 0, w: 1, h: 1, mask: null, enabled: true, negative_prompt: null, join: "replace",
-        layer: "background", feather: 0.2, feather_shape: "smooth", weight: 1, seed: null, cfg_scale: null, step_from: 0,
-        step_to: 1, controlnet: true, bootstrap: 0,
+    const VERSION = 2, MAX_SEED = 2 ** 53 - 1;
+    const MAX_REGIONS = 64, MAX_REROLLS = 64, MOST_POLYGONS = 32, MOST_POINTS = 2000;
+    /** Of a picture as a mask: the text's length, and pixels on its longer side. */
+    const MOST_PICTURE = 65536, MOST_PICTURE_PX = 512;
+    const FILLS = ["main", "none"], MODES = ["full", "exclusive"];
+    /**
+     * The fields of a region, in the order in which they are written.
+     * @satisfies {Record<keyof Region, RegionField>}
+     */
+    const FIELDS = {
+        prompt: {default: "", length: 20000},
+        name: {default: "", length: 100},
+        x: {default: 0, range: [0, 1]},
+        y: {default: 0, range: [0, 1]},
+        w: {default: 1, range: [1e-4, 1]},
+        h: {default: 1, range: [1e-4, 1]},
+        mask: {default: null},
+        enabled: {default: true},
+        negative_prompt: {default: null, length: 20000},
+        join: {default: "replace", choices: ["replace", "append", "prepend"]},
+        layer: {default: "background", choices: ["background", "foreground"]},
+        feather: {default: 0.2, range: [0, 1], step: 0.05},
+        feather_shape: {default: "smooth", choices: ["smooth", "linear", "quadratic"]},
+        weight: {default: 1, range: [1e-4, 1e4], offered: [0.1, 10], step: 0.1},
+        seed: {default: null, range: [0, MAX_SEED], step: 1},
+        cfg_scale: {default: null, range: [0, 50], step: 0.5},
+        step_from: {default: 0, range: [0, 1], step: 0.05},
+        step_to: {default: 1, range: [0, 1], step: 0.05},
+        controlnet: {default: true},
+        bootstrap: {default: 0, range: [0, 1], step: 0.05},
     };
-    const JOINS = ["replace", "append", "prepend"], LAYERS = ["background", "foreground"];
-    const SHAPES = ["smooth", "linear", "quadratic"], FILLS = ["main", "none"], MODES = ["full", "exclusive"];
+    const NAMES = /** @type {(keyof Region)[]} */ (Object.keys(FIELDS));
+    /** @type {unknown} */
+    const defaults = Object.fromEntries(NAMES.map(name => [name, FIELDS[name].default]));
+    const DEFAULTS = /** @type {Region} */ (defaults);
 
     /** A value that may not be; the message names it. */
     class DataError extends Error {}
 
-    /** @param {string} name @param {any} got @param {string} allowed @returns {never} */
+    /** @param {string} name @param {unknown} got @param {string} allowed @returns {never} */
     function fail(name, got, allowed) {
-        const text = JSON.stringify(got);
-        throw new DataError(`${name}: got ${text && text.length > 60 ? text.slice(0, 57) + "..." : text}, allowed is ${allowed}`);
+        const text = JSON.stringify(got), short = text && text.length > 60 ? text.slice(0, 57) + "..." : text;
+        throw new DataError(`${name}: got ${short}, allowed is ${allowed}`);
     }
 
-    /** @param {string} name @param {any} v @param {number} low @param {number} high */
-    function number(name, v, low, high) {
+    /** @param {string} name @param {unknown} v @param {readonly number[]} range */
+    function number(name, v, [low, high]) {
         if (typeof v !== "number" || !(v >= low && v <= high)) fail(name, v, `a number from ${low} to ${high}`);
     }
 
-    /** @param {string} name @param {any} v @param {number} low @param {number} high */
-    function whole(name, v, low, high) {
-        if (!Number.isInteger(v) || v < low || v > high) fail(name, v, `a whole number from ${low} to ${high}`);
+    /** @param {string} name @param {unknown} v @param {readonly number[]} range */
+    function whole(name, v, [low, high]) {
+        if (typeof v !== "number" || !Number.isInteger(v) || v < low || v > high) {
+            fail(name, v, `a whole number from ${low} to ${high}`);
+        }
     }
 
-    /** @param {string} name @param {any} v @param {number} [most] */
-    function text(name, v, most = Infinity) {
-        if (typeof v !== "string") fail(name, v, "text");
+    /** @param {string} name @param {unknown} v @param {number} most */
+    function text(name, v, most) {
+        if (typeof v !== "string") return fail(name, v, "text");
         if ([...v].length > most) fail(name, `${v.length} characters`, `at most ${most} characters`);
     }
 
-    /** @param {string} name @param {any} v @param {string[]} choices */
+    /** @param {string} name @param {unknown} v @param {readonly unknown[]} choices */
     function choice(name, v, choices) {
         if (!choices.includes(v)) fail(name, v, `one of ${choices.join(", ")}`);
     }
 
-    /** @param {string} name @param {any} v */
+    /** @param {string} name @param {unknown} v */
     function bool(name, v) {
         if (typeof v !== "boolean") fail(name, v, "true or false");
     }
 
-    /** @param {string} at @param {any} r */
+    /** @param {string} at @param {Box} r not checked yet */
     function box(at, r) {
-        number(`${at}.x`, r.x, 0, 1);
-        number(`${at}.y`, r.y, 0, 1);
-        number(`${at}.w`, r.w, 1e-4, 1);
-        number(`${at}.h`, r.h, 1e-4, 1);
+        for (const side of /** @type {const} */ (["x", "y", "w", "h"])) {
+            number(`${at}.${side}`, r[side], FIELDS[side].range);
+        }
         if (r.x + r.w > 1.0001) fail(`${at}.w`, r.w, `at most ${1 - r.x}`);
         if (r.y + r.h > 1.0001) fail(`${at}.h`, r.h, `at most ${1 - r.y}`);
     }
 
-    /** @param {string} at @param {any} v */
+    /** @param {string} at @param {unknown} v */
     function polygons(at, v) {
-        if (!Array.isArray(v) || !v.length || v.length > 32 || !v.every(Array.isArray)) fail(at, v, "1 to 32 lists of points");
-        if (v.flat().length > 2000) fail(at, v.flat().length, "at most 2000 points");
+        if (!Array.isArray(v) || !v.length || v.length > MOST_POLYGONS || !v.every(Array.isArray)) {
+            return fail(at, v, `1 to ${MOST_POLYGONS} lists of points`);
+        }
+        if (v.flat().length > MOST_POINTS) fail(at, v.flat().length, `at most ${MOST_POINTS} points`);
         for (const polygon of v) {
             if (polygon.length < 3) fail(at, polygon, "3 points or more");
-            for (const point of polygon) {
-                const fine = Array.isArray(point) && point.length === 2 && point.every(c => typeof c === "number" && c >= 0 && c <= 1);
-                if (!fine) fail(at, point, "a point [x, y] of numbers from 0 to 1");
-            }
+            for (const point of polygon) if (!isPoint(point)) fail(at, point, "a point [x, y] of numbers from 0 to 1");
         }
+    }
+
+    /** @param {unknown} v */
+    function isPoint(v) {
+        return Array.isArray(v) && v.length === 2 && v.every(c => typeof c === "number" && c >= 0 && c <= 1);
     }
 
     /** Width and height of a PNG, from its header. @param {string} base64 */
@@ -85,72 +110,93 @@ tiledDiffusion.data = (() => {
         return {w: at(16), h: at(20)};
     }
 
-    /** @param {string} at @param {any} v */
+    /** @param {string} at @param {unknown} v */
     function mask(at, v) {
         if (v === null) return;
         const keys = v && typeof v === "object" ? Object.keys(v) : [];
         if (keys.length !== 1 || !["polygons", "picture"].includes(keys[0])) fail(at, v, "polygons or a picture");
-        if (keys[0] === "polygons") return polygons(`${at}.polygons`, v.polygons);
-        text(`${at}.picture`, v.picture, 65536);
-        const size = pngSize(v.picture);
-        if (!size || size.w > 512 || size.h > 512) fail(`${at}.picture`, v.picture, "the base64 text of a PNG of at most 512 x 512 pixels");
+        const shape = /** @type {{polygons?: unknown, picture?: unknown}} */ (v);
+        if (keys[0] === "polygons") polygons(`${at}.polygons`, shape.polygons);
+        else picture(`${at}.picture`, shape.picture);
     }
 
-    /** @param {any} v @param {string} at @param {string[]} known */
-    function object(v, at, known) {
-        if (!v || typeof v !== "object" || Array.isArray(v)) fail(at, v, "a JSON object {...}");
-        for (const key of Object.keys(v)) {
-            if (!known.includes(key)) throw new DataError(`${at}: unknown field '${key}'; known are ${known.join(", ")}`);
+    /** @param {string} at @param {unknown} v */
+    function picture(at, v) {
+        text(at, v, MOST_PICTURE);
+        const size = pngSize(String(v));
+        if (!size || size.w > MOST_PICTURE_PX || size.h > MOST_PICTURE_PX) {
+            fail(at, v, `the base64 text of a PNG of at most ${MOST_PICTURE_PX} x ${MOST_PICTURE_PX} pixels`);
         }
     }
 
-    /** One region with all its fields. @param {any} v @param {string} at @returns {Region} */
+    /** @param {unknown} v @param {string} at @param {string[]} known @returns {object} */
+    function object(v, at, known) {
+        if (!v || typeof v !== "object" || Array.isArray(v)) return fail(at, v, "a JSON object {...}");
+        const unknown = Object.keys(v).find(key => !known.includes(key));
+        if (unknown === undefined) return v;
+        throw new DataError(`${at}: unknown field '${unknown}'; known are ${known.join(", ")}`);
+    }
+
+    /** One region with all its fields. @param {unknown} v @param {string} at @returns {Region} */
     function region(v, at) {
-        object(v, at, Object.keys(DEFAULTS));
-        if (!("prompt" in v)) throw new DataError(`${at}: the field 'prompt' is missing`);
-        const r = {...DEFAULTS, ...v};
-        text(`${at}.prompt`, r.prompt, 20000);
-        text(`${at}.name`, r.name, 100);
-        if (r.negative_prompt !== null) text(`${at}.negative_prompt`, r.negative_prompt, 20000);
+        const given = object(v, at, NAMES);
+        if (!("prompt" in given)) throw new DataError(`${at}: the field 'prompt' is missing`);
+        const r = /** @type {Region} */ ({...DEFAULTS, ...given});
+        texts(r, at);
         box(at, r);
         mask(`${at}.mask`, r.mask);
-        choice(`${at}.join`, r.join, JOINS);
-        choice(`${at}.layer`, r.layer, LAYERS);
-        choice(`${at}.feather_shape`, r.feather_shape, SHAPES);
-        number(`${at}.feather`, r.feather, 0, 1);
-        number(`${at}.weight`, r.weight, 1e-4, 1e4);
-        bool(`${at}.enabled`, r.enabled);
-        bool(`${at}.controlnet`, r.controlnet);
-        if (r.seed !== null) whole(`${at}.seed`, r.seed, 0, MAX_SEED);
-        if (r.cfg_scale !== null) number(`${at}.cfg_scale`, r.cfg_scale, 0, 50);
-        number(`${at}.step_from`, r.step_from, 0, 1);
-        number(`${at}.step_to`, r.step_to, 0, 1);
-        if (r.step_from >= r.step_to) fail(`${at}.step_to`, r.step_to, `a number above step_from, ${r.step_from}`);
-        number(`${at}.bootstrap`, r.bootstrap, 0, 1);
+        for (const name of /** @type {const} */ (["join", "layer", "feather_shape"])) {
+            choice(`${at}.${name}`, r[name], FIELDS[name].choices);
+        }
+        for (const name of /** @type {const} */ (["enabled", "controlnet"])) bool(`${at}.${name}`, r[name]);
+        numbers(r, at);
         return r;
     }
 
-    /** @param {any} v @param {string} at */
-    function reroll(v, at) {
-        object(v, at, ["seed", "x", "y", "w", "h", "mode"]);
-        if (!("seed" in v)) throw new DataError(`${at}: the field 'seed' is missing`);
-        const r = {x: 0, y: 0, w: 1, h: 1, mode: "full", ...v};
-        whole(`${at}.seed`, r.seed, 0, MAX_SEED);
-        box(at, r);
-        choice(`${at}.mode`, r.mode, MODES);
-        return v;
+    /** @param {Region} r @param {string} at */
+    function texts(r, at) {
+        text(`${at}.prompt`, r.prompt, FIELDS.prompt.length);
+        text(`${at}.name`, r.name, FIELDS.name.length);
+        if (r.negative_prompt !== null) text(`${at}.negative_prompt`, r.negative_prompt, FIELDS.negative_prompt.length);
     }
 
-    /** A checked document. @param {any} v @returns {RegionDocument} */
+    /** @param {Region} r @param {string} at */
+    function numbers(r, at) {
+        if (r.seed !== null) whole(`${at}.seed`, r.seed, FIELDS.seed.range);
+        if (r.cfg_scale !== null) number(`${at}.cfg_scale`, r.cfg_scale, FIELDS.cfg_scale.range);
+        for (const name of /** @type {const} */ (["feather", "weight", "step_from", "step_to", "bootstrap"])) {
+            number(`${at}.${name}`, r[name], FIELDS[name].range);
+        }
+        if (r.step_from >= r.step_to) fail(`${at}.step_to`, r.step_to, `a number above step_from, ${r.step_from}`);
+    }
+
+    /** @param {unknown} v @param {string} at @returns {Reroll} */
+    function reroll(v, at) {
+        const given = /** @type {Reroll} */ (object(v, at, ["seed", "x", "y", "w", "h", "mode"]));
+        if (!("seed" in given)) throw new DataError(`${at}: the field 'seed' is missing`);
+        const r = {x: 0, y: 0, w: 1, h: 1, mode: "full", ...given};
+        whole(`${at}.seed`, r.seed, [0, MAX_SEED]);
+        box(at, r);
+        choice(`${at}.mode`, r.mode, MODES);
+        return given;
+    }
+
+    /** A checked document. @param {unknown} v @returns {RegionDocument} */
     function read(v) {
-        object(v, "regions", ["version", "regions", "fill", "rerolls"]);
-        if ("version" in v) whole("version", v.version, 1, VERSION);
-        const {regions = [], fill = "main", rerolls = []} = v;
+        const given = object(v, "regions", ["version", "regions", "fill", "rerolls"]);
+        if ("version" in given) whole("version", given.version, [1, VERSION]);
+        const full = {regions: [], fill: "main", rerolls: [], ...given};
+        const {regions, fill, rerolls} = /** @type {RegionDocument} */ (full);
         if (!Array.isArray(regions)) fail("regions", regions, "a list");
         if (regions.length > MAX_REGIONS) fail("regions", regions.length, `at most ${MAX_REGIONS} regions`);
-        if (!Array.isArray(rerolls) || rerolls.length > 64) fail("rerolls", rerolls, "a list of at most 64");
+        if (!Array.isArray(rerolls) || rerolls.length > MAX_REROLLS) {
+            fail("rerolls", rerolls, `a list of at most ${MAX_REROLLS}`);
+        }
         choice("fill", fill, FILLS);
-        return {regions: regions.map((r, i) => region(r, `regions[${i}]`)), fill, rerolls: rerolls.map((r, i) => reroll(r, `rerolls[${i}]`))};
+        return {
+            regions: regions.map((r, i) => region(r, `regions[${i}]`)), fill,
+            rerolls: rerolls.map((r, i) => reroll(r, `rerolls[${i}]`)),
+        };
     }
 
     /** A document from text; an empty one from nothing. @param {string} json @returns {RegionDocument} */
@@ -165,14 +211,13 @@ tiledDiffusion.data = (() => {
         return read(value);
     }
 
-    /** Only the fields of the document that differ from their defaults. @param {any} region */
+    /**
+     * Only the fields of the document that differ from their defaults.
+     * @param {Region} region @returns {Partial<Region>}
+     */
     function plain(region) {
-        /** @type {Record<string, any>} */
-        const out = {prompt: region.prompt};
-        for (const [key, value] of Object.entries(DEFAULTS)) {
-            if (key !== "prompt" && region[key] !== value) out[key] = region[key];
-        }
-        return out;
+        const changed = NAMES.filter(name => name !== "prompt" && region[name] !== DEFAULTS[name]);
+        return {prompt: region.prompt, ...Object.fromEntries(changed.map(name => [name, region[name]]))};
     }
 
     /** The document as JSON text; no text where there is nothing to say. @param {RegionDocument} document */
@@ -185,5 +230,7 @@ tiledDiffusion.data = (() => {
         });
     }
 
-    return {DEFAULTS, MAX_REGIONS, DataError, read, parse, write, plain, region};
+    return {
+        FIELDS, DEFAULTS, MAX_REGIONS, MOST_POLYGONS, MOST_POINTS, DataError, read, parse, write, plain, region,
+    };
 })();

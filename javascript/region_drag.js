@@ -1,13 +1,6 @@
 "use strict";
 // What a pointer's position means while it draws, selects, moves or resizes: no DOM, no state but the drag itself.
 
-/** @typedef {{x: number[], y: number[]}} Lines */
-/** @typedef {{lines: Lines, reach: Point, unit: Point, square: number}} Scene
- *   What a drag may snap to, within reach of it; the model's multiple; width / height of a square of pixels. In fractions. */
-/** @typedef {{shift: boolean, alt: boolean, ctrl: boolean}} Keys */
-/** @typedef {{kind: "draw" | "select" | "change", start: Point, handle: Handle, from: (Box & {id: number})[], scene: Scene}} Drag */
-/** @typedef {{box: Box, boxes: Record<number, Box>, guides: Lines}} DragResult */
-
 tiledDiffusion.drag = (() => {
     const {between, dragged, snapped, snappedPoint, around, clamp} = tiledDiffusion.box;
     /** @type {Lines} */
@@ -32,25 +25,35 @@ tiledDiffusion.drag = (() => {
     function drawn({start, scene}, at, keys) {
         const {lines, reach, unit, square} = scene;
         const from = keys.ctrl ? start : snappedPoint(start, lines, reach, unit).point;
-        const found = snaps(keys) ? snappedPoint(at, lines, reach, unit) : {point: at, guides: NO_LINES};
-        const to = keys.shift ? squared(from, found.point, square, keys.alt) : keys.alt ? mirrored(from, found.point) : found.point;
+        const {point, guides} = snaps(keys) ? snappedPoint(at, lines, reach, unit) : {point: at, guides: NO_LINES};
+        const to = keys.shift ? squared(from, point, square, keys.alt) : keys.alt ? mirrored(from, point) : point;
         const opposite = keys.alt ? {x: 2 * from.x - to.x, y: 2 * from.y - to.y} : from;
-        return {box: between(opposite, to), boxes: {}, guides: found.guides};
+        return {box: between(opposite, to), boxes: {}, guides};
     }
 
-    /** How far a corner may go from a point along one axis. @param {number} from @param {number} by @param {boolean} centre */
+    /**
+     * How far a corner may go from a point along one axis.
+     * @param {number} from @param {number} by @param {boolean} centre
+     */
     function room(from, by, centre) {
         return centre ? Math.min(from, 1 - from) : by < 0 ? from : 1 - from;
     }
 
-    /** The corner of a square of pixels. @param {Point} from @param {Point} to @param {number} square @param {boolean} centre @returns {Point} */
+    /**
+     * The corner of a square of pixels.
+     * @param {Point} from @param {Point} to @param {number} square @param {boolean} centre @returns {Point}
+     */
     function squared(from, to, square, centre) {
         const dx = to.x - from.x, dy = to.y - from.y;
-        const h = Math.min(Math.max(Math.abs(dx) / square, Math.abs(dy)), room(from.x, dx, centre) / square, room(from.y, dy, centre));
+        const wanted = Math.max(Math.abs(dx) / square, Math.abs(dy));
+        const h = Math.min(wanted, room(from.x, dx, centre) / square, room(from.y, dy, centre));
         return {x: from.x + (dx < 0 ? -h : h) * square, y: from.y + (dy < 0 ? -h : h)};
     }
 
-    /** A corner whose opposite, seen from the centre, is on the canvas too. @param {Point} from @param {Point} to @returns {Point} */
+    /**
+     * A corner whose opposite, seen from the centre, is on the canvas too.
+     * @param {Point} from @param {Point} to @returns {Point}
+     */
     function mirrored(from, to) {
         const [x, y] = [room(from.x, 0, true), room(from.y, 0, true)];
         return {x: from.x + clamp(to.x - from.x, -x, x), y: from.y + clamp(to.y - from.y, -y, y)};

@@ -2,7 +2,7 @@
 // Layout helpers: columns, rows, grids, splits and what is left over. No DOM, no state.
 
 tiledDiffusion.layout = (() => {
-    const {rounded} = tiledDiffusion.box;
+    const {rounded} = tiledDiffusion.box, {DataError, MAX_REGIONS} = tiledDiffusion.data;
 
     /**
      * Numbers of a ratio such as "1,2,1", or that many equal ones for a plain count.
@@ -11,9 +11,14 @@ tiledDiffusion.layout = (() => {
      */
     function ratios(text) {
         const numbers = text.split(/[,:;\s]+/).filter(Boolean).map(Number);
-        if (!numbers.length || numbers.some(n => !(n > 0 && n < 1e4))) throw new tiledDiffusion.data.DataError(`ratio: got "${text}", allowed are numbers such as 3 or 1,2,1`);
+        if (!numbers.length || numbers.some(n => !(n > 0 && n < 1e4))) {
+            throw new DataError(`ratio: got "${text}", allowed are numbers such as 3 or 1,2,1`);
+        }
+        /** @type {number[]} */
         const parts = numbers.length === 1 ? Array(Math.round(numbers[0])).fill(1) : numbers;
-        if (parts.length > 64) throw new tiledDiffusion.data.DataError(`ratio: got ${parts.length} parts, allowed are at most 64`);
+        if (parts.length > MAX_REGIONS) {
+            throw new DataError(`ratio: got ${parts.length} parts, allowed are at most ${MAX_REGIONS}`);
+        }
         return parts;
     }
 

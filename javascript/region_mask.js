@@ -1,18 +1,21 @@
 "use strict";
 // Free shapes: from painted pixels to polygons, and plain ones. No DOM.
 
-/** @typedef {number[][]} Polygon points [x, y] */
-
 tiledDiffusion.mask = (() => {
     const {rounded, clamp} = tiledDiffusion.box;
-    const MOST_POLYGONS = 32, MOST_POINTS = 2000, LEAST_AREA = 6;
-    /** How far an outline may be from the painted edge, in pixels of the sketch: the first that gives few enough points. */
+    const {MOST_POLYGONS, MOST_POINTS} = tiledDiffusion.data;
+    /** In pixels of the sketch: smaller outlines are dropped. */
+    const LEAST_AREA = 6;
+    /** How far an outline may be from the painted edge, in pixels of the sketch: the first that leaves few points. */
     const TOLERANCES = [1, 2, 4];
 
     /** An ellipse that fills a box, in fractions. @param {Box} box @returns {Polygon} */
     function ellipse(box) {
         const turn = Array.from({length: 48}, (_, i) => i * Math.PI / 24);
-        return turn.map(a => [box.x + box.w * (0.5 + 0.5 * Math.cos(a)), box.y + box.h * (0.5 + 0.5 * Math.sin(a))].map(fraction));
+        return turn.map(a => {
+            const x = box.x + box.w * (0.5 + 0.5 * Math.cos(a)), y = box.y + box.h * (0.5 + 0.5 * Math.sin(a));
+            return [x, y].map(fraction);
+        });
     }
 
     /** @param {Box} box @returns {Polygon} */
@@ -27,15 +30,16 @@ tiledDiffusion.mask = (() => {
     }
 
     /**
-     * The outlines of all painted pixels: closed, along the pixels' sides; the even-odd rule fills them as they were.
-     * @param {ArrayLike<unknown>} inside truthy where it is painted, row by row @param {number} width @param {number} height
-     * @returns {Polygon[]}
+     * Sides between painted and other pixels. Corners of pixels are numbered row by row.
+     * @param {ArrayLike<unknown>} inside @param {number} width @param {number} height
+     * @returns {Map<number, number[]>} of a corner, those that lie one side further on
      */
-    function outlines(inside, width, height) {
+    function sides(inside, width, height) {
         const stride = width + 1;
-        /** Corners, numbered row by row, that lie one side further on. @type {Map<number, number[]>} */
+        /** @type {Map<number, number[]>} */
         const ends = new Map();
-        const painted = (/** @type {number} */ x, /** @type {number} */ y) => x >= 0 && y >= 0 && x < width && y < height && inside[y * width + x];
+        const painted = (/** @type {number} */ x, /** @type {number} */ y) =>
+            x >= 0 && y >= 0 && x < width && y < height && inside[y * width + x];
         const side = (/** @type {number} */ from, /** @type {number} */ to) => {
             const list = ends.get(from);
             if (list) list.push(to);
@@ -49,13 +53,16 @@ tiledDiffusion.mask = (() => {
             if (!painted(x, y + 1)) side(corner + 1 + stride, corner + stride);
             if (!painted(x - 1, y)) side(corner + stride, corner);
         }
-        return loops(ends).map(loop => loop.map(corner => [corner % stride, Math.floor(corner / stride)]));
+        return ends;
     }
 
-    /** Every corner has as many sides that begin there as end there, so that each walk comes back. @param {Map<number, number[]>} ends @returns {number[][]} */
+    /**
+     * Every corner has as many sides that begin there as end there, so that each walk comes back.
+     * @param {Map<number, number[]>} ends @returns {number[][]}
+     */
     function loops(ends) {
         /** @type {number[][]} */
-        const found = [];
+        const closed = [];
         for (const [start, list] of ends) while (list.length) {
             const loop = [];
             let at = start;
@@ -63,9 +70,20 @@ tiledDiffusion.mask = (() => {
                 loop.push(at);
                 at = /** @type {number} */ (/** @type {number[]} */ (ends.get(at)).pop());
             } while (at !== start);
-            found.push(loop);
+            closed.push(loop);
         }
-        return found;
+        return closed;
+    }
+
+    /**
+     * The outlines of all painted pixels: closed, along the pixels' sides; the even-odd rule fills them as they were.
+     * @param {ArrayLike<unknown>} inside truthy where it is painted, row by row
+     * @param {number} width @param {number} height
+     * @returns {Polygon[]}
+     */
+    function outlines(inside, width, height) {
+        const stride = width + 1, corners = loops(sides(inside, width, height));
+        return corners.map(loop => loop.map(corner => [corner % stride, Math.floor(corner / stride)]));
     }
 
     /**
@@ -75,7 +93,8 @@ tiledDiffusion.mask = (() => {
     function simplified(points, tolerance) {
         if (points.length < 4) return points;
         const far = furthest(points, points[0], points[0]).index;
-        const first = line(points.slice(0, far + 1), tolerance), second = line([...points.slice(far), points[0]], tolerance);
+        const first = line(points.slice(0, far + 1), tolerance);
+        const second = line([...points.slice(far), points[0]], tolerance);
         return [...first.slice(0, -1), ...second.slice(0, -1)];
     }
 
@@ -87,7 +106,10 @@ tiledDiffusion.mask = (() => {
         return [...line(points.slice(0, index + 1), tolerance).slice(0, -1), ...line(points.slice(index), tolerance)];
     }
 
-    /** The point that is furthest from the stretch between two. @param {Polygon} points @param {number[]} a @param {number[]} b */
+    /**
+     * The point that is furthest from the stretch between two.
+     * @param {Polygon} points @param {number[]} a @param {number[]} b
+     */
     function furthest(points, a, b) {
         const [dx, dy] = [b[0] - a[0], b[1] - a[1]], length = dx * dx + dy * dy;
         let index = 0, distance = -1;
@@ -112,9 +134,10 @@ tiledDiffusion.mask = (() => {
      * @param {ArrayLike<unknown>} inside @param {number} width @param {number} height @returns {Polygon[] | null}
      */
     function polygonsOf(inside, width, height) {
-        const found = outlines(inside, width, height);
+        const all = outlines(inside, width, height);
         for (const tolerance of TOLERANCES) {
-            const polygons = found.map(outline => simplified(outline, tolerance)).filter(p => p.length > 2 && area(p) >= LEAST_AREA);
+            const few = all.map(outline => simplified(outline, tolerance));
+            const polygons = few.filter(p => p.length > 2 && area(p) >= LEAST_AREA);
             if (polygons.length <= MOST_POLYGONS && polygons.flat().length <= MOST_POINTS) {
                 return polygons.map(polygon => polygon.map(([x, y]) => [fraction(x / width), fraction(y / height)]));
             }

@@ -1,7 +1,9 @@
 "use strict";
-// How strongly a region counts at each point, as it will be blended; and drawing that. The only DOM is the canvas given.
+// How strongly a region counts at each point, as it will be blended; and drawing that. The only DOM are canvases.
 
 tiledDiffusion.paint = (() => {
+    const {clamp} = tiledDiffusion.box;
+    /** The longer side of what is drawn, in pixels; and how many masks' pictures are kept. */
     const DETAIL = 128, MOST_PICTURES = 256;
     const HUES = [210, 30, 140, 330, 55, 270, 180, 0, 95, 240, 15, 165];
 
@@ -10,37 +12,39 @@ tiledDiffusion.paint = (() => {
         return `hsl(${HUES[n % HUES.length]} 75% ${n % 24 < 12 ? 52 : 38}% / ${alpha})`;
     }
 
-    /** @type {Record<string, (t: number) => number>} */
+    /** @type {Record<FeatherShape, (t: number) => number>} */
     const RISES = {smooth: t => 0.5 - 0.5 * Math.cos(Math.PI * t), linear: t => t, quadratic: t => t * t};
 
     /**
      * One axis of a background's soft edge: half inside, half outside, none at the canvas's border.
-     * @param {number} at @param {number} begin @param {number} end @param {number} length @param {number} feather
-     * @param {string} shape all in the same unit
+     * @param {number} at @param {number} begin @param {number} end @param {number} length
+     * @param {number} feather all in the same unit @param {FeatherShape} shape
      */
     function ramps(at, begin, end, length, feather, shape) {
-        const rise = (/** @type {number} */ p) => feather < 1e-6 ? Number(p >= 0) : RISES[shape](Math.min(Math.max(p / feather + 0.5, 0), 1));
+        const rise = (/** @type {number} */ p) =>
+            feather < 1e-6 ? Number(p >= 0) : RISES[shape](clamp(p / feather + 0.5, 0, 1));
         return (begin < length * 1e-3 ? 1 : rise(at - begin)) * (end > length * (1 - 1e-3) ? 1 : rise(end - at));
     }
 
     /**
      * 0 to 1: how much of the region there is at a point, both in the units of a canvas of that size.
-     * @param {Region} r @param {number} x @param {number} y @param {{width: number, height: number}} size
+     * @param {Region} r @param {number} x @param {number} y @param {Size} size
      */
-    function share(r, x, y, size) {
-        const [bx, by, bw, bh] = [r.x * size.width, r.y * size.height, r.w * size.width, r.h * size.height];
-        const feather = r.feather * Math.min(bw, bh);
+    function coverage(r, x, y, {width, height}) {
+        const [bx, by, bw, bh] = [r.x * width, r.y * height, r.w * width, r.h * height];
+        const feather = r.feather * Math.min(bw, bh), shape = r.feather_shape;
         if (r.layer === "background") {
-            return ramps(x, bx, bx + bw, size.width, feather, r.feather_shape) * ramps(y, by, by + bh, size.height, feather, r.feather_shape);
+            return ramps(x, bx, bx + bw, width, feather, shape) * ramps(y, by, by + bh, height, feather, shape);
         }
         const distance = Math.min(x - bx, bx + bw - x, y - by, by + bh - y);
         if (distance < 0) return 0;
-        return feather < 1e-6 ? 1 : RISES[r.feather_shape](Math.min(distance / (feather / 2), 1));
+        return feather < 1e-6 ? 1 : RISES[shape](Math.min(distance / (feather / 2), 1));
     }
 
     /**
-     * Fills a canvas context's path with the region's free shape.
-     * @param {any} context @param {number[][][]} polygons @param {Box} box in the context's units
+     * Makes polygons a canvas context's path.
+     * @param {CanvasRenderingContext2D} context @param {Polygon[]} polygons
+     * @param {Box} box where 0 to 1 lies, in the context's units
      */
     function trace(context, polygons, box) {
         context.beginPath();
@@ -68,7 +72,7 @@ tiledDiffusion.paint = (() => {
 
     /**
      * Draws all regions with their soft edges.
-     * @param {HTMLCanvasElement} canvas @param {EditorRegion[]} regions @param {{width: number, height: number}} size
+     * @param {HTMLCanvasElement} canvas @param {EditorRegion[]} regions @param {Size} size
      * @param {() => void} again called when a picture has been loaded
      */
     function draw(canvas, regions, size, again) {
@@ -77,38 +81,51 @@ tiledDiffusion.paint = (() => {
         const h = canvas.height = Math.max(8, Math.round(size.height * scale));
         const context = canvas.getContext("2d");
         if (!context) return;
-        const layer = document.createElement("canvas");
-        [layer.width, layer.height] = [w, h];
-        const ink = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d"));
+        const ink = layer(w, h);
         const order = [...regions].sort((a, b) => Number(a.layer === "foreground") - Number(b.layer === "foreground"));
         for (const region of order) {
             if (region.hidden || !region.enabled) continue;
             ink.clearRect(0, 0, w, h);
-            if (region.mask) shape(ink, region, {x: region.x * w, y: region.y * h, w: region.w * w, h: region.h * h}, again);
+            const box = {x: region.x * w, y: region.y * h, w: region.w * w, h: region.h * h};
+            if (region.mask) shape(ink, region, region.mask, box, again);
             else ink.putImageData(soft(ink, region, w, h), 0, 0);
-            ink.globalCompositeOperation = "source-in";
-            ink.fillStyle = colour(regions.indexOf(region), region.layer === "foreground" ? 0.6 : 0.4);
-            ink.fillRect(0, 0, w, h);
-            ink.globalCompositeOperation = "source-over";
-            context.drawImage(layer, 0, 0);
+            tint(ink, colour(regions.indexOf(region), region.layer === "foreground" ? 0.6 : 0.4));
+            context.drawImage(ink.canvas, 0, 0);
         }
+    }
+
+    /** A canvas of its own. @param {number} width @param {number} height */
+    function layer(width, height) {
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [width, height];
+        return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    }
+
+    /** All that is painted takes a colour. @param {CanvasRenderingContext2D} ink @param {string} style */
+    function tint(ink, style) {
+        ink.globalCompositeOperation = "source-in";
+        ink.fillStyle = style;
+        ink.fillRect(0, 0, ink.canvas.width, ink.canvas.height);
+        ink.globalCompositeOperation = "source-over";
     }
 
     /** @param {CanvasRenderingContext2D} ink @param {Region} region @param {number} w @param {number} h */
     function soft(ink, region, w, h) {
         const image = ink.createImageData(w, h);
         for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
-            image.data[4 * (y * w + x) + 3] = 255 * share(region, x + 0.5, y + 0.5, {width: w, height: h});
+            image.data[4 * (y * w + x) + 3] = 255 * coverage(region, x + 0.5, y + 0.5, {width: w, height: h});
         }
         return image;
     }
 
-    /** @param {CanvasRenderingContext2D} ink @param {Region} region @param {Box} box @param {() => void} again */
-    function shape(ink, region, box, again) {
-        const mask = /** @type {any} */ (region.mask);
+    /**
+     * @param {CanvasRenderingContext2D} ink @param {Region} region @param {Mask} mask
+     * @param {Box} box @param {() => void} again
+     */
+    function shape(ink, region, mask, box, again) {
         ink.filter = `blur(${(region.feather * Math.min(box.w, box.h) / 4).toFixed(2)}px)`;
         ink.fillStyle = "#fff";
-        if (mask.polygons) {
+        if ("polygons" in mask) {
             trace(ink, mask.polygons, box);
             ink.fill("evenodd");
         } else {
@@ -119,7 +136,10 @@ tiledDiffusion.paint = (() => {
         if (region.layer === "foreground") inwards(ink);
     }
 
-    /** A foreground's soft edge lies inside its shape: twice the blurred shape, less one. @param {CanvasRenderingContext2D} ink */
+    /**
+     * A foreground's soft edge lies inside its shape: twice the blurred shape, less one.
+     * @param {CanvasRenderingContext2D} ink
+     */
     function inwards(ink) {
         const image = ink.getImageData(0, 0, ink.canvas.width, ink.canvas.height);
         for (let i = 3; i < image.data.length; i += 4) image.data[i] = 2 * image.data[i] - 255;
@@ -128,15 +148,13 @@ tiledDiffusion.paint = (() => {
 
     /** White where the picture is white, transparent where it is black. @param {HTMLImageElement} image */
     function alphaOf(image) {
-        const canvas = document.createElement("canvas");
-        [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-        const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-        context.drawImage(image, 0, 0);
-        const found = context.getImageData(0, 0, canvas.width, canvas.height);
-        for (let i = 0; i < found.data.length; i += 4) found.data[i + 3] = found.data[i];
-        context.putImageData(found, 0, 0);
-        return canvas;
+        const ink = layer(image.naturalWidth, image.naturalHeight), {width, height} = ink.canvas;
+        ink.drawImage(image, 0, 0);
+        const pixels = ink.getImageData(0, 0, width, height);
+        for (let i = 0; i < pixels.data.length; i += 4) pixels.data[i + 3] = pixels.data[i];
+        ink.putImageData(pixels, 0, 0);
+        return ink.canvas;
     }
 
-    return {colour, share, draw, trace, alphaOf, RISES};
+    return {colour, coverage, draw, trace, tint, layer, alphaOf};
 })();

@@ -1,13 +1,11 @@
 "use strict";
 // The editor's state: regions, selection, undo. No DOM.
 
-/** @typedef {Region & {id: number, locked: boolean, hidden: boolean}} EditorRegion */
-/** @typedef {{regions: EditorRegion[], selected: number[], fill: string, rerolls: any[]}} State */
-
 tiledDiffusion.store = (() => {
     const {stored, moved, dragged} = tiledDiffusion.box;
     const data = tiledDiffusion.data;
-    const MOST_UNDO = 200;
+    /** How far a copy lies from its original, in fractions of the canvas. */
+    const COPY_OFFSET = 0.02;
     /** @type {State} */
     const EMPTY = {regions: [], selected: [], fill: "main", rerolls: []};
 
@@ -16,24 +14,26 @@ tiledDiffusion.store = (() => {
         return Math.max(0, ...state.regions.map(r => r.id)) + 1;
     }
 
-    /** @param {State} state @param {any} region @returns {EditorRegion} */
+    /** @param {State} state @param {Partial<Region>} region @returns {EditorRegion} */
     function made(state, region) {
         const full = {...data.DEFAULTS, ...region};
         const checked = data.region({...data.plain(full), ...stored(full)}, "region");
         return {...checked, id: nextId(state), locked: false, hidden: false};
     }
 
-    /** @param {State} state @param {any[]} regions @returns {State} */
+    /** @param {State} state @param {Partial<Region>[]} regions @returns {State} */
     function added(state, regions) {
         const count = state.regions.length + regions.length;
-        if (count > data.MAX_REGIONS) throw new data.DataError(`regions: got ${count}, allowed are at most ${data.MAX_REGIONS}`);
+        if (count > data.MAX_REGIONS) {
+            throw new data.DataError(`regions: got ${count}, allowed are at most ${data.MAX_REGIONS}`);
+        }
         let next = state;
         /** @type {number[]} */
         const ids = [];
         for (const region of regions) {
-            const one = made(next, region);
-            ids.push(one.id);
-            next = {...next, regions: [...next.regions, one]};
+            const full = made(next, region);
+            ids.push(full.id);
+            next = {...next, regions: [...next.regions, full]};
         }
         return {...next, selected: ids.length ? ids : state.selected};
     }
@@ -43,57 +43,74 @@ tiledDiffusion.store = (() => {
         return {...state, regions: state.regions.map(r => ids.includes(r.id) ? change(r) : r)};
     }
 
-    /** Ids of the selected regions that may be moved. @param {State} state */
-    function free(state) {
-        return state.regions.filter(r => state.selected.includes(r.id) && !r.locked).map(r => r.id);
+    /** @param {EditorRegion} region @param {Partial<EditorRegion>} fields @returns {EditorRegion} */
+    function edited(region, fields) {
+        const next = {...region, ...fields};
+        const {id, locked, hidden, ...own} = next;
+        data.region(own, "region");
+        return next;
     }
 
-    /**
-     * The state after an action; the old one is never changed.
-     * @type {Record<string, (state: State, action: any) => State>}
-     */
+    /** Ids of the selected regions that may be moved. @param {State} state */
+    function free(state) {
+        return chosen(state).filter(r => !r.locked).map(r => r.id);
+    }
+
+    /** The selected regions. @param {State} state */
+    function chosen(state) {
+        return state.regions.filter(r => state.selected.includes(r.id));
+    }
+
+    /** @param {State} state */
+    function others(state) {
+        return state.regions.filter(r => !state.selected.includes(r.id));
+    }
+
+    /** @param {State} state @param {number} id @param {Box[]} boxes @returns {State} */
+    function split(state, id, boxes) {
+        const region = state.regions.find(r => r.id === id);
+        if (!region) return state;
+        const pieces = boxes.map(box => ({...region, ...box, mask: null}));
+        return added(changed(state, r => ({...r, ...stored(pieces[0]), mask: null}), [id]), pieces.slice(1));
+    }
+
+    /** @param {State} state @param {number} id @param {number} to @returns {State} */
+    function reordered(state, id, to) {
+        const region = state.regions.find(r => r.id === id);
+        if (!region) return state;
+        const rest = state.regions.filter(r => r.id !== id);
+        rest.splice(Math.max(0, Math.min(to, rest.length)), 0, region);
+        return {...state, regions: rest};
+    }
+
+    /** The state after an action; the old one is never changed. @type {Reducers} */
     const REDUCERS = {
         add: (s, a) => added(s, a.regions),
-        select: (s, a) => ({...s, selected: a.ids.filter((/** @type {number} */ id) => s.regions.some(r => r.id === id))}),
-        place: (s, a) => changed(s, r => r.locked || !a.boxes[r.id] ? r : {...r, ...stored(a.boxes[r.id])}, s.regions.map(r => r.id)),
-        edit: (s, a) => changed(s, r => {
-            const next = {...r, ...a.fields};
-            const {id, locked, hidden, ...own} = next;
-            data.region(own, "region");
-            return next;
-        }, a.ids),
+        select: (s, a) => ({...s, selected: a.ids.filter(id => s.regions.some(r => r.id === id))}),
+        place: (s, {boxes}) => {
+            const ids = s.regions.filter(r => boxes[r.id] && !r.locked).map(r => r.id);
+            return changed(s, r => ({...r, ...stored(boxes[r.id])}), ids);
+        },
+        edit: (s, a) => changed(s, r => edited(r, a.fields), a.ids),
         nudge: (s, a) => changed(s, r => ({...r, ...stored(moved(r, a.dx, a.dy))}), free(s)),
         grow: (s, a) => changed(s, r => ({...r, ...stored(dragged(r, "se", a.dx, a.dy))}), free(s)),
         remove: s => {
             const ids = free(s);
             return {...s, regions: s.regions.filter(r => !ids.includes(r.id)), selected: []};
         },
-        duplicate: s => added(s, s.regions.filter(r => s.selected.includes(r.id)).map(r => ({...r, ...moved(r, 0.02, 0.02)}))),
-        split: (s, a) => {
-            const one = s.regions.find(r => r.id === a.id);
-            if (!one) return s;
-            const pieces = a.boxes.map((/** @type {Box} */ box) => ({...one, ...box, mask: null}));
-            return added(changed(s, r => ({...r, ...stored(pieces[0]), mask: null}), [a.id]), pieces.slice(1));
-        },
-        reorder: (s, a) => {
-            const one = s.regions.find(r => r.id === a.id);
-            if (!one) return s;
-            const others = s.regions.filter(r => r.id !== a.id);
-            others.splice(Math.max(0, Math.min(a.to, others.length)), 0, one);
-            return {...s, regions: others};
-        },
-        front: s => ({...s, regions: [...s.regions.filter(r => !s.selected.includes(r.id)), ...s.regions.filter(r => s.selected.includes(r.id))]}),
-        back: s => ({...s, regions: [...s.regions.filter(r => s.selected.includes(r.id)), ...s.regions.filter(r => !s.selected.includes(r.id))]}),
+        duplicate: s => added(s, chosen(s).map(r => ({...r, ...moved(r, COPY_OFFSET, COPY_OFFSET)}))),
+        split: (s, a) => split(s, a.id, a.boxes),
+        reorder: (s, a) => reordered(s, a.id, a.to),
+        front: s => ({...s, regions: [...others(s), ...chosen(s)]}),
+        back: s => ({...s, regions: [...chosen(s), ...others(s)]}),
         fill: (s, a) => ({...s, fill: a.value}),
-        load: (s, a) => {
-            const {regions, fill, rerolls} = a.document;
-            return {...added({...EMPTY, fill, rerolls}, regions), selected: []};
-        },
+        load: (_, {document: {regions, fill, rerolls}}) =>
+            ({...added({...EMPTY, fill, rerolls}, regions), selected: []}),
     };
 
-    /** @param {State} state @param {any} action @returns {State} */
+    /** @param {State} state @param {Action} action @returns {State} */
     function reduce(state, action) {
-        const reducer = REDUCERS[action.type];
+        const reducer = /** @type {(state: State, action: Action) => State} */ (REDUCERS[action.type]);
         if (!reducer) throw new Error(`unknown action ${action.type}`);
         return reducer(state, action);
     }
@@ -103,69 +120,90 @@ tiledDiffusion.store = (() => {
         return a.regions === b.regions && a.fill === b.fill && a.rerolls === b.rerolls;
     }
 
-    /**
-     * A store with undo. Actions with the same `merge` key, one after the other, are one step of it.
-     * @param {State} [initial]
-     */
-    function createStore(initial = EMPTY) {
-        let state = initial;
+    /** A state with undo. @implements {RegionStore} */
+    class Store {
+        static #MOST_UNDO = 200;
         /** @type {State[]} */
-        let past = [];
+        #past = [];
         /** @type {State[]} */
-        let future = [];
-        /** @type {string | null} */
-        let merging = null;
+        #future = [];
+        /** The `merge` of the last action. @type {string | null} */
+        #merging = null;
         /** @type {Set<(state: State) => void>} */
-        const listeners = new Set();
+        #listeners = new Set();
+        /** @type {State} */
+        #state;
 
-        /** @param {State} next */
-        function show(next) {
-            state = next;
-            listeners.forEach(listener => listener(state));
+        /** @param {State} initial */
+        constructor(initial) {
+            this.#state = initial;
         }
 
-        /** @param {any} action */
-        function dispatch(action) {
-            const next = reduce(state, action);
-            if (next === state) return;
-            if (!alike(next, state) && !(action.merge && action.merge === merging)) {
-                past = [...past.slice(-MOST_UNDO + 1), state];
-                future = [];
+        get state() {
+            return this.#state;
+        }
+
+        get canUndo() {
+            return this.#past.length > 0;
+        }
+
+        get canRedo() {
+            return this.#future.length > 0;
+        }
+
+        get single() {
+            const {regions, selected} = this.#state;
+            return selected.length === 1 && regions.find(r => r.id === selected[0]) || null;
+        }
+
+        /** @param {Action} action */
+        dispatch(action) {
+            const before = this.#state, next = reduce(before, action);
+            if (next === before) return;
+            if (!alike(next, before) && !(action.merge && action.merge === this.#merging)) {
+                this.#past = [...this.#past.slice(-Store.#MOST_UNDO + 1), before];
+                this.#future = [];
             }
-            merging = action.merge || null;
-            show(next);
+            this.#show(next, action.merge || null);
         }
 
-        function undo() {
-            const last = past[past.length - 1];
+        /** @param {number} id @param {boolean} more */
+        pick(id, more) {
+            const {selected} = this.#state, rest = selected.filter(other => other !== id);
+            this.dispatch({type: "select", ids: !more ? [id] : selected.includes(id) ? rest : [...selected, id]});
+        }
+
+        undo() {
+            const last = this.#past.pop();
             if (!last) return;
-            past = past.slice(0, -1);
-            future = [state, ...future];
-            merging = null;
-            show(last);
+            this.#future.unshift(this.#state);
+            this.#show(last);
         }
 
-        function redo() {
-            const [next, ...rest] = future;
+        redo() {
+            const next = this.#future.shift();
             if (!next) return;
-            future = rest;
-            past = [...past, state];
-            merging = null;
-            show(next);
+            this.#past.push(this.#state);
+            this.#show(next);
         }
 
-        /** @param {(state: State) => void} listener @returns {() => void} takes it off again */
-        function subscribe(listener) {
-            listeners.add(listener);
-            return () => listeners.delete(listener);
+        /** @param {(state: State) => void} listener */
+        subscribe(listener) {
+            this.#listeners.add(listener);
+            return () => { this.#listeners.delete(listener); };
         }
 
-        return {
-            get state() { return state; },
-            get canUndo() { return past.length > 0; },
-            get canRedo() { return future.length > 0; },
-            dispatch, undo, redo, subscribe,
-        };
+        /** @param {State} next @param {string | null} merging */
+        #show(next, merging = null) {
+            this.#state = next;
+            this.#merging = merging;
+            this.#listeners.forEach(listener => listener(this.#state));
+        }
+    }
+
+    /** @param {State} [initial] */
+    function createStore(initial = EMPTY) {
+        return new Store(initial);
     }
 
     /** The JSON text of a state. @param {State} state */
@@ -173,5 +211,5 @@ tiledDiffusion.store = (() => {
         return data.write(state);
     }
 
-    return {EMPTY, reduce, createStore, toText};
+    return {EMPTY, Store, reduce, createStore, toText};
 })();

@@ -7,7 +7,7 @@ tiledDiffusion.text = (() => {
     /**
      * A prompt with the weight of a stretch of it, or of the word at the cursor, changed by a tenth.
      * @param {string} value @param {number} from @param {number} to @param {boolean} up
-     * @returns {{value: string, from: number, to: number} | null} the new text and selection; null where there is no word
+     * @returns {{value: string, from: number, to: number} | null} the new text and selection; null where no word is
      */
     function weighted(value, from, to, up) {
         if (from === to) {
@@ -20,7 +20,8 @@ tiledDiffusion.text = (() => {
         const weight = Math.round(((open ? Number(open[1]) : 1) + (up ? STEP : -STEP)) * 100) / 100;
         const left = open ? before.slice(0, -1) : before, right = open ? after.slice(open[0].length) : after;
         const at = left.length + (weight === 1 ? 0 : 1);
-        return {value: weight === 1 ? left + chosen + right : `${left}(${chosen}:${weight})${right}`, from: at, to: at + chosen.length};
+        const text = weight === 1 ? left + chosen + right : `${left}(${chosen}:${weight})${right}`;
+        return {value: text, from: at, to: at + chosen.length};
     }
 
     /** Whether every bracket has its partner; "\(" is no bracket. @param {string} words */

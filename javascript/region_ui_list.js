@@ -1,76 +1,137 @@
 "use strict";
 // The list of regions beside the canvas: selecting, ordering, switching on and off, hiding, locking.
 
-tiledDiffusion.list = (() => {
-    const {el, buttons, ordered} = tiledDiffusion.ui, paint = tiledDiffusion.paint;
-    /** @type {["enabled" | "hidden" | "locked", string, string, string][]} key, word where it is on, where it is off, hint */
-    const SWITCHES = [["enabled", "on", "off", "Switch on or off"], ["hidden", "hidden", "shown", "Hide or show"], ["locked", "locked", "free", "Lock or unlock"]];
+tiledDiffusion.RegionList = class RegionList extends tiledDiffusion.Widget {
+    /** @typedef {"enabled" | "hidden" | "locked"} Switch */
+    /** @type {[name: Switch, on: string, off: string, hint: string][]} */
+    static #SWITCHES = [
+        ["enabled", "on", "off", "Switch on or off"],
+        ["hidden", "hidden", "shown", "Hide or show"],
+        ["locked", "locked", "free", "Lock or unlock"],
+    ];
+    /** What a dragged row is called on the clipboard. */
+    static #KIND = "text/td-region";
+    /** So many letters of a prompt are shown. */
+    static #LETTERS = 80;
+    /** @type {Map<number, HTMLElement>} */
+    #rows = new Map();
+    #store;
+    #canvas;
 
-    /** @param {Editor} ed */
-    function createList(ed) {
-        const {store, t} = ed, button = buttons(t);
-        const node = el("ol", {class: "td-list", "aria-label": t("Regions")});
-        /** @type {Map<number, any>} */
-        const rows = new Map();
-
-        /** @param {number} id */
-        function place(id) { return store.state.regions.findIndex((/** @type {any} */ r) => r.id === id); }
-
-        /** @param {number} id @param {KeyboardEvent} event */
-        function key(id, event) {
-            if (event.key === "Enter" && event.target === event.currentTarget) ed.select(id, event.shiftKey);
-            else if (event.altKey && event.key === "ArrowUp") store.dispatch({type: "reorder", id, to: Math.max(place(id) - 1, 0)});
-            else if (event.altKey && event.key === "ArrowDown") store.dispatch({type: "reorder", id, to: place(id) + 1});
-            else return;
-            rows.get(id).focus();
-            event.preventDefault();
-            event.stopPropagation();
-        }
-
-        /** @param {number} id */
-        function made(id) {
-            const toggle = (/** @type {string} */ name) => {
-                const one = store.state.regions[place(id)];
-                store.dispatch({type: "edit", ids: [id], fields: {[name]: !one[name]}});
-            };
-            return el("li", {
-                draggable: "true", "data-id": id, tabindex: "0",
-                onclick: (/** @type {any} */ e) => { if (!e.target.closest("button")) ed.select(id, e.shiftKey || e.ctrlKey); },
-                onkeydown: (/** @type {KeyboardEvent} */ e) => key(id, e),
-                ondragstart: (/** @type {any} */ e) => e.dataTransfer.setData("text/td-region", String(id)),
-                ondragover: (/** @type {any} */ e) => e.preventDefault(),
-                ondrop: (/** @type {any} */ e) => { e.preventDefault(); e.stopPropagation(); store.dispatch({type: "reorder", id: Number(e.dataTransfer.getData("text/td-region")), to: place(id)}); },
-            },
-            el("span", {class: "td-swatch"}), el("span", {class: "td-name"}),
-            ...SWITCHES.map(([name, , , hint]) => button("", hint, () => toggle(name), {"data-switch": name})));
-        }
-
-        /** @param {State} state */
-        function render(state) {
-            const ids = new Set(state.regions.map(r => r.id));
-            for (const [id, row] of rows) if (!ids.has(id)) {
-                if (row.contains(row.getRootNode().activeElement)) ed.canvas.stage.focus({preventScroll: true});
-                row.remove();
-                rows.delete(id);
-            }
-            ordered(node, state.regions.map((region, n) => {
-                const row = rows.get(region.id) || made(region.id);
-                rows.set(region.id, row);
-                const [swatch, name, ...switches] = row.children;
-                row.classList.toggle("td-selected", state.selected.includes(region.id));
-                row.setAttribute("aria-current", String(state.selected.includes(region.id)));
-                swatch.style.background = paint.colour(n);
-                name.textContent = `${n + 1} ${region.name || region.prompt.slice(0, 80) || t("(no prompt)")}`;
-                SWITCHES.forEach(([field, on, off], i) => {
-                    switches[i].textContent = t(region[field] ? on : off);
-                    switches[i].setAttribute("aria-pressed", String(region[field]));
-                });
-                return row;
-            }));
-        }
-
-        return {node, render};
+    /** @param {RegionStore} store @param {Translate} t @param {Focusable} canvas takes the focus of rows that go */
+    constructor(store, t, canvas) {
+        super(t);
+        this.#store = store;
+        this.#canvas = canvas;
+        this.node = tiledDiffusion.ui.el("ol", {class: "td-list", "aria-label": t("Regions")});
+        this.follow(store, state => this.render(state));
+        this.on(this.node, "click", event => this.#click(event));
+        this.on(this.node, "keydown", event => this.#key(event));
+        this.on(this.node, "dragstart", event => this.#drag(event));
+        this.on(this.node, "dragover", event => { if (this.#idAt(event)) event.preventDefault(); });
+        this.on(this.node, "drop", event => this.#drop(event));
     }
 
-    return {createList};
-})();
+    /** @param {State} state */
+    render({regions, selected}) {
+        this.#remove(new Set(regions.map(r => r.id)));
+        const rows = regions.map((region, n) => this.#shown(region, n, selected.includes(region.id)));
+        tiledDiffusion.ui.ordered(this.node, rows);
+    }
+
+    /** @param {Set<number>} ids of those that stay */
+    #remove(ids) {
+        for (const [id, row] of this.#rows) {
+            if (ids.has(id)) continue;
+            if (tiledDiffusion.ui.hasFocus(row)) this.#canvas.focus();
+            row.remove();
+            this.#rows.delete(id);
+        }
+    }
+
+    /** A region's row, as it is now. @param {EditorRegion} region @param {number} n @param {boolean} selected */
+    #shown(region, n, selected) {
+        const row = this.#rows.get(region.id) || this.#made(region.id);
+        const prompt = region.prompt.slice(0, RegionList.#LETTERS);
+        const [swatch, name, ...switches] = /** @type {HTMLElement[]} */ ([...row.children]);
+        row.classList.toggle("td-selected", selected);
+        row.setAttribute("aria-current", String(selected));
+        swatch.style.background = tiledDiffusion.paint.colour(n);
+        name.textContent = `${n + 1} ${region.name || prompt || this.t("(no prompt)")}`;
+        RegionList.#SWITCHES.forEach(([field, on, off], i) => {
+            switches[i].textContent = this.t(region[field] ? on : off);
+            switches[i].setAttribute("aria-pressed", String(region[field]));
+        });
+        return row;
+    }
+
+    /** @param {number} id */
+    #made(id) {
+        const {el} = tiledDiffusion.ui;
+        const swatch = el("span", {class: "td-swatch"}), name = el("span", {class: "td-name"});
+        const switches = RegionList.#SWITCHES.map(([field, , , hint]) => {
+            const words = this.t(hint);
+            return el("button", {type: "button", title: words, "aria-label": words, "data-switch": field});
+        });
+        const row = el("li", {draggable: "true", "data-id": id, tabindex: "0"}, swatch, name, ...switches);
+        this.#rows.set(id, row);
+        return row;
+    }
+
+    /** @param {Event} event @returns {HTMLElement | null} */
+    #rowAt(event) {
+        return /** @type {HTMLElement} */ (event.target).closest("li");
+    }
+
+    /** The region whose row an event is in; 0 where it is in none. @param {Event} event */
+    #idAt(event) {
+        return Number(this.#rowAt(event)?.dataset.id || 0);
+    }
+
+    /** @param {number} id */
+    #placeOf(id) {
+        return this.#store.state.regions.findIndex(r => r.id === id);
+    }
+
+    /** @param {MouseEvent} event */
+    #click(event) {
+        const id = this.#idAt(event), button = /** @type {HTMLElement} */ (event.target).closest("button");
+        const region = this.#store.state.regions[this.#placeOf(id)];
+        if (!region) return;
+        if (!button) return this.#store.pick(id, event.shiftKey || event.ctrlKey);
+        const field = /** @type {Switch} */ (button.dataset.switch);
+        this.#store.dispatch({type: "edit", ids: [id], fields: {[field]: !region[field]}});
+    }
+
+    /** @param {KeyboardEvent} event */
+    #key(event) {
+        const row = this.#rowAt(event), id = this.#idAt(event), at = this.#placeOf(id);
+        if (!row) return;
+        if (event.key === "Enter" && event.target === row) this.#store.pick(id, event.shiftKey);
+        else if (event.altKey && event.key === "ArrowUp") this.#move(id, Math.max(at - 1, 0));
+        else if (event.altKey && event.key === "ArrowDown") this.#move(id, at + 1);
+        else return;
+        row.focus();
+        event.preventDefault();
+        event.stopPropagation();
+    }
+
+    /** @param {DragEvent} event */
+    #drag(event) {
+        event.dataTransfer?.setData(RegionList.#KIND, String(this.#idAt(event)));
+    }
+
+    /** @param {DragEvent} event */
+    #drop(event) {
+        const id = this.#idAt(event);
+        if (!id) return;
+        event.preventDefault();
+        event.stopPropagation();
+        this.#move(Number(event.dataTransfer?.getData(RegionList.#KIND)), this.#placeOf(id));
+    }
+
+    /** @param {number} id @param {number} to */
+    #move(id, to) {
+        this.#store.dispatch({type: "reorder", id, to});
+    }
+};

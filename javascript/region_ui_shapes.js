@@ -1,307 +1,202 @@
 "use strict";
-// Free shapes of the selected region: brush, eraser, polygon, rectangle, ellipse. They paint on a sketch over its box.
+// Free shapes of the selected region: which tool is in hand, and its buttons.
 
-tiledDiffusion.shapes = (() => {
-    const {el, buttons, put} = tiledDiffusion.ui, {between, clamp} = tiledDiffusion.box;
-    const {ellipse, rectangle, polygonsOf} = tiledDiffusion.mask, paint = tiledDiffusion.paint;
-    const DETAIL = 256, WHOLE = {x: 0, y: 0, w: 1, h: 1}, LEAST_DRAW = 0.02;
-    /** @type {[string, string, string, string][]} name, sign, title, what to do */
-    const TOOLS = [
+/** The tools' buttons, and the size of the brush. */
+tiledDiffusion.ToolButtons = class ToolButtons extends tiledDiffusion.Widget {
+    /** @type {[name: string, sign: string, title: string, use: string][]} */
+    static #TOOLS = [
         ["box", "▭", "Draw and move boxes", ""],
         ["rectangle", "▬", "Shape: rectangle", "Drag within the region. Alt cuts out."],
-        ["ellipse", "◯", "Shape: ellipse in the selected region", "Drag within the region; a click takes all of it. Alt cuts out."],
-        ["polygon", "⬠", "Shape: click points, Enter closes", "Click the corners; Enter, a double click or the first corner closes. Backspace takes one back."],
+        ["ellipse", "◯", "Shape: ellipse in the selected region",
+            "Drag within the region; a click takes all of it. Alt cuts out."],
+        ["polygon", "⬠", "Shape: click points, Enter closes",
+            "Click the corners; Enter, a double click or the first corner closes. Backspace takes one back."],
         ["brush", "paint", "Shape: paint", "Paint within the region; [ and ] change the size. Alt erases."],
         ["eraser", "erase", "Shape: erase", "Erase within the region; [ and ] change the size."],
     ];
+    /** What the keys make of the brush's size. @type {Record<string, (size: number) => number>} */
+    static #SIZE_KEYS = {"[": size => Math.floor(size * 0.8), "]": size => Math.ceil(size * 1.25)};
+    #signs;
+    #brush;
 
-    /** @param {Editor} ed */
-    function createShapes(ed) {
-        const {store, host, t} = ed, button = buttons(t);
-        let tool = "box", working = false, erasing = false, owner = 0, loading = 0;
-        /** Corners of a polygon, or the two ends of what is dragged, in fractions of the box. @type {Point[]} */
-        let points = [];
-        /** @type {Point | null} */
-        let last = null;
-        let loads = 0, place = "";
-        /** The shape that the sketch shows. @type {Mask | null} */
-        let held = null;
-        const sketch = el("canvas", {class: "td-sketch", hidden: true});
-        const below = document.createElement("canvas");
-        const brush = el("input", {type: "range", min: "1", max: "50", value: "10", class: "td-brush", hidden: true, title: t("Size of the brush"), "aria-label": t("Size of the brush")});
-        /** @type {Record<string, any>} */
-        const signs = Object.fromEntries(TOOLS.map(([name, sign, title]) => [name, button(t(sign), title, () => setTool(name))]));
-        const wholeBox = button("⊠", "Shape: the whole box again", () => { if (needed()) store.dispatch({type: "edit", ids: store.state.selected, fields: {mask: null}}); setTool("box"); });
+    /** @param {Translate} t @param {(name: string) => void} take @param {() => void} forget takes the shape away */
+    constructor(t, take, forget) {
+        super(t);
+        const title = t("Size of the brush"), range = {type: "range", min: "1", max: "50", value: "10"};
+        const attributes = {...range, class: "td-brush", hidden: true, title, "aria-label": title};
+        this.#brush = tiledDiffusion.ui.el("input", attributes);
+        this.#signs = ToolButtons.#TOOLS.map(([name, sign, hint]) => this.button(t(sign), hint, () => take(name)));
+        this.nodes = [...this.#signs, this.#brush, this.button("⊠", "Shape: the whole box again", forget)];
+    }
 
-        /** The one selected region, if it may be changed; says so where it is not. */
-        function needed() {
-            const one = ed.one();
-            if (!one) ed.say(t("Select one region first"));
-            else if (one.locked) ed.say(t("The region is locked"));
-            return one && !one.locked ? one : null;
-        }
+    /** Of the brush, in per cent of the sketch's longer side. */
+    get size() {
+        return Number(this.#brush.value);
+    }
 
-        /** @param {string} name */
-        function setTool(name) {
-            if (name !== "box" && !needed()) return;
-            tool = name;
-            [points, working] = [[], false];
-            for (const [key, node] of Object.entries(signs)) {
-                node.classList.toggle("td-on", key === tool);
-                node.setAttribute("aria-pressed", String(key === tool));
-            }
-            ed.canvas.stage.dataset.tool = tool;
-            sketch.hidden = tool === "box";
-            brush.hidden = !["brush", "eraser"].includes(tool);
-            if (tool === "box") return;
-            begin();
-            ed.say(t((TOOLS.find(([key]) => key === tool) || TOOLS[0])[3]));
-            ed.canvas.stage.focus({preventScroll: true});
-        }
+    /** Whether the key changes the brush's size. @param {string} key */
+    key(key) {
+        const resized = ToolButtons.#SIZE_KEYS[key];
+        if (resized) this.#brush.value = String(resized(this.size));
+        return Boolean(resized);
+    }
 
-        /** The region's colour. */
-        function tint() { return paint.colour(store.state.regions.indexOf(ed.one())); }
+    /** Shows which tool is in hand. @param {string} name @param {boolean} sized */
+    show(name, sized) {
+        ToolButtons.#TOOLS.forEach(([other], i) => {
+            this.#signs[i].classList.toggle("td-on", other === name);
+            this.#signs[i].setAttribute("aria-pressed", String(other === name));
+        });
+        this.#brush.hidden = !sized;
+    }
 
-        /** @returns {CanvasRenderingContext2D} */
-        function ink() { return sketch.getContext("2d", {willReadFrequently: true}); }
+    /** How a tool is used. @param {string} name */
+    use(name) {
+        const [, , , words] = ToolButtons.#TOOLS.find(([other]) => other === name) || ToolButtons.#TOOLS[0];
+        return this.t(words);
+    }
+};
 
-        /** @param {Box} box */
-        function boxOf({x, y, w, h}) { return [x, y, w, h].join(); }
+/** @implements {CanvasTool} */
+tiledDiffusion.ShapeTools = class ShapeTools extends tiledDiffusion.Part {
+    static #BOX = "box";
+    /** The tool in hand; none where boxes are drawn. @type {ShapeTool | null} */
+    #tool = null;
+    #dragging = false;
+    #store;
+    #stage;
+    #commands;
+    #notices;
+    #easel;
+    #buttons;
+    #tools;
 
-        /** Puts the shape that there is on the sketch: at most 256 pixels on its longer side. */
-        function begin() {
-            const one = ed.one(), {width, height} = host.size();
-            if (!one) return;
-            [owner, held, place, loading] = [one.id, one.mask, boxOf(one), 0];
-            const scale = DETAIL / Math.max(one.w * width, one.h * height), context = ink();
-            sketch.width = Math.max(8, Math.round(one.w * width * scale));
-            sketch.height = Math.max(8, Math.round(one.h * height * scale));
-            put(sketch, one);
-            context.fillStyle = tint();
-            const mask = /** @type {any} */ (one.mask);
-            if (mask?.polygons) fillOut(mask.polygons, false);
-            else if (mask?.picture) {
-                const image = new Image(), mine = loading = ++loads;
-                image.onload = () => {
-                    if (mine !== loading) return;
-                    loading = 0;
-                    context.drawImage(paint.alphaOf(image), 0, 0, sketch.width, sketch.height);
-                    recoloured(context, tint());
-                    keep();
-                    if (points.length) drawCorners();
-                };
-                image.src = `data:image/png;base64,${mask.picture}`;
-            } else if (tool === "eraser") context.fillRect(0, 0, sketch.width, sketch.height);
-            keep();
-        }
+    /**
+     * @param {RegionStore} store @param {Pick<EditorHost, "translate" | "size">} host @param {ToolStage} stage
+     * @param {{needed(): EditorRegion | null}} commands @param {Notices} notices
+     */
+    constructor(store, host, stage, commands, notices) {
+        super();
+        this.#store = store;
+        this.#stage = stage;
+        this.#commands = commands;
+        this.#notices = notices;
+        this.#easel = new tiledDiffusion.ShapeEasel(store, host, notices);
+        this.#buttons = new tiledDiffusion.ToolButtons(host.translate, name => this.take(name), () => this.#forget());
+        this.#tools = this.#made();
+        this.sketch = this.#easel.sketch.node;
+        this.nodes = this.#buttons.nodes;
+        this.include(this.#easel, this.#buttons);
+        this.during(() => {
+            this.#leave();
+            return () => this.#leave();
+        });
+        this.follow(store, () => this.#render());
+    }
 
-        /** What is painted, in one colour. @param {CanvasRenderingContext2D} context @param {string} colour */
-        function recoloured(context, colour) {
-            context.globalCompositeOperation = "source-in";
-            context.fillStyle = colour;
-            context.fillRect(0, 0, sketch.width, sketch.height);
-            context.globalCompositeOperation = "source-over";
-        }
+    get active() {
+        return this.#tool !== null;
+    }
 
-        /** Remembers the sketch, so that what is dragged can be drawn over it anew. */
-        function keep() {
-            [below.width, below.height] = [sketch.width, sketch.height];
-            below.getContext("2d")?.drawImage(sketch, 0, 0);
-        }
+    /** @param {string} name */
+    take(name) {
+        if (name !== ShapeTools.#BOX && !this.#commands.needed()) return;
+        this.#reset();
+        this.#tool = this.#tools[name] || null;
+        this.#buttons.show(name, Boolean(this.#tool?.sized));
+        this.#stage.hold(name);
+        this.sketch.hidden = !this.#tool;
+        if (!this.#tool) return;
+        this.#begin();
+        this.#notices.say(this.#buttons.use(name));
+        this.#stage.focus();
+    }
 
-        function back() {
-            const context = ink();
-            context.globalCompositeOperation = "source-over";
-            context.clearRect(0, 0, sketch.width, sketch.height);
-            context.drawImage(below, 0, 0);
-        }
+    /** @param {PointerEvent} event @param {Point} at */
+    down(event, at) {
+        const region = this.#store.single;
+        if (!region) this.#leave();
+        if (!region || !this.#tool || this.#easel.sketch.loading) return false;
+        this.#dragging = this.#tool.down(event, ShapeTools.#within(region, at));
+        return this.#dragging;
+    }
 
-        /** @param {Polygon[]} polygons @param {boolean} [out] cuts them out */
-        function fillOut(polygons, out = erasing) {
-            const context = ink();
-            context.globalCompositeOperation = out ? "destination-out" : "source-over";
-            context.fillStyle = tint();
-            paint.trace(context, polygons, {x: 0, y: 0, w: sketch.width, h: sketch.height});
-            context.fill("evenodd");
-        }
+    /** @param {PointerEvent} event @param {Point} at */
+    move(event, at) {
+        const region = this.#store.single;
+        if (this.#dragging && region) this.#tool?.move(event, ShapeTools.#within(region, at));
+    }
 
-        function fillAll() {
-            ink().globalCompositeOperation = "source-over";
-            ink().fillStyle = tint();
-            ink().fillRect(0, 0, sketch.width, sketch.height);
-        }
+    up() {
+        if (!this.#dragging) return;
+        this.#dragging = false;
+        this.#tool?.up();
+    }
 
-        /** @param {Point} at of the canvas @returns {Point} of the region's box */
-        function local(at) {
-            const one = /** @type {EditorRegion} */ (ed.one());
-            return {x: clamp((at.x - one.x) / one.w, 0, 1), y: clamp((at.y - one.y) / one.h, 0, 1)};
-        }
+    cancel() {
+        this.#reset();
+        this.#begin();
+    }
 
-        // ---- pointers ------------------------------------------------------------------------------------------
-        /** Whether a drag begins. @param {PointerEvent} event @param {Point} at */
-        function down(event, at) {
-            if (!ed.one()) {
-                setTool("box");
-                return false;
-            }
-            if (loading) return false;
-            if (tool === "polygon") return corner(event, local(at));
-            erasing = tool === "eraser" || event.altKey;
-            if (erasing && tool !== "eraser" && !ed.one()?.mask) {  // cuts out of the whole box
-                fillAll();
-                keep();
-            }
-            [working, points, last] = [true, [local(at)], null];
-            move(event, at);
-            return true;
-        }
+    doubleClick() {
+        this.#tool?.doubleClick();
+    }
 
-        /** @param {PointerEvent} event @param {Point} at */
-        function move(event, at) {
-            if (!working) return;
-            if (tool === "brush" || tool === "eraser") return stroke(event, at);
-            points[1] = local(at);
-            back();
-            fillOut([dragged()]);
-        }
+    /** @param {string} key */
+    key(key) {
+        if (this.#buttons.key(key) || this.#tool?.key(key)) return true;
+        if (!this.#tool || key !== "Escape") return false;
+        this.#leave();
+        return true;
+    }
 
-        /** The shape between the two ends; all of the box where there was next to no drag. @returns {Polygon} */
-        function dragged() {
-            const box = between(points[0], points[1] || points[0]);
-            return (tool === "ellipse" ? ellipse : rectangle)(box.w < LEAST_DRAW && box.h < LEAST_DRAW ? WHOLE : box);
-        }
+    #render() {
+        if (!this.#tool) return;
+        const region = this.#store.single;
+        if (!region || region.locked) return this.#leave();
+        if (this.#easel.foreign) this.#reset();
+        else if (this.#dragging || this.#easel.current) return;
+        this.#begin();
+        this.#tool.redraw();
+    }
 
-        /** @param {PointerEvent} event @param {Point} at */
-        function stroke(event, at) {
-            const one = /** @type {EditorRegion} */ (ed.one()), context = ink();
-            const to = {x: (at.x - one.x) / one.w * sketch.width, y: (at.y - one.y) / one.h * sketch.height}, from = last || to;
-            const pressure = event.pointerType === "pen" && event.pressure ? 0.5 + event.pressure : 1;
-            context.globalCompositeOperation = erasing ? "destination-out" : "source-over";
-            context.strokeStyle = tint();
-            context.lineCap = "round";
-            context.lineWidth = DETAIL * Number(brush.value) / 100 * pressure;
-            context.beginPath();
-            context.moveTo(from.x, from.y);
-            context.lineTo(to.x, to.y);
-            context.stroke();
-            last = to;
-        }
+    #begin() {
+        this.#easel.begin(Boolean(this.#tool?.covers), () => this.#tool?.redraw());
+    }
 
-        function up() {
-            if (!working) return;
-            working = false;
-            const one = ed.one(), plain = ["rectangle", "ellipse"].includes(tool) && !erasing && !one?.mask;
-            if (plain) store_({polygons: [dragged()]});
-            else finish();
-        }
+    /** What was begun is given up. */
+    #reset() {
+        this.#tool?.reset();
+        this.#dragging = false;
+    }
 
-        /** Ends a stroke or shape as if it had never begun. */
-        function cancel() {
-            [working, points] = [false, []];
-            begin();
-        }
+    /** Puts the tool away. */
+    #leave() {
+        this.take(ShapeTools.#BOX);
+    }
 
-        // ---- polygon -------------------------------------------------------------------------------------------
-        /** With Alt at the first corner, what is drawn is cut out. @param {PointerEvent} event @param {Point} at */
-        function corner(event, at) {
-            if (!points.length) erasing = event.altKey;
-            const first = points[0], near = first && Math.hypot((at.x - first.x) * sketch.width, (at.y - first.y) * sketch.height) < DETAIL / 25;
-            if (near && points.length > 2) close();
-            else {
-                points.push(at);
-                drawCorners();
-            }
-            return false;
-        }
+    /** Takes the free shape off the selected region. */
+    #forget() {
+        const fields = {mask: null};
+        if (this.#commands.needed()) this.#store.dispatch({type: "edit", ids: this.#store.state.selected, fields});
+        this.#leave();
+    }
 
-        function drawCorners() {
-            const context = ink();
-            back();
-            paint.trace(context, [corners()], {x: 0, y: 0, w: sketch.width, h: sketch.height});
-            [context.fillStyle, context.strokeStyle, context.lineWidth] = [tint(), tint(), 2];
-            context.stroke();
-            points.forEach(({x, y}) => context.fillRect(x * sketch.width - 3, y * sketch.height - 3, 6, 6));
-        }
-
-        /** @returns {Polygon} */
-        function corners() { return points.map(({x, y}) => [x, y].map(tiledDiffusion.box.rounded)); }
-
-        function close() {
-            const polygon = corners();
-            if (polygon.length >= 3) {
-                back();
-                if (erasing && !ed.one()?.mask) fillAll();
-                if (erasing || ed.one()?.mask) {
-                    fillOut([polygon]);
-                    finish();
-                } else store_({polygons: [polygon]});
-            }
-            setTool("box");
-        }
-
-        // ---- result --------------------------------------------------------------------------------------------
-        /** The sketch as the region's shape: polygons, or a picture where it is too ragged for them. */
-        function finish() {
-            const {data, width, height} = ink().getImageData(0, 0, sketch.width, sketch.height);
-            const inside = Uint8Array.from({length: width * height}, (_, i) => Number(data[4 * i + 3] > 127));
-            const polygons = polygonsOf(inside, width, height);
-            if (polygons && !polygons.length) {
-                back();
-                points = [];
-                return ed.say(t("Nothing would be left of the shape"));
-            }
-            store_(polygons ? {polygons} : {picture: picture()});
-        }
-
-        /** White on black, as PNG in base64. */
-        function picture() {
-            const flat = document.createElement("canvas");
-            [flat.width, flat.height] = [sketch.width, sketch.height];
-            const context = /** @type {CanvasRenderingContext2D} */ (flat.getContext("2d"));
-            context.drawImage(sketch, 0, 0);
-            recoloured(context, "#fff");
-            context.globalCompositeOperation = "destination-over";
-            context.fillStyle = "#000";
-            context.fillRect(0, 0, flat.width, flat.height);
-            return flat.toDataURL("image/png").split(",")[1];
-        }
-
-        /** @param {Mask} mask */
-        function store_(mask) {
-            keep();
-            [held, points] = [mask, []];
-            ed.told(() => store.dispatch({type: "edit", ids: [owner], fields: {mask}}));
-        }
-
-        /** Keys that mean something to the tool in hand. Whether this one does. @param {string} key */
-        function key(key) {
-            if (key === "[" || key === "]") brush.value = String(key === "[" ? Math.floor(Number(brush.value) * 0.8) : Math.ceil(Number(brush.value) * 1.25));
-            else if (tool === "polygon" && key === "Enter") close();
-            else if (tool === "polygon" && key === "Backspace") {
-                points.pop();
-                drawCorners();
-            } else if (tool !== "box" && key === "Escape") setTool("box");
-            else return false;
-            return true;
-        }
-
-        /** @param {State} state */
-        function render(state) {
-            if (tool === "box") return;
-            const one = ed.one();
-            if (!one || one.locked) return setTool("box");
-            if (one.id !== owner) [points, working] = [[], false];
-            else if (working || one.mask === held && boxOf(one) === place) return;
-            begin();
-            if (points.length && !loading) drawCorners();
-        }
-
+    /** @returns {Record<string, ShapeTool>} */
+    #made() {
+        const {BoxShapeTool, PolygonTool, BrushTool, mask} = tiledDiffusion;
+        const easel = this.#easel, {sketch} = easel, size = () => this.#buttons.size;
         return {
-            needed, sketch, brush, buttons: [...Object.values(signs), brush, wholeBox], setTool, down, move, up, cancel, close, key, render,
-            get active() { return tool !== "box"; },
-            get tool() { return tool; },
+            rectangle: new BoxShapeTool(sketch, easel, mask.rectangle),
+            ellipse: new BoxShapeTool(sketch, easel, mask.ellipse),
+            polygon: new PolygonTool(sketch, easel, () => this.#leave()),
+            brush: new BrushTool(sketch, easel, false, size),
+            eraser: new BrushTool(sketch, easel, true, size),
         };
     }
 
-    return {createShapes};
-})();
+    /** A point of the canvas in fractions of a box. @param {Box} box @param {Point} at @returns {Point} */
+    static #within(box, at) {
+        return {x: (at.x - box.x) / box.w, y: (at.y - box.y) / box.h};
+    }
+};

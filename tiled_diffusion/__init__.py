@@ -3,7 +3,9 @@
 from .engine.fuse import Batching, fuse
 from .engine.geometry import Box, Extent
 from .engine.methods import METHODS, Method
-from .engine.plan import Job, ModelSize, Plan, Planner
+from .engine.model import ModelTraits
+from .engine.plan import Planner
+from .engine.tiles import Plan, Tile
 from .errors import OutOfMemoryError, SettingsError, TiledError
 from .settings.values import Region, Settings, settings_from_dict, settings_from_json
 
@@ -13,15 +15,15 @@ __all__ = [
     "Batching",
     "Box",
     "Extent",
-    "Job",
     "Method",
-    "ModelSize",
+    "ModelTraits",
     "OutOfMemoryError",
     "Plan",
     "Planner",
     "Region",
     "Settings",
     "SettingsError",
+    "Tile",
     "TiledError",
     "__version__",
     "fuse",

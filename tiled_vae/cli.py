@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from . import Callbacks, Interrupted, TiledVaeError, TiledVaeSettings, swapped
@@ -136,7 +136,7 @@ def _read_latent(path: Path, channels: int) -> Tensor:
 
 def _write(path: Path, result: Tensor, picture: bool) -> None:
     if not picture:
-        save_file({"latent": result.float().cpu().contiguous()}, str(path))
+        path.write_bytes(save({"latent": result.float().cpu().contiguous()}))
         return
     pixels = ((result[0].float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path)

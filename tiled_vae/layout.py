@@ -71,10 +71,10 @@ def _names(net: Any, what: str, ldm: str, diffusers: str) -> _Names:
 
 
 def _get(module: Any, name: str) -> Any:
-    found = getattr(module, name, None)
-    if found is None:
+    part = getattr(module, name, None)
+    if part is None:
         raise TiledVaeError(f"{type(module).__name__} has no {name!r}: not a known VAE layout")
-    return found
+    return part
 
 
 def _conv(module: Any, name: str) -> Conv:
@@ -101,9 +101,9 @@ def _silu(x: Tensor) -> Tensor:
     return F.silu(x, inplace=True)
 
 
-def _act(found: Any) -> Act:
+def _act(module: Any) -> Act:
     """The block's own activation; SiLU, also where the layout has none to ask, runs in place."""
-    return found if isinstance(found, nn.Module) and not isinstance(found, nn.SiLU) else _silu
+    return module if isinstance(module, nn.Module) and not isinstance(module, nn.SiLU) else _silu
 
 
 def _resnet(block: Any) -> list[Op]:

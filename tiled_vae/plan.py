@@ -93,10 +93,10 @@ class Planner:
                 return self.untiled("it fits")
             else:
                 why = f"untiled would need {need.device / GIB:.2f} GiB"
-        found = self.first_fit("fast" if mode == "fast" else "exact", why)
-        if found is None and mode == "auto":
-            found = self.first_fit("fast", f"{why}, and exact fits neither on the device nor in host memory")
-        return found or self.make(
+        fitting = self.first_fit("fast" if mode == "fast" else "exact", why)
+        if fitting is None and mode == "auto":
+            fitting = self.first_fit("fast", f"{why}, and exact fits neither on the device nor in host memory")
+        return fitting or self.make(
             "fast" if mode == "fast" else "exact", LEAST_TILE_LP, "recompute", "nothing fits well"
         )
 

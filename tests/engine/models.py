@@ -35,10 +35,10 @@ class Counter:
     """Counts calls and rows of another denoiser."""
 
     def __init__(self, model):
-        self.model, self.calls, self.rows, self.jobs = model, 0, 0, []
+        self.model, self.calls, self.rows, self.tiles = model, 0, 0, []
 
     def __call__(self, x, jobs):
         self.calls += 1
         self.rows += x.shape[0]
-        self.jobs += jobs
+        self.tiles += jobs
         return self.model(x, jobs)

@@ -7,14 +7,16 @@ import pytest
 import torch
 
 from tests.engine.models import ConvNet, Counter, Global, pointwise
-from tiled_diffusion.engine.fuse import Batching, crop, fuse
+from tiled_diffusion.engine.fuse import Batching, fuse
 from tiled_diffusion.engine.geometry import Box, Extent
 from tiled_diffusion.engine.methods import METHODS
-from tiled_diffusion.engine.plan import Job, ModelSize, Plan, Planner
+from tiled_diffusion.engine.model import ModelTraits
+from tiled_diffusion.engine.plan import Planner
+from tiled_diffusion.engine.tiles import Plan, Tile
 from tiled_diffusion.errors import OutOfMemoryError
 from tiled_diffusion.settings.values import Region, Settings
 
-SMALL = ModelSize(native=16, multiple=2)
+SMALL = ModelTraits(native=16, multiple=2)
 CANVASES = [(24, 96), (16, 64), (37, 53), (64, 16), (16, 17), (128, 24)]
 
 
@@ -124,8 +126,8 @@ def test_guidance_per_region_is_applied_before_the_weights():
 
     out = fuse(latent((1, 4, 24, 96)), plan, constant, Batching(3))
     expected = torch.zeros(24, 96, dtype=torch.float64)
-    for job in plan.jobs:
-        crop(expected, job.box).add_(job.weight * fields[job.prompt])
+    for tile in plan.tiles:
+        tile.view.scatter_add(expected, fields[tile.prompt], tile.weight)
     torch.testing.assert_close(out[0, 0], expected, atol=1e-6, rtol=0)
     assert out[0, 0, :, 0].allclose(fields[1])
     assert out[0, 0, :, -1].allclose(fields[2])
@@ -154,7 +156,7 @@ def test_out_of_memory_halves_the_batch_and_says_so_once(caplog):
         out = fuse(x, plan, greedy, batching)
     torch.testing.assert_close(out, fuse(x, plan, lambda t, jobs: model(t), Batching(1)), atol=1e-12, rtol=0)
     assert batching.size == 2
-    assert sum(sizes) == len(plan.jobs)
+    assert sum(sizes) == len(plan.tiles)
     assert len(caplog.records) == 1
     assert "going on with 8 tile(s) at a time" in caplog.text
 
@@ -197,13 +199,13 @@ def test_progress_and_stopping_between_batches():
 def test_evaluations_are_what_the_plan_says():
     plan, counter = plan_of((24, 192)), Counter(pointwise)
     fuse(latent((2, 4, 24, 192)), plan, counter, Batching(4))
-    assert counter.rows == 2 * len(plan.jobs)
-    assert sorted(j.box for j in counter.jobs) == sorted(j.box for j in plan.jobs)
-    assert plan.work_ratio == pytest.approx(sum(j.box.h * j.box.w for j in plan.jobs) / (24 * 192))
+    assert counter.rows == 2 * len(plan.tiles)
+    assert sorted(j.box for j in counter.tiles) == sorted(j.box for j in plan.tiles)
+    assert plan.work_ratio == pytest.approx(sum(j.box.h * j.box.w for j in plan.tiles) / (24 * 192))
 
 
 def test_batches_hold_equal_shapes_and_are_balanced():
-    jobs = (*(Job(Box(0, i, 8, 8), torch.ones(8, 8)) for i in range(9)), Job(Box(0, 0, 4, 8), torch.ones(4, 8)))
+    jobs = (*(Tile(Box(0, i, 8, 8), torch.ones(8, 8)) for i in range(9)), Tile(Box(0, 0, 4, 8), torch.ones(4, 8)))
     batches = list(Plan(Extent(8, 17), jobs).batches(4))
     assert [len(b) for b in batches] == [3, 3, 3, 1]
     assert all(len({j.box.extent for j in b}) == 1 for b in batches)

@@ -29,7 +29,7 @@ def test_examples(length, tile, overlap, starts):
 @given(st.integers(8, 4096), st.integers(8, 512), st.integers(0, 511))
 def test_flat_axis(length, tile, overlap):
     if tile < length and overlap >= tile:
-        with pytest.raises(TiledError, match=f"got {overlap * 8} px, .* a tile of {tile * 8} px the largest one that fits is {(tile - 1) * 8} px"):
+        with pytest.raises(TiledError, match=f"got {overlap} latent px, .* a tile of {tile} latent px the largest one that fits is {tile - 1} latent px"):
             flat_starts(length, tile, overlap)
         return
     starts = flat_starts(length, tile, overlap)

@@ -101,5 +101,5 @@ def test_draws_are_uniform_and_axes_independent():
 
 
 def test_jittered_refuses_an_overlap_above_half_the_tile():
-    with pytest.raises(TiledError, match="got 320 px, and for a tile of 512 px the largest one that fits is 256 px"):
+    with pytest.raises(TiledError, match="got 40 latent px, and for a tile of 64 latent px the largest one that fits is 32"):
         METHODS["jittered"].axis(512, 64, 40, False, 0.5)

@@ -12,12 +12,13 @@ from tiled_diffusion.engine.fuse import Batching, fuse
 from tiled_diffusion.engine.geometry import Box, Extent
 from tiled_diffusion.engine.masks import places, region_mask
 from tiled_diffusion.engine.methods import METHODS
-from tiled_diffusion.engine.plan import ModelSize, Planner, region_areas
-from tiled_diffusion.engine.regions import region_area, shares
+from tiled_diffusion.engine.model import ModelTraits
+from tiled_diffusion.engine.plan import Planner, region_areas
+from tiled_diffusion.engine.regions import coverages, region_area
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.values import Region, Settings
 
-SD, SDXL, TINY = ModelSize(64, 8), ModelSize(128, 4), ModelSize(16, 2)
+SD, SDXL, TINY = ModelTraits(64, 8), ModelTraits(128, 4), ModelTraits(16, 2)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_default_settings_plan_every_canvas(h, w, method, wrap_x, wrap_y, step):
     planner = Planner(Extent(h, w), Settings(method=method, wrap_x=wrap_x, wrap_y=wrap_y), SD)
     plan = planner.plan(step)
     total = torch.zeros(h, w, dtype=torch.float64)
-    for job in plan.jobs:
+    for job in plan.tiles:
         rows, cols = (torch.arange(n) for n in job.box.extent)
         total[((rows + job.box.y) % h)[:, None], ((cols + job.box.x) % w)[None]] += job.weight
         assert all(s % 8 == 0 or s == length for s, length in zip(job.box.extent, (h, w), strict=True))
@@ -63,12 +64,12 @@ def test_default_settings_plan_every_canvas(h, w, method, wrap_x, wrap_y, step):
 def test_a_static_plan_is_made_once_and_a_moving_one_is_new_at_every_step():
     still, moving = (Planner(Extent(128, 512), Settings(method=m), SD, seed=1) for m in ("mixture", "jittered"))
     assert still.plan(0) is still.plan(9)
-    assert [j.box for j in moving.plan(0).jobs] != [j.box for j in moving.plan(1).jobs] or any(
-        not torch.equal(a.weight, b.weight) for a, b in zip(moving.plan(0).jobs, moving.plan(1).jobs, strict=True)
+    assert [j.box for j in moving.plan(0).tiles] != [j.box for j in moving.plan(1).tiles] or any(
+        not torch.equal(a.weight, b.weight) for a, b in zip(moving.plan(0).tiles, moving.plan(1).tiles, strict=True)
     )
     assert (
-        moving.plan(1).jobs[0].box
-        == Planner(Extent(128, 512), Settings(method="jittered"), SD, seed=1).plan(1).jobs[0].box
+        moving.plan(1).tiles[0].box
+        == Planner(Extent(128, 512), Settings(method="jittered"), SD, seed=1).plan(1).tiles[0].box
     )
 
 
@@ -90,7 +91,7 @@ def test_the_largest_overlap_that_fits_fits(method):
     with pytest.raises(TiledError) as e:
         Planner(Extent(128, 512), Settings(method=method, tile_width=512, overlap=4000), SD).plan()
     named = int(re.search(r"fits is (\d+) px", str(e.value))[1])
-    assert Planner(Extent(128, 512), Settings(method=method, tile_width=512, overlap=named), SD).plan().jobs
+    assert Planner(Extent(128, 512), Settings(method=method, tile_width=512, overlap=named), SD).plan().tiles
 
 
 def test_sizes_of_the_settings_are_image_pixels():
@@ -124,7 +125,7 @@ def test_regions_leave_nothing_uncovered(h, w, boxes, ring_y, ring_x):
     )
     planner = Planner(Extent(h, w), Settings(regions=regions, wrap_x=ring_x, wrap_y=ring_y), TINY)
     areas = region_areas(planner)
-    share = shares(regions, Extent(h, w), (ring_y, ring_x), areas, [True] * len(regions), "main")
+    share = coverages(regions, Extent(h, w), (ring_y, ring_x), areas, [True] * len(regions), "main")
     total = share.main.astype(np.float64)
     for area, own in zip(areas, share.own, strict=True):
         if own is not None:
@@ -140,7 +141,7 @@ def test_regions_leave_nothing_uncovered(h, w, boxes, ring_y, ring_x):
 def test_a_region_smaller_than_a_tile_sees_its_surroundings_and_counts_inside_only():
     canvas, region = Extent(64, 128), Region("r", 0.5, 0.5, 0.05, 0.1, feather=0)
     plan = Planner(canvas, Settings(regions=(region,)), TINY).plan()
-    jobs = [j for j in plan.jobs if j.prompt == 1]
+    jobs = [j for j in plan.tiles if j.prompt == 1]
     assert all(j.box.h >= 16 and j.box.w >= 16 for j in jobs)
     inside = sum(float(j.weight.sum()) for j in jobs)
     assert inside == pytest.approx(region_mask(region, canvas).sum(), rel=1e-5)
@@ -148,7 +149,7 @@ def test_a_region_smaller_than_a_tile_sees_its_surroundings_and_counts_inside_on
 
 def test_regions_that_cover_everything_drop_the_main_prompts_tiles():
     halves = (Region("a", 0, 0, 0.5, 1), Region("b", 0.5, 0, 0.5, 1))
-    assert {j.prompt for j in Planner(Extent(24, 96), Settings(regions=halves), TINY).plan().jobs} == {1, 2}
+    assert {j.prompt for j in Planner(Extent(24, 96), Settings(regions=halves), TINY).plan().tiles} == {1, 2}
 
 
 @pytest.mark.parametrize(

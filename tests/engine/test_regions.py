@@ -1,4 +1,4 @@
-"""Regions: shares, foregrounds, gaps, masks, noise, bootstrapping."""
+"""Regions: coverages, foregrounds, gaps, masks, noise, bootstrapping."""
 
 import numpy as np
 import pytest
@@ -6,17 +6,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiled_diffusion.engine.fuse import Batching, fuse, ring_crop
+from tiled_diffusion.engine.fuse import Batching, fuse
 from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.guides import Moment
 from tiled_diffusion.engine.guides.bootstrap import Bootstrap
 from tiled_diffusion.engine.masks import region_mask
+from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.engine.noise import region_noise
-from tiled_diffusion.engine.plan import Job, ModelSize, Planner
+from tiled_diffusion.engine.plan import Planner
+from tiled_diffusion.engine.tiles import Tile
 from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.settings.masks import Mask
 from tiled_diffusion.settings.values import Region, Reroll, Settings
 
-MODEL = ModelSize(16, 2)
+MODEL = ModelTraits(16, 2)
 TRIANGLE = Mask(polygons=(((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)),))
 
 
@@ -93,7 +96,7 @@ def test_gaps_are_named_where_nothing_fills_them():
     with pytest.raises(SettingsError, match="fill"):  # told before the first step, though the gap comes later
         planner.plan(0, 0.0)
     full = Settings(regions=(left, Region("b", 0.5, 0, 0.5, 1, feather=0)), fill="none")
-    assert {j.prompt for j in Planner(Extent(16, 40), full, MODEL).plan().jobs} == {1, 2}
+    assert {j.prompt for j in Planner(Extent(16, 40), full, MODEL).plan().tiles} == {1, 2}
 
 
 @pytest.mark.parametrize("layer", ["background", "foreground"])
@@ -123,11 +126,11 @@ def test_many_regions_on_a_large_canvas_take_little_time_and_memory():
     grid = [Region(str(i), i % 8 / 8, i // 8 / 8, 1 / 8, 1 / 8) for i in range(64)]
     tracemalloc.start()
     begun = time.perf_counter()
-    plan = Planner(Extent(512, 512), Settings(regions=tuple(grid)), ModelSize(64, 8)).plan()
+    plan = Planner(Extent(512, 512), Settings(regions=tuple(grid)), ModelTraits(64, 8)).plan()
     seconds = time.perf_counter() - begun
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(plan.jobs) >= 64
+    assert len(plan.tiles) >= 64
     assert peak < 200 * 2**20
     assert seconds < 20
 
@@ -184,11 +187,13 @@ def test_bootstrapping_leaves_the_inside_alone_and_hides_the_outside():
     noise = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
     colours = torch.arange(8.0)[:, None].expand(8, 4)
     bootstrap = Bootstrap(Settings(regions=(region,)), 7, noise, colours)
-    jobs = [Job(Box(0, 0, 32, 32), torch.ones(32, 32), 1), Job(Box(4, 4, 32, 32), torch.ones(32, 32), 0)]
+    tiles = [Tile(Box(0, 0, 32, 32), torch.ones(32, 32), 1), Tile(Box(4, 4, 32, 32), torch.ones(32, 32), 0)]
     crops = torch.full((2, 4, 32, 32), 100.0)
 
     def seen(progress, step=0):
-        return bootstrap.apply(crops, jobs, progress=progress, step=step, add_noise=lambda clean, n: clean + n)
+        bootstrap.add_noise = lambda clean, n: clean + n
+        bootstrap.begin_step(Moment(step, progress))
+        return bootstrap.crops(crops, tiles)
 
     assert seen(0.5) is crops
     first = seen(0.2)
@@ -200,6 +205,6 @@ def test_bootstrapping_leaves_the_inside_alone_and_hides_the_outside():
     assert len({float((seen(0.2, s)[0, 0, 0, 0] - noise[0, 0, 0, 0]).round()) for s in range(12)}) > 3
 
 
-def test_ring_crop_goes_round():
+def test_a_box_on_a_ring_goes_round():
     x = torch.arange(12.0).reshape(1, 1, 3, 4)
-    assert ring_crop(x, Box(2, 3, 2, 2))[0, 0].tolist() == [[11, 8], [3, 0]]
+    assert Box(2, 3, 2, 2).gather(x)[0, 0].tolist() == [[11, 8], [3, 0]]

@@ -1,4 +1,5 @@
 "use strict";
+// Layouts and what is left over; the soft edge that is drawn.
 const test = require("node:test"), assert = require("node:assert/strict");
 const {td, random} = require("./load.js");
 const {ratios, columns, rows, grid, largestGap, uncovered, overlap} = td.layout;
@@ -36,23 +37,27 @@ test("what no box covers", () => {
     assert.equal(uncovered([WHOLE]), 0);
     const next = random(5), N = 50;
     for (let i = 0; i < 20; i++) {
-        const boxes = Array.from({length: 4}, () => ({x: Math.floor(next() * 25) / N, y: Math.floor(next() * 25) / N, w: 25 / N, h: Math.ceil(next() * 25) / N}));
+        const side = round => round(next() * 25) / N;
+        const box = () => ({x: side(Math.floor), y: side(Math.floor), w: 25 / N, h: side(Math.ceil)});
+        const boxes = Array.from({length: 4}, box);
         let open = 0;
-        for (let y = 0; y < N; y++) for (let x = 0; x < N; x++) open += Number(!boxes.some(b => td.box.contains(b, {x: (x + 0.5) / N, y: (y + 0.5) / N})));
+        for (let y = 0; y < N; y++) for (let x = 0; x < N; x++) {
+            open += Number(!boxes.some(b => td.box.contains(b, {x: (x + 0.5) / N, y: (y + 0.5) / N})));
+        }
         assert.ok(Math.abs(uncovered(boxes) - open / N / N) < 1e-3);
     }
 });
 
 test("the drawn edge is the blended one", () => {
-    const {share} = td.paint, size = {width: 100, height: 100};
+    const {coverage} = td.paint, size = {width: 100, height: 100};
     const region = {...td.data.DEFAULTS, x: 0.2, y: 0.2, w: 0.6, h: 0.6, feather: 0.2};
-    assert.equal(share(region, 50, 50, size), 1);
-    assert.ok(Math.abs(share(region, 20, 50, size) - 0.5) < 1e-9);
-    assert.equal(share(region, 5, 50, size), 0);
+    assert.equal(coverage(region, 50, 50, size), 1);
+    assert.ok(Math.abs(coverage(region, 20, 50, size) - 0.5) < 1e-9);
+    assert.equal(coverage(region, 5, 50, size), 0);
     const above = {...region, layer: "foreground"};
-    assert.equal(share(above, 20, 50, size), 0);
-    assert.equal(share(above, 50, 50, size), 1);
-    assert.ok(share(above, 23, 50, size) > 0 && share(above, 23, 50, size) < 1);
-    assert.equal(share({...region, x: 0, w: 1}, 0.5, 50, size), 1);
+    assert.equal(coverage(above, 20, 50, size), 0);
+    assert.equal(coverage(above, 50, 50, size), 1);
+    assert.ok(coverage(above, 23, 50, size) > 0 && coverage(above, 23, 50, size) < 1);
+    assert.equal(coverage({...region, x: 0, w: 1}, 0.5, 50, size), 1);
     assert.match(td.paint.colour(3), /^hsl/);
 });

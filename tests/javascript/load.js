@@ -1,5 +1,5 @@
-// Loads the scripts as the WebUI does: all of them, sorted by name, in one global scope.
 "use strict";
+// Loads the scripts as the WebUI does: all of them, sorted by name, in one global scope.
 const fs = require("node:fs"), path = require("node:path"), vm = require("node:vm");
 
 const folder = path.join(__dirname, "..", "..", "javascript");

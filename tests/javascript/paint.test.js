@@ -1,10 +1,13 @@
 "use strict";
-const assert = require("node:assert"), test = require("node:test"), fs = require("node:fs"), path = require("node:path");
+// What is drawn of the regions.
+const test = require("node:test"), assert = require("node:assert");
+const fs = require("node:fs"), path = require("node:path");
 const {td} = require("./load.js");
 
 /** A canvas that takes every call and draws nothing. */
 function canvas() {
-    const context = new Proxy({}, {get: (_, name) => () => name === "getImageData" ? {data: []} : undefined, set: () => true});
+    const get = (_, name) => () => name === "getImageData" ? {data: []} : undefined;
+    const context = new Proxy({}, {get, set: () => true});
     return {width: 0, height: 0, getContext: () => context};
 }
 
@@ -25,10 +28,12 @@ test("several painted shapes are loaded once each, however often they are drawn"
 const EDGES = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "fixtures", "soft_edges.json"), "utf8"));
 for (const {name, region, values} of EDGES.cases) {
     test(`the drawn soft edge is the one that the engine blends with: ${name}`, () => {
-        const full = {...td.data.DEFAULTS, ...region}, width = region.feather * Math.min(region.w * EDGES.width, region.h * EDGES.height);
-        const slack = region.layer === "background" ? 1e-5 : 3.5 / Math.max(width, 3.5);  // a foreground's edge counts whole pixels
+        const full = {...td.data.DEFAULTS, ...region};
+        const width = region.feather * Math.min(region.w * EDGES.width, region.h * EDGES.height);
+        // a foreground's edge counts whole pixels
+        const slack = region.layer === "background" ? 1e-5 : 3.5 / Math.max(width, 3.5);
         for (const [x, y, value] of values) {
-            const drawn = td.paint.share(full, x + 0.5, y + 0.5, EDGES);
+            const drawn = td.paint.coverage(full, x + 0.5, y + 0.5, EDGES);
             assert.ok(Math.abs(drawn - value) <= slack, `${x} ${y}: ${drawn} instead of ${value}`);
         }
     });

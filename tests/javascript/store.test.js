@@ -1,4 +1,5 @@
 "use strict";
+// The region document, and the editor's state with its undo.
 const test = require("node:test"), assert = require("node:assert/strict");
 const fs = require("node:fs"), path = require("node:path");
 const {td, random} = require("./load.js");
@@ -7,7 +8,11 @@ const FIXTURES = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "fixtures
 
 for (const {name, document, valid, field} of FIXTURES) {
     test(`document: ${name}`, () => {
-        if (!valid) return assert.throws(() => td.data.read(document), error => error instanceof td.data.DataError && (field === "settings" || error.message.includes(field)));
+        if (!valid) {
+            const named = error => field === "settings" || error.message.includes(field);
+            const wrong = error => error instanceof td.data.DataError && named(error);
+            return assert.throws(() => td.data.read(document), wrong);
+        }
         const read = td.data.read(document);
         assert.deepEqual(td.data.parse(td.data.write(read)), read);
     });
@@ -26,13 +31,17 @@ function freeze(value) {
 
 function randomAction(next, state) {
     const some = () => state.regions.filter(() => next() < 0.4).map(r => r.id);
-    const box = () => { const w = 0.05 + next() * 0.5, h = 0.05 + next() * 0.5; return {x: next() * (1 - w), y: next() * (1 - h), w, h}; };
+    const box = () => {
+        const w = 0.05 + next() * 0.5, h = 0.05 + next() * 0.5;
+        return {x: next() * (1 - w), y: next() * (1 - h), w, h};
+    };
+    const fields = () => ({prompt: "edited", feather: next(), locked: next() < 0.1});
     const one = state.regions[Math.floor(next() * state.regions.length)];
     const choices = [
         () => ({type: "add", regions: [{prompt: `p${Math.floor(next() * 99)}`, ...box()}]}),
         () => ({type: "select", ids: some()}),
         () => ({type: "place", boxes: Object.fromEntries(some().map(id => [id, box()]))}),
-        () => one && ({type: "edit", ids: [one.id], fields: {prompt: "edited", feather: next(), locked: next() < 0.1}, merge: next() < 0.5 ? "m" : undefined}),
+        () => one && ({type: "edit", ids: [one.id], fields: fields(), merge: next() < 0.5 ? "m" : undefined}),
         () => ({type: "nudge", dx: next() - 0.5, dy: next() - 0.5}),
         () => ({type: "grow", dx: next() - 0.5, dy: next() - 0.5}),
         () => ({type: next() < 0.5 ? "front" : "back"}),
@@ -89,7 +98,9 @@ test("edits with the same key are one step, selections are none", () => {
     const store = createStore();
     store.dispatch({type: "add", regions: [{prompt: ""}]});
     const [{id}] = store.state.regions;
-    for (const prompt of ["a", "ab", "abc"]) store.dispatch({type: "edit", ids: [id], fields: {prompt}, merge: "prompt"});
+    for (const prompt of ["a", "ab", "abc"]) {
+        store.dispatch({type: "edit", ids: [id], fields: {prompt}, merge: "prompt"});
+    }
     store.dispatch({type: "select", ids: []});
     store.undo();
     assert.equal(store.state.regions[0].prompt, "");
@@ -112,7 +123,8 @@ test("locked regions are not moved or removed", () => {
     let state = reduce(EMPTY, {type: "add", regions: [{prompt: "a", x: 0.2, w: 0.2}]});
     const [{id}] = state.regions;
     state = reduce(state, {type: "edit", ids: [id], fields: {locked: true}});
-    for (const action of [{type: "nudge", dx: 0.1, dy: 0}, {type: "place", boxes: {[id]: {x: 0, y: 0, w: 1, h: 1}}}, {type: "remove"}]) {
+    const boxes = {[id]: {x: 0, y: 0, w: 1, h: 1}};
+    for (const action of [{type: "nudge", dx: 0.1, dy: 0}, {type: "place", boxes}, {type: "remove"}]) {
         assert.equal(reduce(state, action).regions[0].x, 0.2);
     }
 });
@@ -121,7 +133,8 @@ test("loading replaces all in one step", () => {
     const store = createStore();
     store.dispatch({type: "add", regions: Array.from({length: 64}, (_, i) => ({prompt: String(i)}))});
     assert.equal(store.state.regions.length, 64);
-    store.dispatch({type: "load", document: td.data.parse('{"regions":[{"prompt":"new","w":0.5}],"fill":"none","rerolls":[{"seed":1}]}')});
+    const text = '{"regions":[{"prompt":"new","w":0.5}],"fill":"none","rerolls":[{"seed":1}]}';
+    store.dispatch({type: "load", document: td.data.parse(text)});
     assert.deepEqual(store.state.regions.map(r => r.prompt), ["new"]);
     assert.equal(store.state.fill, "none");
     assert.equal(JSON.parse(toText(store.state)).rerolls[0].seed, 1);
@@ -151,7 +164,8 @@ test("what is selected goes to the front or back together, in its order, in one 
 
 test("growing moves the right and lower edge alone, of what is not locked", () => {
     const store = createStore();
-    store.dispatch({type: "add", regions: [{prompt: "a", x: 0.1, y: 0.1, w: 0.2, h: 0.2}, {prompt: "b", x: 0.5, y: 0.5, w: 0.2, h: 0.2}]});
+    const first = {prompt: "a", x: 0.1, y: 0.1, w: 0.2, h: 0.2}, second = {prompt: "b", x: 0.5, y: 0.5, w: 0.2, h: 0.2};
+    store.dispatch({type: "add", regions: [first, second]});
     store.dispatch({type: "edit", ids: [2], fields: {locked: true}});
     store.dispatch({type: "select", ids: [1, 2]});
     store.dispatch({type: "grow", dx: 0.1, dy: 2});
@@ -164,7 +178,8 @@ test("more than 64 regions are refused, and nothing is half done", () => {
     store.dispatch({type: "add", regions: Array.from({length: 63}, () => ({prompt: "a"}))});
     const before = store.state;
     store.dispatch({type: "select", ids: [1]});
-    for (const action of [{type: "add", regions: [{prompt: "b"}, {prompt: "c"}]}, {type: "split", id: 1, boxes: td.layout.columns({x: 0, y: 0, w: 1, h: 1}, [1, 1, 1])}]) {
+    const boxes = td.layout.columns({x: 0, y: 0, w: 1, h: 1}, [1, 1, 1]);
+    for (const action of [{type: "add", regions: [{prompt: "b"}, {prompt: "c"}]}, {type: "split", id: 1, boxes}]) {
         assert.throws(() => store.dispatch(action), /at most 64/);
         assert.equal(store.state.regions, before.regions);
     }
@@ -174,9 +189,11 @@ test("more than 64 regions are refused, and nothing is half done", () => {
 
 test("splitting is one step, and the pieces are of the region's kind", () => {
     const store = createStore();
-    store.dispatch({type: "add", regions: [{prompt: "a", w: 0.6, feather: 0.5, mask: {polygons: [[[0, 0], [1, 0], [1, 1]]]}}]});
+    const mask = {polygons: [[[0, 0], [1, 0], [1, 1]]]};
+    store.dispatch({type: "add", regions: [{prompt: "a", w: 0.6, feather: 0.5, mask}]});
     store.dispatch({type: "split", id: 1, boxes: td.layout.columns(store.state.regions[0], [1, 2])});
-    assert.deepEqual(store.state.regions.map(r => [r.x, r.w, r.prompt, r.feather, r.mask]), [[0, 0.2, "a", 0.5, null], [0.2, 0.4, "a", 0.5, null]]);
+    const pieces = store.state.regions.map(r => [r.x, r.w, r.prompt, r.feather, r.mask]);
+    assert.deepEqual(pieces, [[0, 0.2, "a", 0.5, null], [0.2, 0.4, "a", 0.5, null]]);
     store.undo();
     assert.equal(store.state.regions.length, 1);
     assert.ok(store.state.regions[0].mask);

@@ -1,13 +1,16 @@
 "use strict";
+// Weights and brackets of prompts.
 const test = require("node:test"), assert = require("node:assert/strict");
 const {td} = require("./load.js");
 const {weighted, balanced} = td.text;
 
 test("weights of words and of what is selected", () => {
     const cases = [
-        ["red house", 9, 9, true, "red (house:1.1)"], ["red (house:1.1)", 5, 10, true, "red (house:1.2)"], ["red (house:1.1)", 5, 10, false, "red house"],
-        ["red house", 0, 9, false, "(red house:0.9)"], ["a, b", 1, 1, true, "(a:1.1), b"], ["(house:0.95)", 1, 6, true, "(house:1.05)"],
-        ["(house:0)", 1, 6, false, "(house:-0.1)"], ["(house:-0.1)", 1, 6, false, "(house:-0.2)"], ["(house:1.2.3)", 1, 6, true, "((house:1.1):1.2.3)"],
+        ["red house", 9, 9, true, "red (house:1.1)"], ["red (house:1.1)", 5, 10, true, "red (house:1.2)"],
+        ["red (house:1.1)", 5, 10, false, "red house"], ["red house", 0, 9, false, "(red house:0.9)"],
+        ["a, b", 1, 1, true, "(a:1.1), b"], ["(house:0.95)", 1, 6, true, "(house:1.05)"],
+        ["(house:0)", 1, 6, false, "(house:-0.1)"], ["(house:-0.1)", 1, 6, false, "(house:-0.2)"],
+        ["(house:1.2.3)", 1, 6, true, "((house:1.1):1.2.3)"],
     ];
     for (const [value, from, to, up, expected] of cases) assert.equal(weighted(value, from, to, up).value, expected);
     assert.equal(weighted("a , b", 2, 2, true), null);

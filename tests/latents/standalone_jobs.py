@@ -106,4 +106,4 @@ def drawn(document: dict[str, Any]) -> Tensor:
 
 
 def _hint() -> Tensor:
-    return fitted_hint(torch.rand((1, 3, 64, 256), generator=torch.Generator().manual_seed(4)), Extent(8, 32))
+    return fitted_hint(torch.rand((1, 3, 64, 256), generator=torch.Generator().manual_seed(4)), Extent(8, 32), 8)

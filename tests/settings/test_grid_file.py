@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tiled_diffusion.engine.geometry import Extent
-from tiled_diffusion.engine.plan import ModelSize, Planner
+from tiled_diffusion.engine.model import ModelTraits
+from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import SettingsError, TiledError
 from tiled_diffusion.settings.grid_file import request_from_grid
 from tiled_diffusion.standalone.cli.arguments import read_request, scaled_to
@@ -27,8 +28,8 @@ def test_a_grid_is_as_large_as_its_tiles():
 
 def test_the_model_sees_each_whole_tile():
     request = request_from_grid(ROW)
-    plan = Planner(Extent(96, 128), request.tiling, ModelSize(), 0).plan()
-    assert sorted((j.prompt, *j.box.scaled(8)) for j in plan.jobs) == [
+    plan = Planner(Extent(96, 128), request.tiling, ModelTraits(), 0).plan()
+    assert sorted((j.prompt, *j.box.scaled(8)) for j in plan.tiles) == [
         (1, 0, 0, 768, 512), (2, 0, 256, 768, 512), (3, 0, 512, 768, 512),
     ]  # fmt: skip
 

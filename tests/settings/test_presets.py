@@ -1,6 +1,6 @@
 """Presets on disk: names, broken files, whole or not at all."""
 
-import json
+import os
 
 import pytest
 
@@ -49,11 +49,12 @@ def test_a_failed_save_leaves_the_old_one(tmp_path, monkeypatch):
     presets.save("one", DOCUMENT)
     with pytest.raises(PresetError, match="regions"):
         presets.save("one", {"regions": 1})
-    monkeypatch.setattr(json, "dump", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(PresetError, match="disk full"):
         presets.save("one", {"version": 1})
     monkeypatch.undo()
     assert presets.read("one") == DOCUMENT
+    assert [p.name for p in tmp_path.iterdir()] == ["one.json"]
 
 
 def test_names_taken_and_missing(tmp_path):

@@ -19,10 +19,10 @@ from tiled_diffusion.standalone.cli.arguments import columns, command_line, open
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.cli.parser import build_parser
 from tiled_diffusion.standalone.control_hints import open_hint
+from tiled_diffusion.standalone.images import open_image
 from tiled_diffusion.standalone.inspection import LiveBytes, canvas_bytes, unet_activations
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import load_model
-from tiled_diffusion.standalone.sampling import open_image
 
 SMALL = ["--size", "192x128", "--steps", "2", "--device", "cpu", "--quiet"]
 

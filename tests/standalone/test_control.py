@@ -12,9 +12,8 @@ from diffusers import (
 from PIL import Image
 
 from tests.standalone.tiny import pipeline, tiny_model
-from tiled_diffusion.engine.fuse import ring_crop
 from tiled_diffusion.engine.geometry import Box, Extent
-from tiled_diffusion.engine.guides.control import HINT_PX, acts_at, fitted_hint, hint_crops
+from tiled_diffusion.engine.guides.control import acts_at, fitted_hint, hint_crops
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.request import SAMPLERS, Request
@@ -22,9 +21,10 @@ from tiled_diffusion.settings.values import Region, Settings
 from tiled_diffusion.standalone.control import SHIPPED, ControlNet, ControlNets, load_controlnet, load_controls
 from tiled_diffusion.standalone.control_hints import hint_of, open_hint
 from tiled_diffusion.standalone.demo.drawing import drawing
+from tiled_diffusion.standalone.denoiser import Denoiser
 from tiled_diffusion.standalone.model import load_model
 from tiled_diffusion.standalone.samplers import make_scheduler
-from tiled_diffusion.standalone.sampling import Denoiser, generate, make_planner, sample_latents, start_noise
+from tiled_diffusion.standalone.sampling import generate, make_planner, sample_latents, start_noise
 
 KINDS = ("sd1", "sd2", "sdxl")
 WIDE = {"width": 256, "height": 64, "steps": 2, "cfg_scale": 3.0, "seed": 5}
@@ -66,19 +66,19 @@ def box_of(hint, canvas=CANVAS):
     assert (hint[2] == 1).all()
     y, x = int(hint[0, 0, 0]), int(hint[1, 0, 0])
     box = Box(y // 8, x // 8, hint.shape[1] // 8, hint.shape[2] // 8)
-    assert torch.equal(hint, ring_crop(coordinates(canvas), box.scaled(8))[0])
+    assert torch.equal(hint, box.scaled(8).gather(coordinates(canvas))[0])
     return box
 
 
 def seen_boxes(monkeypatch, request, echo):
     """(Latents, boxes) of every U-Net call, as planned; fills `echo.calls` with what the ControlNet saw."""
-    planned, original = [], Denoiser._unet
+    planned, original = [], Denoiser._evaluate
 
-    def unet(self, rows, t, done):
-        planned.append([(view, job) for view, job, _ in rows])
-        return original(self, rows, t, done)
+    def evaluate(self, wanted, t, guide):
+        planned.append([(row.x, row.tile) for row in wanted])
+        return original(self, wanted, t, guide)
 
-    monkeypatch.setattr(Denoiser, "_unet", unet)
+    monkeypatch.setattr(Denoiser, "_evaluate", evaluate)
     nets = ControlNets((ControlNet(echo, coordinates()),))
     sample_latents(tiny_model("sd1"), request, controls=nets)
     return planned
@@ -86,11 +86,11 @@ def seen_boxes(monkeypatch, request, echo):
 
 def check_crops(planned, calls, images, regions=()):
     """Every row's hint is the crop of its own tile, and rows of regions without ControlNets are not seen."""
-    on = [[(v, j) for v, j in rows if not j.prompt or regions[j.prompt - 1].controlnet] for rows in planned]
+    on = [[(v, t) for v, t in rows if not t.prompt or regions[t.prompt - 1].controlnet] for rows in planned]
     on = [rows for rows in on if rows]
     assert len(on) == len(calls)
     for rows, (x, _, hints, _) in zip(on, calls, strict=True):
-        expected = [(view[i], job.box) for view, job in rows for i in range(images)]
+        expected = [(view[i], tile.box) for view, tile in rows for i in range(images)]
         assert len(expected) == len(x) == len(hints)
         for (view, box), crop, hint in zip(expected, x, hints, strict=True):
             assert torch.equal(view, crop)
@@ -108,7 +108,7 @@ def test_each_tile_sees_its_crop(monkeypatch, tile_batch, images, cfg_scale, wra
     echo = CropEcho()
     planned = seen_boxes(monkeypatch, request, echo)
     check_crops(planned, echo.calls, images)
-    assert wrap_x == any(box.x + box.w > CANVAS.w for rows in planned for box in (job.box for _, job in rows))
+    assert wrap_x == any(box.x + box.w > CANVAS.w for rows in planned for box in (tile.box for _, tile in rows))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -234,24 +234,24 @@ class TestHints:
 
     def test_one_that_fits_is_left_alone(self):
         hint = coordinates()
-        assert fitted_hint(hint, CANVAS) is hint
+        assert fitted_hint(hint, CANVAS, 8) is hint
 
     @pytest.mark.parametrize("size", [(16, 64), (200, 300), (65, 257)])
     def test_others_are_resized_once_on_the_canvas(self, size):
         hint = torch.rand(1, 3, *size)
-        fitted = fitted_hint(hint, CANVAS)
+        fitted = fitted_hint(hint, CANVAS, 8)
         assert fitted.shape == (1, 3, 64, 256)
         assert 0 <= fitted.min() <= fitted.max() <= 1
         assert fitted.mean() == pytest.approx(float(hint.mean()), abs=0.02)
 
     def test_crops_on_a_ring_begin_again(self):
-        crop = hint_crops(coordinates(), [Box(4, 28, 8, 8)], [0])[0]
+        crop = hint_crops(coordinates(), [Box(4, 28, 8, 8)], [0], 8)[0]
         assert crop[0, :, 0].tolist() == [*range(32, 64), *range(32)]
         assert crop[1, 0].tolist() == [*range(224, 256), *range(32)]
 
     def test_each_picture_has_its_own(self):
         hints = torch.cat([coordinates(), coordinates() + 1000])
-        crops = hint_crops(hints, [Box(0, 8, 8, 8)] * 3, [0, 1, 2])
+        crops = hint_crops(hints, [Box(0, 8, 8, 8)] * 3, [0, 1, 2], 8)
         assert crops[:, 1, 0, 0].tolist() == [64, 1064, 64]
 
     def test_preprocessing(self):
@@ -270,7 +270,7 @@ class TestHints:
 
     @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "I;16", "CMYK"])
     def test_any_mode(self, mode):
-        assert hint_of(Image.new(mode, (33, 77)), CANVAS).shape == (1, 3, HINT_PX * 8, HINT_PX * 32)
+        assert hint_of(Image.new(mode, (33, 77)), CANVAS).shape == (1, 3, 64, 256)
 
 
 class TestLoading:

@@ -11,7 +11,7 @@ from tiled_diffusion.settings.request import request_from_json
 from tiled_diffusion.standalone.cli.arguments import command_line, quoted, read_request
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.cli.parser import PROGRAM, build_parser
-from tiled_diffusion.standalone.demo.demo import scenes
+from tiled_diffusion.standalone.demo.scenes import scenes
 from tiled_diffusion.standalone.metadata import read_png
 
 NAMES = {
@@ -30,11 +30,11 @@ def demo(tmp_path_factory):
 class Links(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.found, self.tags = set(), []
+        self.targets, self.tags = set(), []
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.found |= {value for name, value in attrs if name in ("src", "href")}
+        self.targets |= {value for name, value in attrs if name in ("src", "href")}
 
 
 def test_all_files_are_there(demo):
@@ -44,7 +44,7 @@ def test_all_files_are_there(demo):
 def test_the_page_refers_to_these_files_and_nothing_else(demo):
     links = Links()
     links.feed((demo / "index.html").read_text(encoding="utf-8"))
-    assert links.found == NAMES - {"index.html", "regions.json"}
+    assert links.targets == NAMES - {"index.html", "regions.json"}
     assert "script" not in links.tags
     assert "link" not in links.tags
 

@@ -3,10 +3,10 @@
 import pytest
 from PIL import Image
 
-from tiled_diffusion import Extent, ModelSize, Planner, Region, Settings
+from tiled_diffusion import Extent, ModelTraits, Planner, Region, Settings
 from tiled_diffusion.standalone.draw import COLOURS, LEAST_HEIGHT, MARGIN, draw_plan
 
-SMALL = ModelSize(16, 2)
+SMALL = ModelTraits(16, 2)
 
 
 def plan(height, width, **settings):
@@ -31,7 +31,7 @@ def colours(image):
 )
 def test_every_tile_has_its_colour(height, width, settings):
     p = plan(height, width, **settings)
-    used = {COLOURS[i % len(COLOURS)] for i in range(len(p.jobs))}
+    used = {COLOURS[i % len(COLOURS)] for i in range(len(p.tiles))}
     assert used <= colours(draw_plan(p, settings.get("regions", ())))
 
 

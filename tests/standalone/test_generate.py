@@ -10,30 +10,31 @@ from PIL import Image
 
 from tests.standalone.tiny import pipeline, tiny_model
 from tiled_diffusion.engine.methods import METHODS
-from tiled_diffusion.engine.plan import ModelSize
+from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.errors import SettingsError, TiledError
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.request import SAMPLERS, Request
 from tiled_diffusion.settings.values import Region, Settings
 from tiled_diffusion.standalone import sampling as module
+from tiled_diffusion.standalone.denoiser import Denoiser
 from tiled_diffusion.standalone.samplers import make_scheduler
-from tiled_diffusion.standalone.sampling import Denoiser, denoise, generate, make_planner, sample_latents, start_noise
+from tiled_diffusion.standalone.sampling import denoise, generate, make_planner, sample_latents, start_noise
 
 KINDS = ("sd1", "sd2", "sdxl")
 WIDE = {"width": 256, "height": 64, "steps": 3, "cfg_scale": 3.0, "seed": 5}
 
 
 @pytest.mark.parametrize(
-    ("kind", "size", "prediction"),
+    ("kind", "traits"),
     [
-        ("sd1", ModelSize(8, 8), "epsilon"),
-        ("sd2", ModelSize(8, 8), "v_prediction"),
-        ("sdxl", ModelSize(8, 4), "epsilon"),
+        ("sd1", ModelTraits(8, 8, prediction="eps")),
+        ("sd2", ModelTraits(8, 8, prediction="v")),
+        ("sdxl", ModelTraits(8, 4, prediction="eps")),
     ],
 )
-def test_what_a_model_is(kind, size, prediction):
+def test_what_a_model_is(kind, traits):
     model = tiny_model(kind)
-    assert (model.kind, model.size, model.prediction_type) == (kind, size, prediction)
+    assert (model.kind, model.traits) == (kind, traits)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -99,7 +100,7 @@ def test_without_guidance_only_the_prompt_is_evaluated(monkeypatch):
     monkeypatch.setattr(model.unet, "forward", lambda x, *a, **k: rows.append(x.shape[0]) or original(x, *a, **k))
     request = Request("a", **{**WIDE, "cfg_scale": 1.0, "steps": 1}, sampler="Euler", tiling=Settings(tile_batch=64))
     sample_latents(model, request)
-    assert rows == [len(make_planner(model, request).plan().jobs)]
+    assert rows == [len(make_planner(model, request).plan().tiles)]
 
 
 def test_the_global_generators_are_not_touched():
@@ -126,7 +127,7 @@ def test_each_region_has_its_own_prompt_and_negative():
 
 def test_a_ring_turned_by_a_stride_is_the_same_ring():
     model, request = tiny_model("sd1"), Request("a", **WIDE, sampler="DDIM", tiling=Settings(wrap_x=True, tile_width=64, overlap=32))
-    starts = sorted({j.box.x for j in make_planner(model, request).plan().jobs})
+    starts = sorted({t.box.x for t in make_planner(model, request).plan().tiles})
     turn = starts[1]
     assert [s - starts[0] for s in starts] == [i * turn for i in range(len(starts))]
     noise = start_noise(model, request)
@@ -172,7 +173,7 @@ def test_sdxl_is_told_sizes(monkeypatch, mode, expected):
     request = Request("a", **{**WIDE, "steps": 1}, tiling=Settings(size_conditioning=mode))
     sample_latents(model, request)
     if expected is None:
-        jobs = make_planner(model, request).plan().jobs
+        jobs = make_planner(model, request).plan().tiles
         expected = {(64, 256, 8 * j.box.y, 8 * j.box.x, 8 * j.box.h, 8 * j.box.w) for j in jobs}
     assert seen == expected
 
@@ -197,7 +198,7 @@ def test_progress_is_told_everything():
     model, log = tiny_model("sd1"), Log()
     request = Request("a", **WIDE, sampler="Euler", tiling=Settings(tile_batch=64))
     generate(model, request, progress=log)
-    n = len(make_planner(model, request).plan().jobs)
+    n = len(make_planner(model, request).plan().tiles)
     middle = [e for i in range(3) for e in (("tiles", n), ("step", i))]
     assert log.events == [("start", 3, n), *middle, ("finish",)]
 
@@ -278,7 +279,7 @@ def test_a_step_range_ends_where_it_says(monkeypatch):
     seen, original = [], Denoiser.predict
 
     def predict(self, x, t, plan, *rest):
-        seen.append({j.prompt for j in plan.jobs})
+        seen.append({j.prompt for j in plan.tiles})
         return original(self, x, t, plan, *rest)
 
     monkeypatch.setattr(Denoiser, "predict", predict)

@@ -1,5 +1,7 @@
 """The single file for ldm-based WebUIs computes what the diffusers folder computes."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,16 @@ def test_it_says_what_it_wrote(written):
     assert set(files) == {p for p in out.rglob("*") if p.is_file()}
     assert [f.name for f in files[:2]] == [f"{NAME}.safetensors", f"{NAME}.yaml"]
     assert {"vocab.json", "merges.txt", "config.json"} <= {f.name for f in files if f.parent.name == "clip"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_others_may_read_what_it_wrote(tmp_path):
+    before = os.umask(0o022)
+    try:
+        files = write_ldm_checkpoint(CHECKPOINT, tmp_path)
+    finally:
+        os.umask(before)
+    assert {oct(stat.S_IMODE(f.stat().st_mode)) for f in files} == {"0o644"}
 
 
 def test_names_are_those_of_ldm(written):

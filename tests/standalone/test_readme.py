@@ -2,14 +2,18 @@
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from tiled_diffusion import Extent, ModelSize, Planner, Settings
+from tests.recipes.plain_host import PlainHost
+from tiled_diffusion import Extent, ModelTraits, Planner, Settings
 from tiled_diffusion.engine.methods import METHODS, Method
-from tiled_diffusion.settings.request import request_from_dict
+from tiled_diffusion.recipes.host import Task
+from tiled_diffusion.settings.request import Request, request_from_dict
 from tiled_diffusion.settings.values import parse_json
 from tiled_diffusion.standalone.cli.parser import build_parser
 from tiled_diffusion.standalone.metadata import read_png
@@ -35,6 +39,8 @@ def test_the_python_example_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(small, "README.md", "exec"), {})
     assert read_png(tmp_path / "panorama.png").width == 256
+    with Image.open(tmp_path / "larger.png") as larger:
+        assert larger.size == (512, 256)
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
@@ -55,7 +61,7 @@ def test_the_canvas_files_are_valid():
 def test_the_table_of_costs(name):
     row = re.search(rf"^\| `{name}`.*\| ([\d.]+) \|$", README, re.MULTILINE)
     assert row, f"the README has no row for {name}"
-    planner = Planner(Extent(128, 512), Settings(method=name), ModelSize(64, 8))
+    planner = Planner(Extent(128, 512), Settings(method=name), ModelTraits(64, 8))
     work = [planner.plan(step).work_ratio for step in range(64)]
     assert float(row[1]) == pytest.approx(sum(work) / len(work), abs=0.02)
 
@@ -66,12 +72,45 @@ def test_no_other_file_is_promised():
             assert link.startswith("http") or (ROOT / link).is_file(), link
 
 
+def worked_example(title, module):
+    """What the Python block under a heading of CONTRIBUTING defines, as if it were that module."""
+    section = CONTRIBUTING.split(f"## {title}\n")[1].split("\n## ")[0]
+    (code,) = blocks(section, "python")
+    scope = {"__name__": module, "__package__": module.rpartition(".")[0]}
+    exec(compile(re.sub("^   ", "", code, flags=re.MULTILINE), module, "exec"), scope)
+    return scope
+
+
+def test_the_worked_example_is_a_recipe():
+    tries = worked_example("Adding a recipe", "tiled_diffusion.recipes.tries")["tries"]
+    request = Request("a tree", width=96, height=72, steps=2, seed=5, batch_size=2)
+    row = tries(PlainHost(), request, 3)
+    assert row.size == (288, 72)
+    for k in range(3):
+        [picture] = PlainHost().draw([Task(replace(request, seed=5 + k, batch_size=1))])
+        assert row.crop((k * 96, 0, k * 96 + 96, 72)).tobytes() == picture.image.tobytes()
+
+
+def tree():
+    """The folders that CONTRIBUTING names, as paths."""
+    lines = CONTRIBUTING.split("## Layout\n\n")[1].split("\n\n")[0].splitlines()
+    named, path = [], []
+    for indent, name in (m.groups() for line in lines if (m := re.match(r" {4}( *)(\w+)/ +\S", line))):
+        path[len(indent) // 2 :] = [name]
+        named.append("/".join(path))
+    return named
+
+
+def test_the_layout_is_that_of_the_folders():
+    named = tree()
+    assert [name for name in named if not (ROOT / name).is_dir()] == []
+    files = [path for top in ("tiled_diffusion", "tiled_vae") for path in (ROOT / top).rglob("*.py")]
+    assert sorted({path.parent.relative_to(ROOT).as_posix() for path in files} - set(named)) == []
+    assert len(named) == len(set(named))
+
+
 def test_the_worked_example_is_a_method():
-    scope = {"__name__": "tiled_diffusion.engine.methods.triangle", "__package__": "tiled_diffusion.engine.methods"}
-    exec(
-        compile(re.sub("^   ", "", blocks(CONTRIBUTING, "python")[0], flags=re.MULTILINE), "triangle.py", "exec"), scope
-    )
-    method = scope["METHOD"]
+    method = worked_example("Adding a method", "tiled_diffusion.engine.methods.triangle")["METHOD"]
     assert isinstance(method, Method)
     tiles = method.axis(100, 32, method.overlap(32), False, 0.0)
     total = torch.zeros(100, dtype=torch.float64)

@@ -11,7 +11,8 @@ from tiled_diffusion.settings.values import Settings
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.sampling import generate
 from tiled_diffusion.standalone.studio import studio as module
-from tiled_diffusion.standalone.studio.studio import Cancelled, Studio
+from tiled_diffusion.standalone.studio.studio import Studio
+from tiled_vae import Interrupted
 
 from . import tiny
 
@@ -47,7 +48,7 @@ def test_a_large_picture_has_a_small_preview(model):
 def test_cancel_stops_within_a_batch_and_saves_nothing(model, tmp_path):
     studio = Studio(model, tmp_path)
     seen = []
-    with pytest.raises(Cancelled):
+    with pytest.raises(Interrupted):
         for update in studio.make(REQUEST):
             seen.append(update)
             if len(seen) == 3:

@@ -1,6 +1,8 @@
 """The command line on files, with the shipped VAE."""
 
+import os
 import re
+import stat
 
 import numpy as np
 import pytest
@@ -36,6 +38,16 @@ def test_encode_gives_the_latent_of_the_untiled_pass(files):
     tiled, whole = (load_file(files / f"{n}.safetensors")["latent"] for n in ("tiled", "whole"))
     assert tiled.shape == (1, 4, 9, 13)
     assert (tiled - whole).abs().max() < 2e-4 * (whole.max() - whole.min())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_others_may_read_the_latent(files):
+    before = os.umask(0o022)
+    try:
+        assert run(files, "encode", "in.png", "latent.safetensors") == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((files / "latent.safetensors").stat().st_mode) == 0o644
 
 
 def test_decode_gives_the_picture_of_the_untiled_pass(files, capsys):

@@ -13,7 +13,7 @@ import gradio as gr  # noqa: E402
 import uvicorn  # noqa: E402
 from fastapi import FastAPI  # noqa: E402
 
-from tiled_diffusion.engine.plan import ModelSize  # noqa: E402
+from tiled_diffusion.engine.plan import ModelTraits  # noqa: E402
 from tiled_diffusion.settings.panel import merge  # noqa: E402
 from tiled_diffusion.settings.presets import Presets  # noqa: E402
 from tiled_diffusion.ui.page import add_scripts  # noqa: E402
@@ -57,7 +57,7 @@ def serve(port):
     app = FastAPI()
     add_scripts(app)
     folder = tempfile.mkdtemp(prefix="td-presets-")
-    add_routes(app, Presets(Path(folder)), lambda: ModelSize(16, 2), lambda text: (len(text.split()), 75))
+    add_routes(app, Presets(Path(folder)), lambda: ModelTraits(16, 2), lambda text: (len(text.split()), 75))
     gr.mount_gradio_app(app, build(), path="/")
     print("ready", flush=True)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")

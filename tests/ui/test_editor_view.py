@@ -234,3 +234,25 @@ def test_stopping_takes_the_editors_off_for_good(editor):
     assert editor.page.evaluate(
         "() => [Object.keys(tiledDiffusion.editors).length, document.querySelectorAll('.td-root').length]"
     ) == [0, 0]
+
+
+def test_stopping_leaves_no_listener_of_the_scripts(editor):
+    session = editor.page.context.new_cdp_session(editor.page)
+    urls = {}
+    session.on("Debugger.scriptParsed", lambda script: urls.update({script["scriptId"]: script["url"]}))
+    session.send("Debugger.enable")
+    places = ("window", "document", "document.body", "gradioApp()", f"document.querySelector('{EDITOR}')")
+
+    def ours():
+        targets = [session.send("Runtime.evaluate", {"expression": place})["result"]["objectId"] for place in places]
+        lists = [session.send("DOMDebugger.getEventListeners", {"objectId": t})["listeners"] for t in targets]
+        return sorted(item["type"] for items in lists for item in items if "/td-files/" in urls[item["scriptId"]])
+
+    before = ours()
+    assert {"blur", "keyup", "pointerdown", "fullscreenchange", "td-plan", "input", "change"} <= set(before)
+    editor.page.evaluate("() => tiledDiffusion.webui.stop()")
+    assert ours() == []
+    editor.page.evaluate("() => tiledDiffusion.webui.start()")
+    assert ours() == before
+    editor.drag((0.1, 0.1), (0.5, 0.9))
+    assert len(editor.regions) == 1

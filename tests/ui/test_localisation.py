@@ -20,9 +20,9 @@ EDITOR_CALLS = (
     r'\bt\("([^"]+)"\)',
     r'\bt\([^()]*\? "([^"]+)" : "([^"]+)"\)',
     r'\bbutton\((?:"[^"]*"|t\("[^"]+"\)), "([^"]+)"',
-    r'\b(?:line|number|check|select|prompt)\("\w+", "([^"]+)", "([^"]+)"',
+    r'\b(?:line|number|check|select|prompt)\("\w+", "([^"]+)",\s+"([^"]+)"',
     r'\["(?:replace|append|prepend|background|foreground|smooth|linear|quadratic)", "([^"]+)"\]',
-    r'\["(?:box|rectangle|ellipse|polygon|brush|eraser)", "([^"]+)", "([^"]+)", "([^"]*)"\]',
+    r'\["(?:box|rectangle|ellipse|polygon|brush|eraser)", "([^"]+)", "([^"]+)",\s+"([^"]*)"\]',
     r'\["(?:enabled|hidden|locked)", "([^"]+)", "([^"]+)", "([^"]+)"\]',
 )
 

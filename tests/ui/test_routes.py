@@ -4,7 +4,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from tiled_diffusion.engine.plan import ModelSize
+from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.settings.presets import Presets
 from tiled_diffusion.ui.routes import add_routes
 
@@ -14,7 +14,7 @@ DOCUMENT = {"version": 2, "regions": [{"prompt": "a <b>tree</b>", "w": 0.5}]}
 @pytest.fixture
 def client(tmp_path):
     app = FastAPI()
-    add_routes(app, Presets(tmp_path / "presets"), lambda: ModelSize(64, 8), lambda text: (len(text.split()), 75))
+    add_routes(app, Presets(tmp_path / "presets"), lambda: ModelTraits(64, 8), lambda text: (len(text.split()), 75))
     with TestClient(app) as found:
         yield found
 

@@ -46,9 +46,9 @@ def parts(prompt: str) -> tuple[Part, ...]:
 
 
 def _weighted(text: str) -> Part:
-    found = _WEIGHTED.match(text)
-    assert found is not None  # the pattern takes every text
-    return Part(found[1].strip(), 1.0 if found[2] is None else float(found[2]))
+    match = _WEIGHTED.match(text)
+    assert match is not None  # the pattern takes every text
+    return Part(match[1].strip(), 1.0 if match[2] is None else float(match[2]))
 
 
 def joined(main: str, own: str, join: str) -> str:

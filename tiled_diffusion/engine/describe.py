@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.values import Settings
 
-from .geometry import LATENT_PX, Extent
+from .geometry import Extent
 from .guidance import guidances
-from .plan import ModelSize, Planner
+from .model import ModelTraits
+from .plan import Grid, Planner
 
 MOST_BOXES = 4000
 
@@ -25,7 +28,7 @@ class Description:
         rows: images that the model sees, with and without prompt, for one picture.
         work_ratio: pixels evaluated / pixels of the canvas.
         tile: width and height of a tile, image pixels.
-        boxes: (x, y, width, height in fractions of the canvas, prompt number) of each crop.
+        boxes: (x, y, width, height in fractions of the canvas, prompt number) of the first 4000 crops.
         unit: sides that suit the model are multiples of this, image pixels.
         problems: what the user should know.
     """
@@ -36,7 +39,7 @@ class Description:
     work_ratio: float
     tile: tuple[int, int]
     boxes: tuple[tuple[float, float, float, float, int], ...]
-    unit: int = LATENT_PX
+    unit: int = 1
     problems: tuple[str, ...] = ()
 
     def line(self) -> str:
@@ -51,15 +54,17 @@ class Description:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        boxes = [{"x": x, "y": y, "w": w, "h": h, "prompt": k} for x, y, w, h, k in self.boxes[:MOST_BOXES]]
+        boxes = [{"x": x, "y": y, "w": w, "h": h, "prompt": k} for x, y, w, h, k in self.boxes]
         return {
             "text": self.line(), "tiles": self.tiles, "batches": self.batches, "rows": self.rows,
             "work_ratio": round(self.work_ratio, 3), "unit": self.unit, "boxes": boxes, "problems": list(self.problems),
         }  # fmt: skip
 
 
-def describe(settings: Settings, width: int, height: int, model: ModelSize, *, cfg_scale: float = 7.0) -> Description:
-    """The first denoiser call of a picture.
+def describe(
+    settings: Settings, width: int, height: int, model: ModelTraits, *, cfg_scale: float = 7.0, automatic: int = 1
+) -> Description:
+    """The first denoiser call of a picture; counted, so that even thousands of tiles take no time.
 
     Args:
         settings: how it is tiled.
@@ -67,38 +72,53 @@ def describe(settings: Settings, width: int, height: int, model: ModelSize, *, c
         height: image pixels.
         model: what the model likes.
         cfg_scale: 1 has no negative rows.
+        automatic: tiles per call where the settings leave it open.
 
     Raises:
-        TiledError: the settings do not fit the canvas.
+        TiledError: the settings do not fit the canvas, or cut it into more tiles than there may be.
     """
-    if width < LATENT_PX or height < LATENT_PX:
-        raise TiledError(f"the picture must be at least {LATENT_PX} px wide and high, got {width} x {height}")
-    planner = Planner(Extent(height // LATENT_PX, width // LATENT_PX), settings, model)
-    plan, tile = planner.plan(), planner.tile_size()
-    found = guidances("", "", cfg_scale, settings)
-    canvas = plan.canvas
+    factor = model.factor
+    if width < factor or height < factor:
+        raise TiledError(f"the picture must be at least {factor} px wide and high, got {width} x {height}")
+    planner = Planner(Extent(height // factor, width // factor), settings, model)
+    grids, tile, canvas = planner.grids(), planner.tile_size(), planner.canvas
+    by_prompt = guidances("", "", cfg_scale, settings)
+    boxes = ((box, grid.prompt) for grid in grids for box in grid.boxes())
     return Description(
-        len(plan.jobs),
-        len(list(plan.batches(settings.first_batch))),
-        sum(found[j.prompt].rows for j in plan.jobs),
-        plan.work_ratio,
-        (tile.w * LATENT_PX, tile.h * LATENT_PX),
+        sum(grid.count for grid in grids),
+        batch_count(grids, settings.tile_batch or automatic),
+        sum(grid.count * by_prompt[grid.prompt].rows for grid in grids),
+        work_ratio(grids, canvas),
+        (tile.w * factor, tile.h * factor),
         tuple(
-            (j.box.x / canvas.w, j.box.y / canvas.h, j.box.w / canvas.w, j.box.h / canvas.h, j.prompt)
-            for j in plan.jobs
+            (box.x / canvas.w, box.y / canvas.h, box.w / canvas.w, box.h / canvas.h, prompt)
+            for box, prompt in islice(boxes, MOST_BOXES)
         ),
-        model.multiple * LATENT_PX,
+        model.unit_px,
         tuple(_problems(planner, width, height)),
     )
 
 
+def batch_count(grids: Sequence[Grid], size: int) -> int:
+    """Model calls of a plan: tiles of one shape share them."""
+    alike: dict[Extent, int] = {}
+    for grid in grids:
+        alike[grid.extent] = alike.get(grid.extent, 0) + grid.count
+    return sum(-(-count // size) for count in alike.values())
+
+
+def work_ratio(grids: Sequence[Grid], canvas: Extent) -> float:
+    """Pixels evaluated / pixels of the canvas."""
+    return sum(grid.count * grid.extent.h * grid.extent.w for grid in grids) / (canvas.h * canvas.w)
+
+
 def _problems(planner: Planner, width: int, height: int) -> list[str]:
-    unit, tile = planner.model.multiple, planner.tile_size()
+    model, tile = planner.model, planner.tile_size()
     out = []
     for name, px, length, side in (
         ("width", width, planner.canvas.w, tile.w),
         ("height", height, planner.canvas.h, tile.h),
     ):
-        if px % LATENT_PX or (side == length and length % unit):
-            out.append(f"{name} {px} px: multiples of {unit * LATENT_PX} px suit this model")
+        if px % model.factor or (side == length and length % model.multiple):
+            out.append(f"{name} {px} px: multiples of {model.unit_px} px suit this model")
     return out

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from tiled_diffusion.errors import OutOfMemoryError
 
-from .geometry import Box, Extent
-from .plan import Job, Plan
+from .geometry import Extent
+from .plan import Planner
+from .tiles import Plan, Tile
 
 log = logging.getLogger("tiled_diffusion")
 
-Evaluate = Callable[[Tensor, Sequence[Job]], Tensor]
-"""(crops [k * B, C, h, w], k jobs) -> predictions [k * B, C', h, w]; rows i * B to (i + 1) * B are job i's."""
+Evaluate = Callable[[Tensor, Sequence[Tile]], Tensor]
+"""(crops [k * B, C, h, w], k tiles) -> predictions [k * B, C', h, w]; rows i * B to (i + 1) * B are tile i's."""
 
 
 @dataclass
@@ -50,6 +51,27 @@ class Batching:
         self.shrunk = True
 
 
+BYTES_PER_LATENT_PIXEL = 128 * 1024
+"""Activations of an SD 1 U-Net in float16 with an attention that keeps no matrix, for one row."""
+MOST_TILES_A_CALL = 64
+
+
+def automatic_batch(planner: Planner, images: int, free: int | None) -> int:
+    """Tiles per model call where the user leaves it to us.
+
+    Args:
+        planner: of the canvas.
+        images: pictures of the batch.
+        free: bytes of a graphics card, of which a third is used by a rough figure (it is halved when that is too
+            much); None on a processor, where one tile at a time is quickest: its caches hold no more.
+    """
+    if free is None:
+        return 1
+    tile = planner.tile_size()
+    per_tile = 2 * images * tile.h * tile.w * BYTES_PER_LATENT_PIXEL
+    return max(1, min(MOST_TILES_A_CALL, free // 3 // per_tile))
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory ran out, on any device."""
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
@@ -59,29 +81,23 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def fuse(x: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching) -> Tensor:
-    """The canvas's prediction: sum_i F_i^T [ w_i * D(F_i x) ] with weights that sum to 1 at every pixel.
+    """The canvas's prediction: sum_i V_i^T [ w_i * D(V_i x) ] with weights that sum to 1 at every pixel.
 
     Args:
-        x: [B, C, H, W], the noisy latent; H and W are the plan's canvas, or an integer multiple of it.
-        plan: the jobs.
+        x: [B, C, H, W], the noisy latent; H and W are the plan's canvas.
+        plan: the tiles. Where a guide has taken tiles away, what they alone would have drawn stays 0.
         evaluate: the denoiser; it may return eps, v or x0, which are affine in one another at a fixed x.
         batching: tiles per call.
 
     Returns:
-        [B, C', H, W] in x's dtype (accumulated in float32, float64 for float64). A plan of one job that is the canvas
+        [B, C', H, W] in x's dtype (accumulated in float32, float64 for float64). A plan of one tile that is the canvas
         returns the denoiser's own result, bit for bit.
     """
     if plan.is_whole:
-        result = evaluate(x, plan.jobs)
+        result = evaluate(x, plan.tiles)
         batching.on_batch(1)
         return result
     return _fused(_ring_padded(x, plan), x.shape[0], plan, evaluate, batching)
-
-
-def ring_crop(x: Tensor, box: Box) -> Tensor:
-    """The box in [..., H, W]; what reaches past the end is the beginning again."""
-    y, x_ = (torch.arange(n, device=x.device) for n in (box.h, box.w))
-    return x[..., ((y + box.y) % x.shape[-2])[:, None], (x_ + box.x) % x.shape[-1]]
 
 
 def _fused(padded: Tensor, images: int, plan: Plan, evaluate: Evaluate, batching: Batching) -> Tensor:
@@ -89,55 +105,51 @@ def _fused(padded: Tensor, images: int, plan: Plan, evaluate: Evaluate, batching
     done = 0
     pending = list(plan.batches(batching.size))[::-1]
     while pending:
-        jobs = pending.pop()
-        if len(jobs) > batching.size:
-            pending += [jobs[i : i + batching.size] for i in range(0, len(jobs), batching.size)][::-1]
+        tiles = pending.pop()
+        if len(tiles) > batching.size:
+            pending += [tiles[i : i + batching.size] for i in range(0, len(tiles), batching.size)][::-1]
             continue
-        out = _try(evaluate, padded, jobs)
+        out = _try(evaluate, padded, tiles)
         if isinstance(out, Exception):
-            batching.halve(jobs[0].box.extent, out)
-            pending.append(jobs)
+            batching.halve(tiles[0].view.extent, out)
+            pending.append(tiles)
             continue
         if total is None:
             accumulate = torch.promote_types(out.dtype, torch.float32)
             total = torch.zeros((images, out.shape[1], *padded.shape[2:]), dtype=accumulate, device=out.device)
-        for job, part in zip(jobs, torch.split(out, images), strict=True):
-            crop(total, job.box).add_(part * job.weight.to(total))
-        done += len(jobs)
+        for tile, part in zip(tiles, torch.split(out, out.shape[0] // len(tiles)), strict=True):
+            tile.view.scatter_add(total, part, tile.weight)
+        done += len(tiles)
         batching.on_batch(done)
-    assert total is not None  # a plan has at least one job
+    if total is None:
+        return torch.zeros_like(padded[..., : plan.canvas.h, : plan.canvas.w])
     return _ring_folded(total, plan).to(padded.dtype)
 
 
-def _try(evaluate: Evaluate, padded: Tensor, jobs: Sequence[Job]) -> Tensor | Exception:
+def _try(evaluate: Evaluate, padded: Tensor, tiles: Sequence[Tile]) -> Tensor | Exception:
     """The predictions, or the exception if memory ran out; any other exception passes."""
     try:
-        return evaluate(torch.cat([crop(padded, j.box) for j in jobs]), jobs)
+        return evaluate(torch.cat([tile.view.gather(padded) for tile in tiles]), tiles)
     except Exception as e:
         if not is_out_of_memory(e):
             raise
         return e.with_traceback(None)  # lets go of the frames, and of the tensors in them
 
 
-def crop(x: Tensor, box: Box) -> Tensor:
-    """A view of the box in [..., H, W]."""
-    return x[..., box.y : box.y + box.h, box.x : box.x + box.w]
-
-
 def _reach(plan: Plan) -> Extent:
-    """How far jobs reach past the end of the canvas, on rings."""
+    """How far tiles reach past the end of the canvas, on rings."""
     return Extent(
-        max(0, max(j.box.y + j.box.h for j in plan.jobs) - plan.canvas.h),
-        max(0, max(j.box.x + j.box.w for j in plan.jobs) - plan.canvas.w),
+        max((tile.box.y + tile.box.h - plan.canvas.h for tile in plan.tiles), default=0),
+        max((tile.box.x + tile.box.w - plan.canvas.w for tile in plan.tiles), default=0),
     )
 
 
 def _ring_padded(x: Tensor, plan: Plan) -> Tensor:
-    """The canvas with its beginning repeated after its end, as far as jobs reach: every crop is a plain slice."""
+    """The canvas with its beginning repeated after its end, as far as tiles reach: every box is a plain slice."""
     past = _reach(plan)
-    if past.h:
+    if past.h > 0:
         x = torch.cat([x, x[..., : past.h, :]], dim=-2)
-    if past.w:
+    if past.w > 0:
         x = torch.cat([x, x[..., : past.w]], dim=-1)
     return x
 
@@ -146,8 +158,8 @@ def _ring_folded(total: Tensor, plan: Plan) -> Tensor:
     """Adds what was accumulated past the end of the canvas to its beginning."""
     past = _reach(plan)
     h, w = plan.canvas
-    if past.w:
+    if past.w > 0:
         total[..., : past.w] += total[..., w:]
-    if past.h:
+    if past.h > 0:
         total[..., : past.h, :] += total[..., h:, :]
     return total[..., :h, :w]

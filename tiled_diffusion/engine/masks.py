@@ -20,13 +20,13 @@ Rings = tuple[bool, bool]
 
 
 def region_edges(region: Region, canvas: Extent) -> tuple[tuple[float, float], tuple[float, float]]:
-    """(begin, end) in lp along y and along x."""
+    """(begin, end) in latent pixels along y and along x."""
     y, x = region.y * canvas.h, region.x * canvas.w
     return (y, y + region.h * canvas.h), (x, x + region.w * canvas.w)
 
 
-def box_in_lp(x: float, y: float, w: float, h: float, canvas: Extent) -> Box:
-    """A box given in fractions, in whole lp: edges rounded, at least 1 lp high and wide, within the canvas."""
+def box_of_fractions(x: float, y: float, w: float, h: float, canvas: Extent) -> Box:
+    """A box given in fractions, in latent pixels: edges rounded, at least 1 high and wide, within the canvas."""
     spans = []
     for begin, size, length in ((y, h, canvas.h), (x, w, canvas.w)):
         low = min(math.floor(begin * length + 0.5), length - 1)
@@ -36,12 +36,12 @@ def box_in_lp(x: float, y: float, w: float, h: float, canvas: Extent) -> Box:
 
 
 def region_box(region: Region, canvas: Extent) -> Box:
-    """The region's box in whole lp."""
-    return box_in_lp(region.x, region.y, region.w, region.h, canvas)
+    """The region's box in whole latent pixels."""
+    return box_of_fractions(region.x, region.y, region.w, region.h, canvas)
 
 
 def feather_width(region: Region, canvas: Extent) -> float:
-    """Width of the soft edge, lp."""
+    """Width of the soft edge, latent pixels."""
     return region.feather * min(region.h * canvas.h, region.w * canvas.w)
 
 

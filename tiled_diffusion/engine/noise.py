@@ -14,7 +14,7 @@ from torch import Tensor
 from tiled_diffusion.settings.values import Region, Settings
 
 from .geometry import Box, Extent
-from .masks import box_in_lp, region_box, region_mask
+from .masks import box_of_fractions, region_box, region_mask
 
 Draw = Callable[[int, tuple[int, int, int], int], Tensor]
 """(seed, (C, h, w), number of the image in the batch) -> [C, h, w], standard normal."""
@@ -84,7 +84,7 @@ def _patches(settings: Settings, canvas: Extent) -> Iterator[tuple[int, Box, Ten
     for region, seed in sorted(seeded, key=lambda pair: pair[0].layer == "foreground"):
         box = region_box(region, canvas)
         yield seed, box, _shape(region, canvas, box)
-    boxes = [box_in_lp(r.x, r.y, r.w, r.h, canvas) for r in settings.rerolls]
+    boxes = [box_of_fractions(r.x, r.y, r.w, r.h, canvas) for r in settings.rerolls]
     for k, (reroll, box) in enumerate(zip(settings.rerolls, boxes, strict=True)):
         others = boxes[:k] + boxes[k + 1 :]
         yield reroll.seed, box, _without(box, others, canvas) if reroll.mode == "exclusive" else None

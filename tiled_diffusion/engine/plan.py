@@ -3,85 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.values import Settings
 
-from .geometry import LATENT_PX, Box, Extent, check_axis
+from .geometry import Box, Extent, check_axis
 from .masks import places
 from .methods import METHODS, Method
+from .model import ModelTraits
 from .noise import uniform_draw
-from .regions import Share, region_area, shares
+from .regions import Coverage, coverages, region_area
+from .tiles import Plan, Tile
 from .windows import AxisTiles
 
-
-@dataclass(frozen=True)
-class ModelSize:
-    """What a model likes, in latent pixels.
-
-    Attributes:
-        native: side of the pictures it was trained on (64 for SD 1.x, 128 for SDXL).
-        multiple: sides of a U-Net input must be multiples of this (8 for SD 1.x and 2.x, 4 for SDXL).
-    """
-
-    native: int = 64
-    multiple: int = 8
-
-    def tile_choices(self) -> list[int]:
-        """Tile sides worth trying: from the native size to one and a half times it."""
-        return list(range(self.native, self.native * 3 // 2 + 1, self.multiple))
+MAX_TILES = 16384
+"""Most tiles of a plan: 32768 x 32768 px in tiles of 512 px with half of each shared are 16129."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One crop of the canvas to be denoised.
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The tiles of one prompt: rows times columns over an area, without those that draw nothing.
 
     Attributes:
-        box: where; on a ring it may reach past the end of the canvas.
-        weight: [h, w] float32; over all jobs the weights sum to 1 at every pixel of the canvas.
-        prompt: 0 is the main prompt, k the k-th region (from 1).
+        area: on the canvas; its tiles' places are counted from its corner.
+        prompt: as in Tile.
+        rows, cols: the tiles of its axes.
+        coverage: how much of the area the prompt draws, [area.h, area.w]; None: all of it.
     """
 
-    box: Box
-    weight: Tensor
-    prompt: int = 0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All jobs of one denoiser call on the canvas."""
-
-    canvas: Extent
-    jobs: tuple[Job, ...]
+    area: Box
+    prompt: int
+    rows: AxisTiles
+    cols: AxisTiles
+    coverage: Coverage | None = None
 
     @property
-    def is_whole(self) -> bool:
-        """One job that is the canvas itself: the untiled call."""
-        if len(self.jobs) != 1:
-            return False
-        job = self.jobs[0]
-        return job.box == Box(0, 0, *self.canvas) and bool((job.weight == 1).all())
+    def extent(self) -> Extent:
+        """Of every tile."""
+        return Extent(self.rows.tile, self.cols.tile)
+
+    @cached_property
+    def kept(self) -> npt.NDArray[np.bool_]:
+        """[rows, columns]: which tiles have a weight anywhere. Counted by sums over rectangles, without weights."""
+        if self.coverage is None:
+            return np.ones((len(self.rows.starts), len(self.cols.starts)), dtype=bool)
+        past = [
+            (0, max(0, max(a.starts) + a.tile - n))
+            for a, n in zip((self.rows, self.cols), self.area.extent, strict=True)
+        ]
+        sums = np.pad(np.pad(self.coverage > 0, past, mode="wrap").cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+        (top, bottom), (left, right) = (_support(axis) for axis in (self.rows, self.cols))
+        inside = (
+            sums[np.ix_(bottom, right)]
+            - sums[np.ix_(top, right)]
+            - sums[np.ix_(bottom, left)]
+            + sums[np.ix_(top, left)]
+        )
+        return np.asarray(inside > 0)
 
     @property
-    def work_ratio(self) -> float:
-        """Pixels evaluated / pixels of the canvas."""
-        return sum(j.box.h * j.box.w for j in self.jobs) / (self.canvas.h * self.canvas.w)
+    def count(self) -> int:
+        """Of its tiles."""
+        return int(self.kept.sum())
 
-    def batches(self, size: int) -> Iterator[tuple[Job, ...]]:
-        """Jobs of equal shape in groups of at most `size`, as equal in length as possible."""
-        shapes: dict[Extent, list[Job]] = {}
-        for job in self.jobs:
-            shapes.setdefault(job.box.extent, []).append(job)
-        for jobs in shapes.values():
-            groups = -(-len(jobs) // size)
-            for i in range(groups):
-                yield tuple(jobs[i * len(jobs) // groups : (i + 1) * len(jobs) // groups])
+    def boxes(self) -> Iterator[Box]:
+        """Where its tiles lie on the canvas, row by row."""
+        for i, j in np.argwhere(self.kept):
+            yield Box(self.rows.starts[i] + self.area.y, self.cols.starts[j] + self.area.x, *self.extent)
+
+    def tiles(self) -> Iterator[Tile]:
+        """Its tiles with their weights, in the order of `boxes`."""
+        for (i, j), box in zip(np.argwhere(self.kept), self.boxes(), strict=True):
+            weight = np.outer(self.rows.weights[i], self.cols.weights[j])
+            if self.coverage is not None:
+                here = box.moved(-self.area.y, -self.area.x)
+                weight = weight * self.coverage[places(here, Extent(*self.coverage.shape))]
+            yield Tile(box, torch.from_numpy(weight.astype(np.float32)), self.prompt)
+
+
+def _support(axis: AxisTiles) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """First pixel and the one after the last that count, of each tile of an axis; weights have no holes."""
+    counts = axis.weights > 0
+    begin, starts = counts.argmax(axis=1), np.asarray(axis.starts)
+    return starts + begin, starts + axis.tile - counts[:, ::-1].argmax(axis=1)
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ class Planner:
     """Makes the plan of every denoiser call of one job.
 
     Attributes:
-        canvas: size of the latent, lp.
+        canvas: size of the latent, latent pixels.
         settings: how to tile it.
         model: what the model likes.
         seed: key of the moving grids.
@@ -97,7 +107,7 @@ class Planner:
 
     canvas: Extent
     settings: Settings
-    model: ModelSize = ModelSize()
+    model: ModelTraits = field(default_factory=ModelTraits)
     seed: int = 0
 
     @property
@@ -118,28 +128,40 @@ class Planner:
         _check_fill(self)
         return _plan(self, step if self.method.moves else 0, self._active(progress))
 
+    def grids(self, step: int = 0, progress: float = 0.0) -> list[Grid]:
+        """The tiles of a denoiser call by prompt, to be counted: weights are made when they are asked for.
+
+        Raises:
+            TiledError: as for `plan`, or these are more than MAX_TILES.
+        """
+        return _grids(self, step if self.method.moves else 0, self._active(progress))
+
     def _active(self, progress: float) -> tuple[bool, ...]:
         return tuple(r.acts_at(progress) for r in self.settings.regions)
 
     def tile_size(self) -> Extent:
-        """The tile's size on this canvas, lp: as set, or fitted to the canvas; never larger than the canvas."""
+        """The tile's size on this canvas, latent pixels: as set, or fitted to it; never larger than the canvas."""
         s = self.settings
         return Extent(
-            self._tile(self.canvas.h, _latent(s.tile_height), s.wrap_y),
-            self._tile(self.canvas.w, _latent(s.tile_width), s.wrap_x),
+            self._tile(self.canvas.h, self._latent(s.tile_height), s.wrap_y),
+            self._tile(self.canvas.w, self._latent(s.tile_width), s.wrap_x),
         )
 
     def overlap(self, tile: int) -> int:
-        """The overlap for a tile side, lp: as set, or the method's default."""
-        wanted = _latent(self.settings.overlap)
+        """The overlap for a tile side, latent pixels: as set, or the method's default."""
+        wanted = self._latent(self.settings.overlap)
         return self.method.overlap(tile) if wanted is None else wanted
+
+    def _latent(self, px: int | None) -> int | None:
+        """Image pixels of the settings in whole latent pixels; None stays None."""
+        return None if px is None else px // self.model.factor
 
     def _tile(self, length: int, wanted: int | None, ring: bool) -> int:
         if wanted is not None:
             if wanted < length and wanted % self.model.multiple:
-                multiple = self.model.multiple * LATENT_PX
-                raise TiledError(f"the tile must be a multiple of {multiple} px here, got {wanted * LATENT_PX} px")
-            check_axis(length, wanted, self.overlap(wanted), self.method.most_overlap(wanted))
+                unit, px = self.model.unit_px, wanted * self.model.factor
+                raise TiledError(f"the tile must be a multiple of {unit} px here, got {px} px")
+            check_axis(length, wanted, self.overlap(wanted), self.method.most_overlap(wanted), px=self.model.factor)
             return min(wanted, length)
         fitting = [t for t in self.model.tile_choices() if t < length]
         if len(fitting) < len(self.model.tile_choices()) and not ring:
@@ -147,7 +169,7 @@ class Planner:
         return min(fitting, key=lambda t: (self._cost(length, t, ring), -t), default=length)
 
     def _cost(self, length: int, tile: int, ring: bool) -> int:
-        check_axis(length, tile, self.overlap(tile), self.method.most_overlap(tile))
+        check_axis(length, tile, self.overlap(tile), self.method.most_overlap(tile), px=self.model.factor)
         return tile * len(self.method.axis(length, tile, self.overlap(tile), ring, 0.5).starts)
 
     def axes(self, extent: Extent, step: int, key: int = 0) -> tuple[AxisTiles, AxisTiles]:
@@ -162,24 +184,6 @@ class Planner:
         return layouts[0], layouts[1]
 
 
-def _latent(px: int | None) -> int | None:
-    """Image pixels of the settings in whole latent pixels; None stays None."""
-    return None if px is None else px // LATENT_PX
-
-
-def _grid_jobs(planner: Planner, area: Box, step: int, prompt: int, share: Share | None) -> Iterator[Job]:
-    """Tiles over an area; `share` is the prompt's share of it."""
-    rows, cols = planner.axes(area.extent, step, prompt)
-    for y, wy in zip(rows.starts, rows.weights, strict=True):
-        for x, wx in zip(cols.starts, cols.weights, strict=True):
-            weight = np.outer(wy, wx)
-            if share is not None:
-                weight = weight * share[places(Box(y, x, rows.tile, cols.tile), Extent(*share.shape))]
-            if weight.any():
-                box = Box(y + area.y, x + area.x, rows.tile, cols.tile)
-                yield Job(box, torch.from_numpy(weight.astype(np.float32)), prompt)
-
-
 @lru_cache(maxsize=16)
 def _check_fill(planner: Planner) -> None:
     """Builds the plan of every part of the sampling in which other regions act, if one of them can have a gap."""
@@ -191,17 +195,31 @@ def _check_fill(planner: Planner) -> None:
 
 @lru_cache(maxsize=4)
 def _plan(planner: Planner, step: int, active: tuple[bool, ...]) -> Plan:
+    return Plan(planner.canvas, tuple(tile for grid in _grids(planner, step, active) for tile in grid.tiles()))
+
+
+def _grids(planner: Planner, step: int, active: tuple[bool, ...]) -> list[Grid]:
     canvas, settings = planner.canvas, planner.settings
-    whole = Box(0, 0, *canvas)
+    main = Grid(Box(0, 0, *canvas), 0, *planner.axes(canvas, step))
     if not any(active) and settings.fill == "main":
-        return Plan(canvas, tuple(_grid_jobs(planner, whole, step, 0, None)))
+        return _limited([main])
     areas = region_areas(planner)
-    share = shares(settings.regions, canvas, (settings.wrap_y, settings.wrap_x), areas, active, settings.fill)
-    jobs = list(_grid_jobs(planner, whole, step, 0, share.main)) if share.main.any() else []
-    for k, (area, own) in enumerate(zip(areas, share.own, strict=True), start=1):
-        if own is not None:
-            jobs += _grid_jobs(planner, area, step, k, own)
-    return Plan(canvas, tuple(jobs))
+    grids = [main, *(Grid(area, k, *planner.axes(area.extent, step, k)) for k, area in enumerate(areas, start=1))]
+    _limited(grids[:1] if settings.fill == "main" else [])
+    _limited([grid for grid, on in zip(grids[1:], active, strict=True) if on])
+    covered = coverages(settings.regions, canvas, (settings.wrap_y, settings.wrap_x), areas, active, settings.fill)
+    by_prompt = (covered.main if covered.main.any() else None, *covered.own)
+    return [replace(grid, coverage=own) for grid, own in zip(grids, by_prompt, strict=True) if own is not None]
+
+
+def _limited(grids: list[Grid]) -> list[Grid]:
+    count = sum(len(grid.rows.starts) * len(grid.cols.starts) for grid in grids)
+    if count > MAX_TILES:
+        raise TiledError(
+            f"tiles: these settings cut the canvas into {count} tiles, allowed are at most {MAX_TILES}: take larger "
+            "tiles or a smaller overlap"
+        )
+    return grids
 
 
 def region_areas(planner: Planner) -> tuple[Box, ...]:

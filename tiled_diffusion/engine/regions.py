@@ -1,4 +1,4 @@
-"""Regions on the canvas: where each is evaluated, and the share that it has at every pixel.
+"""Regions on the canvas: where each is evaluated, and how much of every pixel its prompt covers.
 
 Background regions mix: at every pixel the main prompt has what they leave, 1 - sum(masks), and each region its mask
 times its weight, divided by the sum of all. Foreground regions are then composited over that in the order of the list:
@@ -21,27 +21,28 @@ from tiled_diffusion.settings.values import Region
 from .geometry import Box, Extent
 from .masks import Rings, feather_width, places, region_edges, region_mask
 
-Share = npt.NDArray[np.float32]
+Coverage = npt.NDArray[np.float32]
+"""How much of each pixel a prompt draws, 0 to 1."""
 
 
 @dataclass(frozen=True)
-class Shares:
-    """Who draws what; at every pixel of the canvas all shares sum to 1.
+class Coverages:
+    """Who draws what; at every pixel of the canvas all coverages sum to 1.
 
     Attributes:
         main: [H, W], the main prompt's.
         own: of each region on its area, [area.h, area.w]; None where it has none anywhere.
     """
 
-    main: Share
-    own: tuple[Share | None, ...]
+    main: Coverage
+    own: tuple[Coverage | None, ...]
 
 
 def region_area(region: Region, canvas: Extent, rings: Rings, multiple: int, at_least: Extent) -> Box:
-    """The area that is evaluated for a region, in lp: its box and, of a background, its soft edge.
+    """The area that is evaluated for a region, in latent pixels: its box and, of a background, its soft edge.
 
     Snapped outwards to the model's multiple and grown around its middle to `at_least`, so that a small or thin region
-    is seen with the context that the model needs; it counts where its share is above 0 only.
+    is seen with the context that the model needs; it counts where its coverage is above 0 only.
     """
     reach = feather_width(region, canvas) / 2 if region.layer == "background" else 0.0
     spans = [
@@ -64,14 +65,14 @@ def _span(begin: float, end: float, length: int, ring: bool, multiple: int, at_l
     return (low % length if ring else max(0, min(low, length - width))), width
 
 
-def shares(
+def coverages(
     regions: Sequence[Region], canvas: Extent, rings: Rings, areas: Sequence[Box], active: Sequence[bool], fill: str
-) -> Shares:
-    """The share of the main prompt and of each region.
+) -> Coverages:
+    """The coverage of the main prompt and of each region.
 
     Args:
         regions: in the order of the list.
-        canvas: size, lp.
+        canvas: size, latent pixels.
         rings: axes that are rings.
         areas: of each region.
         active: whether each region counts now.
@@ -84,16 +85,18 @@ def shares(
     own = [_mask32(r, canvas, rings, a) if on else None for r, a, on in zip(regions, areas, active, strict=True)]
     keep = _composited(regions, own, where, canvas)
     _mixed(regions, own, where, keep, fill)
-    return Shares(_main_share(regions, own, where, keep, fill), tuple(own))
+    return Coverages(_main_coverage(regions, own, where, keep, fill), tuple(own))
 
 
-def _mask32(region: Region, canvas: Extent, rings: Rings, area: Box) -> Share | None:
+def _mask32(region: Region, canvas: Extent, rings: Rings, area: Box) -> Coverage | None:
     mask = region_mask(region, canvas, rings, area).astype(np.float32)
     return mask if mask.any() else None
 
 
-def _composited(regions: Sequence[Region], own: list[Share | None], where: Sequence[Any], canvas: Extent) -> Share:
-    """Turns the masks of foregrounds into shares, and returns what they leave for the backgrounds, [H, W]."""
+def _composited(
+    regions: Sequence[Region], own: list[Coverage | None], where: Sequence[Any], canvas: Extent
+) -> Coverage:
+    """Turns the masks of foregrounds into coverages, and returns what they leave for the backgrounds, [H, W]."""
     keep = np.ones(canvas, dtype=np.float32)
     for region, mask, place in reversed(list(zip(regions, own, where, strict=True))):
         if region.layer == "foreground" and mask is not None:
@@ -103,8 +106,10 @@ def _composited(regions: Sequence[Region], own: list[Share | None], where: Seque
     return keep
 
 
-def _mixed(regions: Sequence[Region], own: list[Share | None], where: Sequence[Any], keep: Share, fill: str) -> None:
-    """Turns the masks of backgrounds into shares of what the foregrounds leave."""
+def _mixed(
+    regions: Sequence[Region], own: list[Coverage | None], where: Sequence[Any], keep: Coverage, fill: str
+) -> None:
+    """Turns the masks of backgrounds into coverages of what the foregrounds leave."""
     backgrounds = [
         (mask, place, region.weight)
         for mask, place, region in zip(own, where, regions, strict=True)
@@ -124,22 +129,22 @@ def _mixed(regions: Sequence[Region], own: list[Share | None], where: Sequence[A
         np.multiply(mask, total[place] * np.float32(weight), out=mask)
 
 
-def _rest(covered: Share) -> Share:
+def _rest(covered: Coverage) -> Coverage:
     rest = np.clip(1 - covered, 0, 1)
     rest[rest < 1e-6] = 0
     return rest
 
 
-def _main_share(
-    regions: Sequence[Region], own: Sequence[Share | None], where: Sequence[Any], keep: Share, fill: str
-) -> Share:
+def _main_coverage(
+    regions: Sequence[Region], own: Sequence[Coverage | None], where: Sequence[Any], keep: Coverage, fill: str
+) -> Coverage:
     """What is left of 1."""
     if fill == "none":
         return np.zeros_like(keep)
     left = keep.copy()
-    for region, share, place in zip(regions, own, where, strict=True):
-        if region.layer == "background" and share is not None:
-            left[place] -= share
+    for region, coverage, place in zip(regions, own, where, strict=True):
+        if region.layer == "background" and coverage is not None:
+            left[place] -= coverage
     left[left < 1e-5] = 0
     return left
 
@@ -147,9 +152,9 @@ def _main_share(
 def _gap(empty: npt.NDArray[np.bool_]) -> str:
     spans = []
     for axis, name in ((0, "x"), (1, "y")):
-        found = np.flatnonzero(empty.any(axis=axis))
+        gaps = np.flatnonzero(empty.any(axis=axis))
         length = empty.shape[1 - axis]
-        spans.append(f"{name} {found[0] / length:.2f} to {(found[-1] + 1) / length:.2f}")
+        spans.append(f"{name} {gaps[0] / length:.2f} to {(gaps[-1] + 1) / length:.2f}")
     return (
         f"fill: got 'none', but no region draws anything within {spans[0]}, {spans[1]} (fractions of the canvas): "
         "cover it with a region, or set fill to 'main'"

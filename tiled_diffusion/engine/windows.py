@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ Weights = npt.NDArray[np.float64]
 GAUSSIAN_WIDTH = 0.1
 """Standard deviation of the gaussian window in tile lengths: variance 0.01 in Mixture of Diffusers, section 3."""
 LEAST_GAUSSIAN_WIDTH = 4.0
-"""Standard deviation of the gaussian window of small tiles, lp."""
+"""Standard deviation of the gaussian window of small tiles, latent pixels."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,17 @@ class AxisTiles:
     Attributes:
         starts: first pixel of each tile; on a ring a tile may reach past the end.
         tile: length of every tile.
-        weights: [n, tile], normalised: at every pixel of the axis the weights of the tiles that cover it sum to 1.
+        weigh: makes the weights; they are not needed to count tiles.
     """
 
     starts: tuple[int, ...]
     tile: int
-    weights: Weights
+    weigh: Callable[[], Weights]
+
+    @cached_property
+    def weights(self) -> Weights:
+        """[n, tile], normalised: at every pixel of the axis the weights of the tiles that cover it sum to 1."""
+        return self.weigh()
 
 
 def uniform(tile: int) -> Weights:
@@ -41,8 +47,9 @@ def gaussian(tile: int) -> Weights:
     """exp(-(i - m)^2 / (2 s^2)), m = (tile - 1) / 2, s = 0.1 tile (Mixture of Diffusers, arXiv 2302.02412).
 
     Symmetric, and each axis by its own length. Ends are exp(-12.5) = 3.7e-6 of the middle, so that corners stay far
-    above what float32 can hold. Below 40 lp the paper's s would make neighbours change over within a pixel or two,
-    which can be seen as a line: there s is 4 lp, though at most a sixth of the tile (ends exp(-4.5) = 0.011).
+    above what float32 can hold. In tiles of less than 40 latent pixels the paper's s would make neighbours change over
+    within a pixel or two, which can be seen as a line: there s is 4 latent pixels, though at most a sixth of the tile
+    (ends exp(-4.5) = 0.011).
     """
     s = max(GAUSSIAN_WIDTH * tile, min(LEAST_GAUSSIAN_WIDTH, tile / 6))
     offset = np.arange(tile) - (tile - 1) / 2

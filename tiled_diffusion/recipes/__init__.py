@@ -1,1 +1,1 @@
-"""Jobs made of jobs, on whatever host."""
+"""Jobs made of jobs: what draws, encodes and enlarges several pictures to make one, on whatever host."""

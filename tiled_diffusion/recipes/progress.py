@@ -1,4 +1,4 @@
-"""Tells how far a run is: steps, tiles and the time that is left."""
+"""Tells how far a run of a sampler is, and is the place to stop it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from torch import Tensor
 
 
 class Progress:
-    """Says nothing; the methods are what a run calls, in this order."""
+    """Says nothing; the methods are what each run of a sampler calls, in this order.
+
+    To stop a run, raise tiled_vae.Interrupted in `tiles` or `step`: nobody catches it but who began the work.
+    """
 
     def start(self, steps: int, tiles: int) -> None:
-        """Called once: `steps` denoiser calls are to come, the first of `tiles` tiles."""
+        """Called once a run: `steps` denoiser calls are to come, the first of `tiles` tiles."""
 
     def tiles(self, done: int) -> None:
-        """Called after each batch: `done` tiles of the present call are done. May raise to stop the run."""
+        """Called after each batch: `done` tiles of the present call are done."""
 
     def step(self, i: int) -> None:
         """Called after denoiser call number i (from 0)."""
@@ -21,4 +24,4 @@ class Progress:
         """Called after each step with the picture as the model sees it now, [B, C, H, W]: for previews."""
 
     def finish(self) -> None:
-        """Called at the end, also after an exception."""
+        """Called at the end of each run, also after an exception."""

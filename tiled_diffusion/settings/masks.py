@@ -8,16 +8,18 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageChops, ImageDraw
 
 from tiled_diffusion.errors import SettingsError
 
 from .kinds import Kind
 from .quoting import quoted, shortened
+
+if TYPE_CHECKING:  # Pillow is loaded where a mask is read or drawn: the engine stands on torch and numpy alone
+    from PIL import Image
 
 MAX_POLYGONS = 32
 MAX_POINTS = 2000
@@ -148,6 +150,8 @@ def read_picture(text: str) -> Image.Image:
     Raises:
         SettingsError: no base64, no PNG, or too large.
     """
+    from PIL import Image
+
     allowed = f"the base64 text of a PNG of at most {MAX_PICTURE_PX} x {MAX_PICTURE_PX} pixels"
     if len(text) > MAX_PICTURE_TEXT:
         raise SettingsError(f"mask.picture: got {len(text)} characters, allowed are at most {MAX_PICTURE_TEXT}")
@@ -166,6 +170,8 @@ def read_picture(text: str) -> Image.Image:
 
 @lru_cache(maxsize=64)
 def _drawn(mask: Mask, height: int, width: int) -> Weights:
+    from PIL import Image
+
     if mask.picture is not None:
         image = read_picture(mask.picture)
         shrinks = image.width > width or image.height > height
@@ -178,6 +184,8 @@ def _drawn(mask: Mask, height: int, width: int) -> Weights:
 
 def _filled(polygons: Sequence[Polygon], height: int, width: int) -> Image.Image:
     """Polygons by the even-odd rule: each turns inside into outside."""
+    from PIL import Image, ImageChops, ImageDraw
+
     total = Image.new("L", (width, height), 0)
     for polygon in polygons:
         filled = Image.new("L", (width, height), 0)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 from tiled_diffusion.errors import TiledError
 
 from .document import parse_json
+from .files import write_whole
 from .quoting import quoted
 from .values import settings_from_dict
 
@@ -103,10 +102,7 @@ class Presets:
             raise PresetError(str(e)) from e
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".tmp")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(data, file, ensure_ascii=False, indent=1)
-            Path(temporary).replace(path)
+            write_whole(path, json.dumps(data, ensure_ascii=False, indent=1).encode())
         except OSError as e:
             raise PresetError(f"preset {name!r} cannot be saved ({e})") from e
 

@@ -10,33 +10,34 @@ if TYPE_CHECKING:
     from tiled_diffusion.settings.request import Request
     from tiled_diffusion.settings.values import Region, Reroll, Settings
 
+    from .host import DiffusersHost, upscale
     from .metadata import read_png, save_png
     from .model import Model, load_model
     from .sampling import generate
-    from .upscale import enlarge, upscale
 
-_PLACES = {
+_MODULES = {
     "Control": "tiled_diffusion.settings.control",
+    "DiffusersHost": "tiled_diffusion.standalone.host",
     "Model": "tiled_diffusion.standalone.model",
     "Region": "tiled_diffusion.settings.values",
     "Request": "tiled_diffusion.settings.request",
     "Reroll": "tiled_diffusion.settings.values",
     "Settings": "tiled_diffusion.settings.values",
-    "enlarge": "tiled_diffusion.standalone.upscale",
     "generate": "tiled_diffusion.standalone.sampling",
     "load_model": "tiled_diffusion.standalone.model",
     "read_png": "tiled_diffusion.standalone.metadata",
     "save_png": "tiled_diffusion.standalone.metadata",
-    "upscale": "tiled_diffusion.standalone.upscale",
+    "upscale": "tiled_diffusion.standalone.host",
 }
+"""Where each name lies. No module of this package may have one of these names: importing it would hide ours."""
 __all__ = [
     "Control",
+    "DiffusersHost",
     "Model",
     "Region",
     "Request",
     "Reroll",
     "Settings",
-    "enlarge",
     "generate",
     "load_model",
     "read_png",
@@ -47,6 +48,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Loads diffusers only where something of it is used, so that `--help` and errors come at once."""
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

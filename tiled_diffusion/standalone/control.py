@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.guides import Guide, ModelRows, Moment
 from tiled_diffusion.engine.guides.control import acts_at, hint_crops
+from tiled_diffusion.engine.view import View
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.request import Request
@@ -33,33 +36,31 @@ class Call:
     """What the rows of one U-Net call are.
 
     Attributes:
-        crops: [n, 4, h, w], as the U-Net sees them.
+        crops: [n, C, h, w], as the U-Net sees them.
         t: the time.
         text: [n, tokens, width].
         added: SDXL's further conditioning, each [n, ...], or None.
-        boxes: of each row.
+        views: of each row.
         controlled: whether ControlNets act on it.
-        progress: fraction of the sampling that is done.
     """
 
     crops: Tensor
     t: Tensor
     text: Tensor
     added: dict[str, Tensor] | None
-    boxes: Sequence[Box]
+    views: Sequence[View]
     controlled: Sequence[bool]
-    progress: float
 
     def only(self, rows: Sequence[int]) -> Call:
         """Some of its rows; itself where these are all."""
-        if len(rows) == len(self.boxes):
+        if len(rows) == len(self.views):
             return self
         return replace(
             self,
             crops=self.crops[rows],
             text=self.text[rows],
             added=self.added and {name: value[rows] for name, value in self.added.items()},
-            boxes=[self.boxes[i] for i in rows],
+            views=[self.views[i] for i in rows],
             controlled=[True] * len(rows),
         )
 
@@ -70,8 +71,9 @@ class ControlNet:
 
     Attributes:
         net: diffusers' ControlNetModel.
-        hint: [1, 3, 8 H, 8 W] in 0..1 on the whole canvas.
+        hint: [1, 3, factor H, factor W] in 0..1 on the whole canvas.
         weight, start, end: see Control.
+        factor: pixels of the hint for each latent pixel.
     """
 
     net: Any
@@ -79,31 +81,45 @@ class ControlNet:
     weight: float = 1.0
     start: float = 0.0
     end: float = 1.0
+    factor: int = 8
 
     def residuals(self, call: Call) -> list[Tensor]:
         """What is added within the U-Net, the middle block's last; all rows of the call are controlled."""
-        seen = hint_crops(self.hint, call.boxes, [0] * len(call.boxes)).to(call.crops)
+        seen = hint_crops(self.hint, call.views, [0] * len(call.views), self.factor).to(call.crops)
         down, middle = self.net(
             call.crops, call.t, call.text, seen, self.weight, added_cond_kwargs=call.added, return_dict=False
         )
         return [*down, middle]
 
 
-@dataclass(frozen=True)
-class ControlNets:
+@dataclass
+class ControlNets(Guide):
     """All ControlNets of a run."""
 
     nets: tuple[ControlNet, ...] = ()
+    progress: float = field(default=0.0, init=False)
+
+    def begin_step(self, moment: Moment) -> None:
+        """Keeps the progress: each acts in its part of the sampling."""
+        self.progress = moment.progress
+
+    def model_call(
+        self, rows: ModelRows, x: Tensor, inputs: Mapping[str, Any]
+    ) -> AbstractContextManager[dict[str, Any]]:
+        """Adds the residuals to the U-Net's inputs; nothing where no ControlNet acts on any row."""
+        text, added = inputs["encoder_hidden_states"], inputs["added_cond_kwargs"]
+        views = [tile.view for tile in rows.tiles]
+        return nullcontext(self.residuals(Call(x, inputs["timestep"], text, added, views, rows.on)))
 
     def residuals(self, call: Call) -> dict[str, Any]:
-        """Arguments for the U-Net; none where no ControlNet acts on any row."""
-        acting = [net for net in self.nets if acts_at(net.start, net.end, call.progress)]
-        rows = [i for i, on in enumerate(call.controlled) if on]
-        if not acting or not rows:
+        """Arguments for the U-Net."""
+        acting = [net for net in self.nets if acts_at(net.start, net.end, self.progress)]
+        controlled = [i for i, on in enumerate(call.controlled) if on]
+        if not acting or not controlled:
             return {}
-        seen = call.only(rows)
-        found = [net.residuals(seen) for net in acting]
-        sums = [_spread(sum(parts[1:], parts[0]), rows, len(call.boxes)) for parts in zip(*found, strict=True)]
+        seen = call.only(controlled)
+        parts = [net.residuals(seen) for net in acting]
+        sums = [_spread(sum(p[1:], p[0]), controlled, len(call.views)) for p in zip(*parts, strict=True)]
         return {"down_block_additional_residuals": sums[:-1], "mid_block_additional_residual": sums[-1]}
 
 
@@ -122,21 +138,22 @@ def load_controls(model: Model, request: Request) -> ControlNets:
     Raises:
         TiledError: says which one's model or hint cannot be used, and why.
     """
-    canvas = Extent(request.height // 8, request.width // 8)
+    factor = model.traits.factor
+    canvas = Extent(request.height // factor, request.width // factor)
     nets = []
     for number, control in enumerate(request.controls, start=1):
         try:
-            hint = hint_of(open_hint(control.image), canvas, control.preprocess)
+            hint = hint_of(open_hint(control.image), canvas, control.preprocess, factor)
             net = load_controlnet(control.model, model)
         except TiledError as e:
             raise TiledError(f"control {number}: {e}") from e
-        nets.append(with_hint(net, hint, control))
+        nets.append(with_hint(net, hint, control, factor))
     return ControlNets(tuple(nets))
 
 
-def with_hint(net: Any, hint: Tensor, control: Control) -> ControlNet:
+def with_hint(net: Any, hint: Tensor, control: Control, factor: int = 8) -> ControlNet:
     """A loaded ControlNet as a Control asks for it."""
-    return ControlNet(net, hint, control.weight, control.start, control.end)
+    return ControlNet(net, hint, control.weight, control.start, control.end, factor)
 
 
 def load_controlnet(name: str | Path, model: Model) -> Any:

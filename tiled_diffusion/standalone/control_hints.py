@@ -24,18 +24,19 @@ def open_hint(path: str) -> Image.Image:
         raise TiledError(f"image: {path} cannot be read as a picture ({e})") from e
 
 
-def hint_of(image: Image.Image, canvas: Extent, preprocess: str = "none") -> Tensor:
-    """The hint on the canvas: [1, 3, 8 H, 8 W] in 0..1.
+def hint_of(image: Image.Image, canvas: Extent, preprocess: str = "none", factor: int = 8) -> Tensor:
+    """The hint on the canvas: [1, 3, factor H, factor W] in 0..1.
 
     Args:
         image: any mode and size; transparent parts are black. It is resized once, before edges are looked for.
         canvas: in latent pixels.
         preprocess: see Control.
+        factor: pixels of the hint for each latent pixel.
     """
     rgba = image.convert("RGBA")
     flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "black" if preprocess != "invert" else "white"), rgba)
     pixels = torch.from_numpy(np.array(flat.convert("RGB"), dtype=np.float32)).permute(2, 0, 1)[None] / 255
-    hint = fitted_hint(pixels, canvas).clamp(0, 1)
+    hint = fitted_hint(pixels, canvas, factor).clamp(0, 1)
     if preprocess == "canny":
         return _edges(hint)
     return 1 - hint if preprocess == "invert" else hint
@@ -47,5 +48,5 @@ def _edges(pixels: Tensor) -> Tensor:
     except ImportError as e:
         raise TiledError("preprocess: canny needs the library OpenCV: pip install opencv-python-headless") from e
     picture = (pixels[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    found = cv2.Canny(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), *CANNY)
-    return torch.from_numpy(found).float()[None, None].expand(1, 3, -1, -1) / 255
+    edges = cv2.Canny(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), *CANNY)
+    return torch.from_numpy(edges).float()[None, None].expand(1, 3, -1, -1) / 255

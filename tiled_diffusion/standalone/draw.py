@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from tiled_diffusion.engine.geometry import Box, Extent
-from tiled_diffusion.engine.plan import Plan
+from tiled_diffusion.engine.tiles import Plan
 from tiled_diffusion.settings.values import Region
 
 Colour = tuple[int, int, int]
@@ -50,13 +50,13 @@ def draw_plan(
     scale = _scale(plan.canvas, longest)
     size = (max(1, round(plan.canvas.w * scale)), max(1, round(plan.canvas.h * scale)))
     canvas = _ground(picture, size)
-    pieces = [(i, r, whole) for i, job in enumerate(plan.jobs) for r, whole in _pieces(job.box, plan.canvas, scale)]
-    canvas = _tinted(canvas, pieces)
+    parts = [(i, r, whole) for i, tile in enumerate(plan.tiles) for r, whole in _parts(tile.box, plan.canvas, scale)]
+    canvas = _tinted(canvas, parts)
     draw = ImageDraw.Draw(canvas)
     stroke = 2
-    for i, rect, _ in pieces:
+    for i, rect, _ in parts:
         draw.rectangle(_inset(rect, (i % 4) * stroke, size), outline=_colour(i), width=stroke)
-    _numbers(draw, pieces)
+    _numbers(draw, parts)
     _label_regions(draw, regions, size)
     return _framed(canvas, lines)
 
@@ -78,7 +78,7 @@ def _ground(picture: Image.Image | None, size: tuple[int, int]) -> Image.Image:
     return Image.blend(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), bare, 0.35)
 
 
-def _pieces(box: Box, canvas: Extent, scale: float) -> Iterator[tuple[Rect, bool]]:
+def _parts(box: Box, canvas: Extent, scale: float) -> Iterator[tuple[Rect, bool]]:
     """The drawn rectangles of a box, cut where it passes the end of a ring; whether it is the largest piece."""
     parts = [
         (y, x, h, w)
@@ -105,10 +105,10 @@ def _inset(rect: Rect, by: int, size: tuple[int, int]) -> Rect:
     return left + by, top + by, max(left + by, right - by), max(top + by, bottom - by)
 
 
-def _tinted(canvas: Image.Image, pieces: Sequence[tuple[int, Rect, bool]]) -> Image.Image:
+def _tinted(canvas: Image.Image, parts: Sequence[tuple[int, Rect, bool]]) -> Image.Image:
     """Each tile lays a thin grey over the canvas: the more tiles share a place, the darker it is."""
     shade = Image.new("RGB", canvas.size, (24, 24, 60))
-    for _, (left, top, right, bottom), _ in pieces:
+    for _, (left, top, right, bottom), _ in parts:
         area = (int(left), int(top), min(canvas.width, int(right) + 1), min(canvas.height, int(bottom) + 1))
         if area[2] > area[0] and area[3] > area[1]:
             part = Image.blend(canvas.crop(area), shade.crop(area), 0.07)
@@ -116,9 +116,9 @@ def _tinted(canvas: Image.Image, pieces: Sequence[tuple[int, Rect, bool]]) -> Im
     return canvas
 
 
-def _numbers(draw: ImageDraw.ImageDraw, pieces: Sequence[tuple[int, Rect, bool]]) -> None:
+def _numbers(draw: ImageDraw.ImageDraw, parts: Sequence[tuple[int, Rect, bool]]) -> None:
     """A number in the middle of each tile that has room for it."""
-    for i, (left, top, right, bottom), largest in pieces:
+    for i, (left, top, right, bottom), largest in parts:
         room = min(right - left, bottom - top)
         if largest and room >= 22:
             middle = ((left + right) / 2, (top + bottom) / 2)

@@ -15,7 +15,7 @@ What is exact and what is estimated:
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,9 +26,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from tiled_diffusion.engine.describe import batch_count, work_ratio
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guidance import guidances
-from tiled_diffusion.engine.plan import Plan, Planner
+from tiled_diffusion.engine.plan import Grid, Planner
 from tiled_diffusion.settings.request import Request
 
 MOST_STEPS = 64
@@ -64,6 +65,7 @@ class Report:
         rows: crops x 2 (with and without prompt, where CFG is on) x pictures of the batch: images that the U-Net sees.
         work: pixels evaluated / pixels of the canvas: multiple of the untiled work.
         steps: denoising steps.
+        factor: image pixels of a latent pixel's side.
         regions: parts with prompts of their own.
         memory: None where no U-Net was given.
     """
@@ -78,6 +80,7 @@ class Report:
     rows: tuple[int, int]
     work: tuple[float, float]
     steps: int
+    factor: int = 8
     regions: int = 0
     memory: Memory | None = None
 
@@ -92,7 +95,7 @@ class Report:
         """The report as text, one fact a line."""
         out = [
             f"method     {self.method}",
-            f"canvas     {_by(self.canvas)} px ({_by(self.canvas, 8)} latent pixels)",
+            f"canvas     {_by(self.canvas)} px ({_by(self.canvas, self.factor)} latent pixels)",
             f"tile       {_by(self.tile)} px, neighbours share at least {_by(self.overlap)} px",
             f"tiles      {short_range(self.tiles)} a step" + ("" if self.regions else f" ({_by(self.grid)})"),
             f"batches    {short_range(self.batches)} U-Net calls a step",
@@ -116,48 +119,53 @@ class Report:
         ]
 
 
-def inspect_plan(planner: Planner, request: Request, unet: Any = None) -> Report:
+def inspect_plan(planner: Planner, request: Request, unet: Any = None, automatic: int = 1) -> Report:
     """The figures of a request.
 
     Args:
         planner: makes the plans of the run.
         request: steps, CFG scale, pictures at once.
         unet: a diffusers U-Net; only its configuration and the shapes of its parameters are looked at.
+        automatic: tiles per call where the settings leave it open.
     """
     steps = min(request.steps, MOST_STEPS) if planner.method.moves else 1
-    plans = [planner.plan(step, step / request.steps) for step in range(steps)]
-    tiles = [len(p.jobs) for p in plans]
-    found = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)
-    seen = [request.batch_size * sum(found[j.prompt].rows for j in p.jobs) for p in plans]
-    batches = [len(list(p.batches(planner.settings.first_batch))) for p in plans]
-    per_tile = request.batch_size * max(g.rows for g in found)
+    plans = [planner.grids(step, step / request.steps) for step in range(steps)]
+    tiles = [sum(grid.count for grid in grids) for grids in plans]
+    by_prompt = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)
+    seen = [request.batch_size * sum(g.count * by_prompt[g.prompt].rows for g in grids) for grids in plans]
+    size = planner.settings.tile_batch or automatic
+    batches = [batch_count(grids, size) for grids in plans]
+    work = [work_ratio(grids, planner.canvas) for grids in plans]
+    per_tile = request.batch_size * max(g.rows for g in by_prompt)
     rows, cols = planner.axes(planner.canvas, 0)
     tile = planner.tile_size()
+    px = planner.model.factor
     overlap = [planner.overlap(axis.tile) if len(axis.starts) > 1 else 0 for axis in (cols, rows)]
     memory = None
     if unet is not None:
-        memory = _memory(plans[0], planner.settings.first_batch, per_tile, request.batch_size, unet)
+        memory = _memory(planner.canvas, plans[0], size, per_tile, request.batch_size, unet)
     return Report(
         method=planner.settings.method,
-        canvas=(planner.canvas.w * 8, planner.canvas.h * 8),
-        tile=(tile.w * 8, tile.h * 8),
-        overlap=(overlap[0] * 8, overlap[1] * 8),
+        canvas=(planner.canvas.w * px, planner.canvas.h * px),
+        tile=(tile.w * px, tile.h * px),
+        overlap=(overlap[0] * px, overlap[1] * px),
         grid=(len(cols.starts), len(rows.starts)),
         tiles=(min(tiles), max(tiles)),
         batches=(min(batches), max(batches)),
         rows=(min(seen), max(seen)),
-        work=(round(min(p.work_ratio for p in plans), 3), round(max(p.work_ratio for p in plans), 3)),
+        work=(round(min(work), 3), round(max(work), 3)),
         steps=request.steps,
+        factor=px,
         regions=len(request.tiling.regions),
         memory=memory,
     )
 
 
-def _memory(plan: Plan, tile_batch: int, per_tile: int, images: int, unet: Any) -> Memory:
+def _memory(canvas: Extent, grids: Sequence[Grid], tile_batch: int, per_tile: int, images: int, unet: Any) -> Memory:
     weights = sum(p.numel() * p.element_size() for p in unet.parameters())
-    batch = max(plan.batches(tile_batch), key=lambda jobs: len(jobs) * jobs[0].box.h * jobs[0].box.w)
-    activations = unet_activations(unet, len(batch) * per_tile, batch[0].box.extent)
-    return Memory(weights, activations, canvas_bytes(plan.canvas, images, unet.config["in_channels"]))
+    largest = max(grids, key=lambda grid: min(grid.count, tile_batch) * grid.extent.h * grid.extent.w)
+    activations = unet_activations(unet, min(largest.count, tile_batch) * per_tile, largest.extent)
+    return Memory(weights, activations, canvas_bytes(canvas, images, unet.config["in_channels"]))
 
 
 def canvas_bytes(canvas: Extent, images: int, channels: int = 4) -> int:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
+
+from tiled_diffusion.settings.files import write_whole
 
 NAME = "tiny-landscapes"
 LDM_GROUPS = 32
@@ -29,6 +31,12 @@ _RESNET_NAMES = {
     "conv_shortcut": "skip_connection",
 }
 _VAE_ATTENTION_NAMES = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+_CLIP_CONFIG = (
+    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "max_position_embeddings", "hidden_act", "projection_dim", "layer_norm_eps", "bos_token_id", "eos_token_id",
+    "pad_token_id",
+)  # fmt: skip
+_CLIP_FILES = ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json", "config.json")
 
 _YAML = """\
 # {name}: a small Stable Diffusion 1 model for tiles of 128x128 pixels (96 to 256), sizes in multiples of 16.
@@ -111,18 +119,12 @@ def write_ldm_checkpoint(pipeline_or_folder: Any, out_dir: Path) -> list[Path]:
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     vae = widen_vae(pipeline.vae)
-    state = {
-        k: v.detach().cpu().half().contiguous()
-        for k, v in {
-            **unet_to_ldm(pipeline.unet),
-            **vae_to_ldm(vae),
-            **text_to_ldm(pipeline.text_encoder),
-        }.items()
-    }
+    weights_by_name = unet_to_ldm(pipeline.unet) | vae_to_ldm(vae) | text_to_ldm(pipeline.text_encoder)
+    state = {name: value.detach().cpu().half().contiguous() for name, value in weights_by_name.items()}
     positions = torch.arange(pipeline.text_encoder.config.max_position_embeddings)[None].clone()
     state["cond_stage_model.transformer.text_model.embeddings.position_ids"] = positions
     weights = out_dir / f"{NAME}.safetensors"
-    save_file(state, str(weights), metadata={"format": "pt", "modelspec.title": NAME})
+    write_whole(weights, save(state, metadata={"format": "pt", "modelspec.title": NAME}))
     config = out_dir / f"{NAME}.yaml"
     config.write_text(_yaml(pipeline, vae), encoding="utf-8")
     return [weights, config, *_write_clip(pipeline, out_dir / "clip")]
@@ -285,27 +287,9 @@ def _write_clip(pipeline: Any, folder: Path) -> list[Path]:
             **special,
         },
     )
-    c = pipeline.text_encoder.config
-    names = (
-        "vocab_size",
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "max_position_embeddings",
-        "hidden_act",
-        "projection_dim",
-        "layer_norm_eps",
-        "bos_token_id",
-        "eos_token_id",
-        "pad_token_id",
-    )
-    _dump(
-        folder / "config.json",
-        {"architectures": ["CLIPTextModel"], "model_type": "clip_text_model", **{n: getattr(c, n) for n in names}},
-    )
-    written = ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json", "config.json")
-    return [folder / n for n in written]
+    config = {name: getattr(pipeline.text_encoder.config, name) for name in _CLIP_CONFIG}
+    _dump(folder / "config.json", {"architectures": ["CLIPTextModel"], "model_type": "clip_text_model", **config})
+    return [folder / name for name in _CLIP_FILES]
 
 
 def _dump(path: Path, value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import Protocol
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
@@ -13,8 +14,6 @@ from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.request import Request, request_from_json
-
-from .model import Model
 
 CHUNK = "tiled_diffusion"
 
@@ -62,8 +61,16 @@ def _alone(request: Request, seed: int) -> Request:
     return replace(request, seed=seed, batch_size=1, tiling=replace(tiling, regions=regions, rerolls=rerolls))
 
 
+class Named(Protocol):
+    """What has a model's name: a model, or the host of one."""
+
+    @property
+    def name(self) -> str:
+        """As it stands in records."""
+
+
 def save_png(
-    image: Image.Image, path: str | Path, request: Request, seed: int, model: Model, seconds: float | None = None
+    image: Image.Image, path: str | Path, request: Request, seed: int, model: Named, seconds: float | None = None
 ) -> None:
     """Writes one picture of a request with its record.
 
@@ -72,7 +79,7 @@ def save_png(
         path: where to.
         request: what was asked for.
         seed: the seed of this very picture; the record asks for it alone.
-        model: names the checkpoint.
+        model: what drew it; its name is recorded.
         seconds: how long it took, if that is to be recorded.
     """
     alone = _alone(request, seed)

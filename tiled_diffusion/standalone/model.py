@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from tiled_diffusion.engine.plan import ModelSize
+from tiled_diffusion.engine.model import ModelTraits, Prediction
 from tiled_diffusion.errors import TiledError
 
 SUPPORTED = "Stable Diffusion 1.x, 2.x and XL text-to-image models"
@@ -26,7 +26,7 @@ class Model:
         kind: "sd1", "sd2" or "sdxl".
         unet, vae, text_encoders, tokenizers: diffusers' and transformers' objects, in eval mode.
         scheduler_config: noise schedule and prediction type.
-        size: native tile and multiple, in latent pixels.
+        traits: sizes, factor, channels and prediction, as the engine needs them.
         device, dtype: of U-Net and text encoders.
     """
 
@@ -37,19 +37,14 @@ class Model:
     text_encoders: tuple[Any, ...]
     tokenizers: tuple[Any, ...]
     scheduler_config: dict[str, Any]
-    size: ModelSize
+    traits: ModelTraits
     device: torch.device
     dtype: torch.dtype
 
     @property
-    def prediction_type(self) -> str:
-        """What the U-Net predicts: "epsilon" or "v_prediction"."""
-        return str(self.scheduler_config.get("prediction_type", "epsilon"))
-
-    @property
     def unit_px(self) -> int:
         """Sides of an untiled picture, and of every tile, must be multiples of this many image pixels."""
-        return self.size.multiple * 8
+        return self.traits.unit_px
 
 
 def checkpoint_folder() -> Path:
@@ -101,7 +96,6 @@ def model_from_pipeline(pipe: Any, name: str, device: torch.device, dtype: torch
             part.to(dtype)
     if dtype == torch.float16 and pipe.vae.config.get("force_upcast"):
         pipe.vae.to(torch.float32)
-    native = unet.config.sample_size or 64
     return Model(
         name=name,
         kind="sdxl" if encoders[1] is not None else "sd2" if unet.config.cross_attention_dim == 1024 else "sd1",
@@ -110,15 +104,35 @@ def model_from_pipeline(pipe: Any, name: str, device: torch.device, dtype: torch
         text_encoders=tuple(e for e in encoders if e is not None),
         tokenizers=tuple(t for t in tokenizers if t is not None),
         scheduler_config=dict(pipe.scheduler.config),
-        size=ModelSize(min(native) if isinstance(native, (list, tuple)) else native, _multiple(unet)),
+        traits=_traits(unet, pipe.vae, str(pipe.scheduler.config.get("prediction_type", "epsilon"))),
         device=device,
         dtype=dtype,
     )
 
 
-def _multiple(unet: Any) -> int:
-    """2 to the number of times that the U-Net halves its input."""
-    return int(2 ** (len(unet.config.block_out_channels) - 1))
+_PREDICTIONS: dict[str, Prediction] = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
+
+
+def _traits(unet: Any, vae: Any, prediction_type: str) -> ModelTraits:
+    """Each level of a U-Net but the last halves its input, and each of a VAE's encoder."""
+    native = unet.config.sample_size or 64
+    return ModelTraits(
+        native=min(native) if isinstance(native, (list, tuple)) else native,
+        multiple=2 ** (len(unet.config.block_out_channels) - 1),
+        factor=2 ** (len(vae.config.block_out_channels) - 1),
+        channels=unet.config.in_channels,
+        prediction=_PREDICTIONS[prediction_type],
+        scaling=vae.config.scaling_factor,
+        shift=vae.config.get("shift_factor") or 0.0,
+    )
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Free memory of a graphics card, with what PyTorch holds and does not use; None for other devices."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def _device(name: str) -> torch.device:
@@ -151,16 +165,16 @@ def _from_folder(folder: Path, dtype: torch.dtype) -> Any:
     if not index.is_file():
         raise TiledError(f"model: {folder} is no diffusers model, it has no model_index.json")
     try:
-        found = str(json.loads(index.read_text(encoding="utf-8")).get("_class_name", "?"))
+        class_name = str(json.loads(index.read_text(encoding="utf-8")).get("_class_name", "?"))
     except (ValueError, AttributeError, OSError) as e:
         raise TiledError(f"model: {index} cannot be read ({e})") from e
-    if found.startswith("StableDiffusionXL"):
+    if class_name.startswith("StableDiffusionXL"):
         pipeline, options = StableDiffusionXLPipeline, {}
-    elif found.startswith("StableDiffusion") and "3" not in found:
+    elif class_name.startswith("StableDiffusion") and "3" not in class_name:
         pipeline = StableDiffusionPipeline
         options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     else:
-        raise TiledError(f"model: {folder} holds a {found}; supported are {SUPPORTED}")
+        raise TiledError(f"model: {folder} holds a {class_name}; supported are {SUPPORTED}")
     try:
         return pipeline.from_pretrained(folder, dtype=dtype, local_files_only=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as e:

@@ -9,6 +9,7 @@ from typing import Any
 import diffusers
 import torch
 
+from tiled_diffusion.engine.model import Level
 from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.settings.request import SAMPLERS
 
@@ -62,3 +63,24 @@ def step_options(scheduler: Any, generators: Sequence[torch.Generator]) -> dict[
     """What `scheduler.step` wants besides prediction, time and latent: a generator an image, if it draws noise."""
     accepted = inspect.signature(scheduler.step).parameters
     return {"generator": list(generators)} if "generator" in accepted else {}
+
+
+def noise_levels(scheduler: Any, index: int) -> tuple[Level, Level]:
+    """How noisy the latent is at a call of the scheduler.
+
+    Args:
+        scheduler: after set_timesteps.
+        index: number of the call in scheduler.timesteps.
+
+    Returns:
+        In the coordinates of what the model sees, which are variance preserving, and in those of the scheduler's own
+        latent.
+    """
+    sigmas = getattr(scheduler, "sigmas", None)
+    if sigmas is None:  # DDIM, PNDM, LCM
+        own = Level.of_alphas_cumprod(scheduler.alphas_cumprod[scheduler.timesteps[index].long().cpu()].reshape(1))
+        return own, own
+    sigma = sigmas[index].reshape(1).float()
+    seen = Level(1 / (sigma**2 + 1).sqrt(), sigma / (sigma**2 + 1).sqrt())
+    variance_preserving = hasattr(scheduler, "_sigma_to_alpha_sigma_t")  # DPM-Solver and UniPC
+    return seen, seen if variance_preserving else Level.of_sigma(sigma)

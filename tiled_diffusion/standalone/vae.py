@@ -18,7 +18,7 @@ from .model import Model
 
 @torch.no_grad()
 def encode(model: Model, pixels: Tensor, tiling: Settings, settings: TiledVaeSettings | None = None) -> Tensor:
-    """[B, 3, H, W] in -1..1 to scaled latents [B, 4, H / 8, W / 8], float32: the mean, so that nothing is drawn.
+    """[B, 3, H, W] in -1..1 to latents [B, C, H / factor, W / factor], float32: the mean, so that nothing is drawn.
 
     Args:
         model: see load_model.
@@ -32,19 +32,19 @@ def encode(model: Model, pixels: Tensor, tiling: Settings, settings: TiledVaeSet
     vae = model.vae
     with _tiled(model, tiling, settings):
         moments = vae.encode(pixels.to(model.device, vae.dtype)).latent_dist
-    return (moments.mode() * vae.config.scaling_factor).float()  # type: ignore[no-any-return]
+    return model.traits.latents(moments.mode()).float()
 
 
 @torch.no_grad()
 def decode(model: Model, latents: Tensor, tiling: Settings, settings: TiledVaeSettings | None = None) -> Tensor:
-    """Scaled latents [B, 4, H, W] to pixels [B, 3, 8 H, 8 W], about -1..1, float32; arguments as for `encode`.
+    """Latents [B, C, H, W] to pixels [B, 3, factor H, factor W], about -1..1, float32; arguments as for `encode`.
 
     Raises:
         TiledError: as for `encode`, or the VAE gave numbers that are not finite.
     """
     vae = model.vae
     with _tiled(model, tiling, settings):
-        pixels: Tensor = vae.decode((latents / vae.config.scaling_factor).to(vae.dtype), return_dict=False)[0].float()
+        pixels: Tensor = vae.decode(model.traits.encoded(latents).to(vae.dtype), return_dict=False)[0].float()
     if not torch.isfinite(pixels).all():
         raise TiledError("the VAE gave numbers that are not finite (NaN): take --dtype bf16 or fp32")
     return pixels

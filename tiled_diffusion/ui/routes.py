@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from tiled_diffusion.engine.describe import describe
-from tiled_diffusion.engine.plan import ModelSize
+from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.errors import SettingsError, TiledError
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.foreign import document_of
@@ -28,7 +28,7 @@ Counter = Callable[[str], tuple[int | str, int | str]]
 def add_routes(
     app: FastAPI,
     presets: Presets,
-    model_size: Callable[[], ModelSize],
+    model_size: Callable[[], ModelTraits],
     tokens: Counter,
     dependencies: Sequence[Any] = (),
 ) -> None:
@@ -53,7 +53,7 @@ def add_routes(
         app.add_api_route(BASE + path, _guarded(answer), methods=[method], dependencies=list(dependencies))
 
 
-def _plan(data: dict[str, Any], model_size: Callable[[], ModelSize]) -> Any:
+def _plan(data: dict[str, Any], model_size: Callable[[], ModelTraits]) -> Any:
     controls = data.get("controls", {})
     if not isinstance(controls, dict):
         raise SettingsError(f"controls: got {quoted(controls)}, allowed is a JSON object {{...}}")

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tiled_diffusion.engine.fuse import ring_crop
 from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.view import View
 
 Cond = dict[str, Any]
 SIZE_NUMBERS = 6
@@ -29,27 +29,27 @@ def text_of(cond: Mapping[str, Any]) -> Tensor:
     return text
 
 
-def taken(cond: Mapping[str, Any], rows: int, index: Sequence[int], boxes: Sequence[Box], canvas: Extent) -> Cond:
-    """The conditioning of crops: row index[i] of the host's, cropped to boxes[i] where it is a map of the canvas.
+def of_rows(cond: Mapping[str, Any], rows: int, index: Sequence[int], views: Sequence[View], canvas: Extent) -> Cond:
+    """The conditioning of crops: row index[i] of the host's, cropped to views[i] where it is a map of the canvas.
 
     Args:
         cond: the host's, of `rows` rows.
         rows: of the host's call.
         index: a host's row for each row of ours.
-        boxes: a crop for each row of ours.
+        views: which part of the canvas each row of ours is.
         canvas: size of the latent.
     """
 
-    def take(value: Any) -> Any:
+    def chosen(value: Any) -> Any:
         if isinstance(value, list):
-            return [take(v) for v in value]
+            return [chosen(v) for v in value]
         if not isinstance(value, Tensor) or value.dim() == 0 or value.shape[0] < rows:
             return value
         if value.dim() == 4 and tuple(value.shape[-2:]) == tuple(canvas):
-            return torch.cat([ring_crop(value[i : i + 1], box) for i, box in zip(index, boxes, strict=True)])
+            return torch.cat([view.gather(value[i : i + 1]) for i, view in zip(index, views, strict=True)])
         return value[list(index)]
 
-    return {key: take(value) for key, value in cond.items()}
+    return {key: chosen(value) for key, value in cond.items()}
 
 
 def with_texts(cond: Cond, texts: Sequence[Any], like: Mapping[str, Any]) -> Cond:
@@ -100,7 +100,7 @@ def with_empty(text: Any, empty: Tensor, length: int) -> Any:
     return torch.cat([text, *[empty.to(text)] * count])
 
 
-def with_tile_sizes(cond: Cond, boxes: Sequence[Box], canvas: Extent) -> Cond:
+def with_tile_sizes(cond: Cond, boxes: Sequence[Box], canvas: Extent, factor: int) -> Cond:
     """SDXL's size conditioning by tile: original size the canvas's, crop corner and target size the tile's, in px.
 
     The last 6 x 256 numbers of "vector" are (height, width) of each, embedded by sines (arXiv 2307.01952, section 2.2).
@@ -108,8 +108,10 @@ def with_tile_sizes(cond: Cond, boxes: Sequence[Box], canvas: Extent) -> Cond:
     vector = cond.get("vector")
     if not isinstance(vector, Tensor) or vector.shape[-1] < SIZE_NUMBERS * SIZE_CHANNELS:
         return cond
-    px = [b.scaled(8) for b in boxes]
-    numbers = torch.tensor([(canvas.h * 8, canvas.w * 8, b.y, b.x, b.h, b.w) for b in px], dtype=torch.float32)
+    px = [box.scaled(factor) for box in boxes]
+    numbers = torch.tensor(
+        [(canvas.h * factor, canvas.w * factor, box.y, box.x, box.h, box.w) for box in px], dtype=torch.float32
+    )
     embedded = size_embedding(numbers).to(vector)
     return {**cond, "vector": torch.cat([vector[:, : -embedded.shape[1]], embedded], dim=1)}
 

@@ -2,18 +2,14 @@
 
 The wrapper dies with the sampler, so nothing shared is ever changed. It is called with rows for prompts and negative
 prompts of all pictures (see rows.py). Tiles of the main prompt take these rows as they are. A region's rows are its
-own, and where its guidance differs from the host's they are returned so that the host's combination
-
-    u + s * sum_a w_a (C_a - u)          (w_a, C_a: the main prompt's parts)
-
-comes out as the region's own u + s_r * sum_j v_j (c_j - u): C_1 = u + s_r / (s w_1) * sum_j v_j (c_j - u), and
-C_a = u for the others.
+own, and where its guidance differs from the host's they are returned so that the host's combination comes out as the
+region's own (see engine/guidance.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,11 +17,17 @@ from torch import Tensor
 
 from tiled_diffusion.engine.fuse import Batching, fuse
 from tiled_diffusion.engine.geometry import Extent
-from tiled_diffusion.engine.guides.bootstrap import AddNoise, Bootstrap
-from tiled_diffusion.engine.plan import Job, Plan, Planner
+from tiled_diffusion.engine.guidance import Rows, Scale, for_host
+from tiled_diffusion.engine.guides import Guide, Guides, ModelRows, Moment
+from tiled_diffusion.engine.guides.bootstrap import Bootstrap
+from tiled_diffusion.engine.guides.pull import Pull
+from tiled_diffusion.engine.model import Level, Prediction
+from tiled_diffusion.engine.plan import Planner
+from tiled_diffusion.engine.tiles import Plan, Tile
 from tiled_diffusion.errors import TiledError
 
-from .conditioning import Cond, taken, text_of, tokens, with_texts, with_tile_sizes
+from .conditioning import Cond, of_rows, text_of, tokens, with_texts, with_tile_sizes
+from .controlnet.tiles import ControlTiles
 from .prompts import RegionPrompts
 from .rows import Row, RowCounter
 
@@ -66,10 +68,11 @@ class Tiling:
     Attributes:
         planner: makes the plans.
         batching: tiles per model call; its on_batch may raise to stop.
-        regions: encoded prompts by the job's prompt number.
+        regions: encoded prompts by the tile's prompt number.
         bootstrap: for regions that want it, or None.
-        noising: from (sigma or timestep [rows]) to how a clean latent is noised.
+        level: from (sigma or timestep [rows]) to the noise level, and what the model call gives.
         controls: crops the hints of ControlNets, or None.
+        pulls: what the canvas is drawn to; a later one above an earlier one.
         calls: denoiser calls so far.
         step: the present one.
         failure: what went wrong where an exception could not leave; the next model call raises it.
@@ -79,8 +82,9 @@ class Tiling:
     batching: Batching
     regions: dict[int, RegionPrompts] = field(default_factory=dict)
     bootstrap: Bootstrap | None = None
-    noising: Callable[[Tensor], AddNoise] | None = None
-    controls: Any = None
+    level: Callable[[Tensor], tuple[Level, Prediction]] | None = None
+    controls: ControlTiles | None = None
+    pulls: tuple[Pull, ...] = ()
     calls: int = 0
     step: Step | None = None
     failure: Exception | None = None
@@ -125,16 +129,28 @@ class Tiling:
     def denoise(self, original: Forward, x: Tensor, sigma: Tensor, cond: Cond) -> Tensor:
         """One model call of the host: x [rows, C, H, W], sigma [rows]."""
         assert self.step is not None
-        if self.step.plan.is_whole and not self.regions:
+        if self.step.plan.is_whole and not self.regions and not self.pulls:
             return original(x, sigma, cond=cond)
         rows = self.step.rows.next(x.shape[0])
-        if rows is None and self.regions:
+        if rows is None and (self.regions or self.pulls):
             raise TiledError(
                 f"regions: a call with {x.shape[0]} rows where {len(self.step.rows.rows)} are known; another extension "
                 "changes the denoiser's rows, and regions cannot tell which are which: switch one of them off"
             )
-        call = Call(self, self.step, original, x, sigma, cond, rows or [])
-        return fuse(x, self.step.plan, call.evaluate, self.batching)
+        guide = Guides(tuple(g for g in (self.bootstrap, self.controls, *self.pulls) if g is not None))
+        guide.begin_step(self._moment(sigma, rows or []))
+        call = Call(self, self.step, original, x, sigma, cond, rows or [], guide)
+        return guide.after(fuse(x, guide.plan(self.step.plan), call.evaluate, self.batching), x)
+
+    def _moment(self, sigma: Tensor, rows: Sequence[Row]) -> Moment:
+        assert self.step is not None
+        moment = Moment(self.step.number, self.step.progress, images=[row.image for row in rows] or None)
+        if self.level is None:
+            return moment
+        level, prediction = self.level(sigma)
+        if self.bootstrap is not None:
+            self.bootstrap.add_noise = level.noised
+        return moment._replace(level=level, prediction=prediction)
 
 
 @dataclass
@@ -148,105 +164,99 @@ class Call:
     sigma: Tensor
     cond: Cond
     rows: list[Row]
+    guide: Guide
 
     @property
     def canvas(self) -> Extent:
         """Size of the latent."""
         return self.tiling.planner.canvas
 
-    def evaluate(self, crops: Tensor, jobs: Sequence[Job]) -> Tensor:
-        """Predictions [jobs * rows, C, h, w] for crops of all rows, job by job."""
-        views = torch.split(crops, self.x.shape[0])
-        out: list[Tensor | None] = [None] * len(jobs)
-        main = [k for k, job in enumerate(jobs) if job.prompt == 0]
+    def evaluate(self, crops: Tensor, tiles: Sequence[Tile]) -> Tensor:
+        """Predictions [tiles * rows, C, h, w] for crops of all rows, tile by tile."""
+        views = torch.split(self.guide.crops(crops, tiles), self.x.shape[0])
+        out: list[Tensor | None] = [None] * len(tiles)
+        main = [k for k, tile in enumerate(tiles) if tile.prompt == 0]
         if main:
             every = range(self.x.shape[0])
             signs = [row.negative for row in self.rows] or [False] * len(every)
-            wanted = [Wanted(jobs[k], i, views[k][i : i + 1], None, signs[i]) for k in main for i in every]
+            wanted = [WantedRow(tiles[k], i, views[k][i : i + 1], None, signs[i]) for k in main for i in every]
             for k, part in zip(main, torch.split(self.run(wanted), self.x.shape[0]), strict=True):
                 out[k] = part
-        self._regions(jobs, views, out)
+        self._regions(tiles, views, out)
         return torch.cat([part for part in out if part is not None])
 
-    def _regions(self, jobs: Sequence[Job], views: Sequence[Tensor], out: list[Tensor | None]) -> None:
+    def _regions(self, tiles: Sequence[Tile], views: Sequence[Tensor], out: list[Tensor | None]) -> None:
         """Tiles of regions: those with texts of equal length, and alike for ControlNets, in one model call."""
-        pieces = {k: Piece(self, job, views[k]) for k, job in enumerate(jobs) if job.prompt}
-        flat = [w for piece in pieces.values() for w in piece.wanted]
-        found: dict[int, Tensor] = {}
-        kinds = [(tokens(w.text), self._controlled(w)) for w in flat]
+        of_regions = {k: RegionTile(self, tile, views[k]) for k, tile in enumerate(tiles) if tile.prompt}
+        wanted = [row for region_tile in of_regions.values() for row in region_tile.wanted]
+        predictions: dict[int, Tensor] = {}
+        kinds = [(tokens(row.text), self._controlled(row)) for row in wanted]
         for kind in sorted(set(kinds)):
-            chosen = [i for i, own in enumerate(kinds) if own == kind]
-            found.update(zip(chosen, torch.split(self.run([flat[i] for i in chosen]), 1), strict=True))
+            alike = [i for i, own in enumerate(kinds) if own == kind]
+            predictions.update(zip(alike, torch.split(self.run([wanted[i] for i in alike]), 1), strict=True))
         first = 0
-        for k, piece in pieces.items():
-            out[k] = piece.assembled([found[first + i] for i in range(len(piece.wanted))])
-            first += len(piece.wanted)
+        for k, region_tile in of_regions.items():
+            count = len(region_tile.wanted)
+            out[k] = region_tile.assembled([predictions[first + i] for i in range(count)])
+            first += count
 
-    def run(self, wanted: Sequence[Wanted]) -> Tensor:
+    def run(self, wanted: Sequence[WantedRow]) -> Tensor:
         """One model call: a row for each of what is wanted."""
-        index, boxes = [w.row for w in wanted], [w.job.box for w in wanted]
-        cond = taken(self.cond, self.x.shape[0], index, boxes, self.canvas)
+        index, tiles = [row.row for row in wanted], [row.tile for row in wanted]
+        cond = of_rows(self.cond, self.x.shape[0], index, [tile.view for tile in tiles], self.canvas)
         if wanted[0].text is not None:
-            like = {"crossattn": _signed(text_of(self.cond)[index, :1], [w.negative for w in wanted])}
-            cond = with_texts(cond, [w.text for w in wanted], like)
-        if self.tiling.planner.settings.size_conditioning == "tile":
-            cond = with_tile_sizes(cond, boxes, self.canvas)
-        x, sigma = torch.cat([w.x for w in wanted]), self.sigma[index]
-        if self.tiling.controls is None:
-            return self.original(x, sigma, cond=cond)
+            like = {"crossattn": _signed(text_of(self.cond)[index, :1], [row.negative for row in wanted])}
+            cond = with_texts(cond, [row.text for row in wanted], like)
+        planner = self.tiling.planner
+        if planner.settings.size_conditioning == "tile":
+            cond = with_tile_sizes(cond, [tile.box for tile in tiles], self.canvas, planner.model.factor)
+        x, sigma = torch.cat([row.x for row in wanted]), self.sigma[index]
         images = [self.rows[i].image if self.rows else 0 for i in index]
-        negatives = [w.negative for w in wanted] if self.rows else None
-        with self.tiling.controls.selected(boxes, images, self._controlled(wanted[0]), negatives):
+        negatives = [row.negative for row in wanted] if self.rows else None
+        rows = ModelRows(tiles, images, negatives, [self._controlled(row) for row in wanted])
+        with self.guide.model_call(rows, x, cond):
             return self.original(x, sigma, cond=cond)
 
-    def _controlled(self, one: Wanted) -> bool:
+    def _controlled(self, row: WantedRow) -> bool:
         """Whether ControlNets act on a row."""
-        return not one.job.prompt or self.tiling.planner.settings.regions[one.job.prompt - 1].controlnet
+        prompt = row.tile.prompt
+        return not prompt or self.tiling.planner.settings.regions[prompt - 1].controlnet
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedRow:
     """One row to be evaluated.
 
     Attributes:
-        job: whose tile.
+        tile: of which it is.
         row: the host's row that lends sigma and everything but the text.
         x: [1, C, h, w].
         text: the encoded text, or None for the host's own.
         negative: whether it is a negative prompt's.
     """
 
-    job: Job
+    tile: Tile
     row: int
     x: Tensor
     text: Any
     negative: bool
 
 
-class Piece:
+class RegionTile:
     """One tile of a region within one model call of the host.
 
     Attributes:
         wanted: the rows to evaluate.
     """
 
-    def __init__(self, call: Call, job: Job, view: Tensor) -> None:
-        self.call, self.job = call, job
-        self.prompts = call.tiling.regions[job.prompt]
-        self.view = self._bootstrapped(view)
-        self.wanted: list[Wanted] = []
-        self.parts: dict[int, list[tuple[int, float]]] = {}
+    def __init__(self, call: Call, tile: Tile, view: Tensor) -> None:
+        self.call, self.tile, self.view = call, tile, view
+        self.prompts = call.tiling.regions[tile.prompt]
+        self.wanted: list[WantedRow] = []
+        self.parts: dict[int, list[int]] = {}
         self.negatives: dict[int, int] = {}
         for image in sorted({row.image for row in call.rows}):
             self._plan(image)
-
-    def _bootstrapped(self, view: Tensor) -> Tensor:
-        tiling, step, rows = self.call.tiling, self.call.step, self.call.rows
-        if tiling.bootstrap is None or tiling.noising is None:
-            return view
-        each = replace(tiling.bootstrap, noise=tiling.bootstrap.noise[[row.image for row in rows]])
-        add_noise = tiling.noising(self.call.sigma)
-        return each.apply(view, [self.job], progress=step.progress, step=step.number, add_noise=add_noise)
 
     def _plan(self, image: int) -> None:
         """Notes which texts are needed for a picture: its parts for its prompt's rows, its negative for guidance."""
@@ -254,9 +264,7 @@ class Piece:
         negatives = [i for i, row in enumerate(self.call.rows) if row.image == image and row.negative]
         texts, against = self.prompts.texts(image, self.call.step.schedule_step)
         if prompts:
-            weights = [part.weight for part in self.prompts.parts[image]]
-            found = [self._want(prompts[0], t, negative=False) for t in texts]
-            self.parts[image] = list(zip(found, weights, strict=True))
+            self.parts[image] = [self._want(prompts[0], text, negative=False) for text in texts]
         if negatives or (prompts and self._guided_here(image)):
             self.negatives[image] = self._want((negatives or prompts)[0], against, negative=True)
 
@@ -266,38 +274,30 @@ class Piece:
         return not as_it_is and not self.call.step.unguided
 
     def _want(self, row: int, text: Any, *, negative: bool) -> int:
-        self.wanted.append(Wanted(self.job, row, self.view[row : row + 1], text, negative))
+        self.wanted.append(WantedRow(self.tile, row, self.view[row : row + 1], text, negative))
         return len(self.wanted) - 1
 
-    def assembled(self, found: Sequence[Tensor]) -> Tensor:
+    def assembled(self, predictions: Sequence[Tensor]) -> Tensor:
         """The host's rows [rows, C, h, w] from what was evaluated."""
-        return torch.cat([self._row(row, found) for row in self.call.rows])
+        prompts = {image: self._for_host(image, predictions) for image in self.parts}
+        rows = []
+        for row in self.call.rows:
+            if row.part is None:
+                rows.append(predictions[self.negatives[row.image]])
+            else:
+                rows.append(prompts[row.image].parts[row.part])
+        return torch.cat(rows)
 
-    def _row(self, row: Row, found: Sequence[Tensor]) -> Tensor:
-        if row.negative:
-            return found[self.negatives[row.image]]
-        parts = [(found[i], weight) for i, weight in self.parts[row.image]]
-        if not self._guided_here(row.image):
-            return _unguided(parts)
-        u = found[self.negatives[row.image]]
-        return u + self._share(row) * torch.stack([weight * (c - u) for c, weight in parts]).sum(0)
-
-    def _share(self, row: Row) -> float:
-        """s_r / (s w_a) on the first part that counts, 0 on the others."""
-        weights, s = self.call.step.weights[row.image], self.call.step.scale
-        first = next((a for a, w in enumerate(weights) if w != 0), None)
-        if row.part != first or first is None or s == 0:
-            return 0.0
-        own = s if self.prompts.scale is None else self.prompts.scale
-        return own / (s * weights[first])
+    def _for_host(self, image: int, predictions: Sequence[Tensor]) -> Rows:
+        unguided = predictions[self.negatives[image]] if self._guided_here(image) else None
+        step = self.call.step
+        cfg = step.scale if self.prompts.scale is None else self.prompts.scale
+        own = Scale(tuple(part.weight for part in self.prompts.parts[image]), cfg)
+        rows = Rows(unguided, tuple(predictions[i] for i in self.parts[image]))
+        return for_host(rows, own, Scale(tuple(step.weights[image]), step.scale), self.tile.role)
 
 
 def _signed(first: Tensor, negatives: Sequence[bool]) -> Tensor:
     """ControlNet's marks [rows, 1, C] as of prompts (+) and negative prompts (-), whichever row lent them."""
-    return torch.stack([-one.abs() if negative else one.abs() for one, negative in zip(first, negatives, strict=True)])
-
-
-def _unguided(parts: Sequence[tuple[Tensor, float]]) -> Tensor:
-    """Without a negative prompt the first part takes its place, as in the host."""
-    (first, _), *others = parts
-    return first + torch.stack([weight * (c - first) for c, weight in others]).sum(0) if others else first
+    marks = [-mark.abs() if negative else mark.abs() for mark, negative in zip(first, negatives, strict=True)]
+    return torch.stack(marks)

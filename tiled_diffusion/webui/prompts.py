@@ -75,14 +75,15 @@ def encode_regions(p: Any, texts: RegionTexts, size: tuple[int, int]) -> dict[in
     hires = bool(getattr(p, "is_hr_pass", False))
     main = list(p.hr_prompts if hires else p.prompts)
     against = list(p.hr_negative_prompts if hires else p.negative_prompts)
-    found = [texts.of(p.iteration * p.batch_size + i) for i in range(len(main))]
+    own_texts = [texts.of(p.iteration * p.batch_size + i) for i in range(len(main))]
     enabled = {k: r for k, r in enumerate(texts.settings.regions, start=1) if r.enabled}
     positive = {
-        k: [_as_and(_joined(m, own.get(k), r)) for m, (own, _) in zip(main, found, strict=True)]
+        k: [_as_and(_joined(m, own.get(k), r)) for m, (own, _) in zip(main, own_texts, strict=True)]
         for k, r in enabled.items()
     }
     negative = {
-        k: [_joined(m, own.get(k), r) for m, (_, own) in zip(against, found, strict=True)] for k, r in enabled.items()
+        k: [_joined(m, own.get(k), r) for m, (_, own) in zip(against, own_texts, strict=True)]
+        for k, r in enabled.items()
     }
     good = _encoded(p, [t for every in positive.values() for t in every], size, negative=False)
     bad = _encoded(p, [t for every in negative.values() for t in every], size, negative=True)
@@ -109,10 +110,10 @@ def _encoded(p: Any, texts: list[str], size: tuple[int, int], *, negative: bool)
     distinct = list(dict.fromkeys(texts))
     if not distinct:
         return {}
-    found = host.encode(p, distinct, size, negative)
+    encoded = host.encode(p, distinct, size, negative)
     return {
         text: tuple(Part(schedules, weight) for schedules, weight in every)
-        for text, every in zip(distinct, found, strict=True)
+        for text, every in zip(distinct, encoded, strict=True)
     }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from tiled_diffusion.engine.fuse import Batching
+from tiled_diffusion.engine.fuse import Batching, automatic_batch
 from tiled_diffusion.engine.geometry import Extent
-from tiled_diffusion.engine.guides.bootstrap import Bootstrap, plain_colours
+from tiled_diffusion.engine.guides.bootstrap import Bootstrap, plain_colours, wants_bootstrap
 from tiled_diffusion.engine.noise import region_noise
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import TiledError
@@ -22,8 +22,6 @@ from .run import TITLE, Run
 _LIVE: weakref.WeakKeyDictionary[Any, Run] = weakref.WeakKeyDictionary()
 HINTS_OPTION = "tiled_diffusion_hints_in_main_memory"
 """Setting of the WebUI: whole hints of ControlNets do not lie on the device that draws."""
-BYTES_PER_LATENT_PIXEL = 128 * 1024
-"""Activations of an SD 1 U-Net in float16 with an attention that keeps no matrix, for one row."""
 
 
 def attach(p: Any, run: Run, x: Any, noise: Any) -> None:
@@ -72,13 +70,13 @@ def _start_noise(p: Any, settings: Settings, noise: Any) -> Any:
 def _tiling(p: Any, run: Run, planner: Planner, noise: Any) -> Tiling:
     settings = planner.settings
     controls = ControlTiles.find(p, on_cpu=bool(host.option(HINTS_OPTION, False)))
-    tile_batch = settings.tile_batch or _auto_batch(planner, int(noise.shape[0]))
+    tile_batch = settings.tile_batch or automatic_batch(planner, int(noise.shape[0]), host.free_bytes())
     tiling = Tiling(
         planner,
         Batching(1 if controls and controls.one_tile else tile_batch, _stop_if_wanted),
         _encoded(p, run, planner.canvas),
         _bootstrap(p, settings, noise),
-        lambda sigma: host.noising(p.sampler, sigma),
+        lambda sigma: host.noise_level(p.sampler, sigma),
         controls,
     )
     if host.hypertile_is_on(hires=bool(getattr(p, "is_hr_pass", False))):
@@ -133,17 +131,7 @@ def _stop_if_wanted(done: int) -> None:  # noqa: ARG001
         raise host.INTERRUPT
 
 
-def _auto_batch(planner: Planner, images: int) -> int:
-    """As many tiles as a third of the free memory takes, by a rough figure; halved when that is too much."""
-    free = host.free_bytes()
-    if free is None:
-        return planner.settings.first_batch
-    tile = planner.tile_size()
-    per_tile = 2 * images * tile.h * tile.w * BYTES_PER_LATENT_PIXEL
-    return max(1, min(64, free // 3 // per_tile))
-
-
 def _bootstrap(p: Any, settings: Settings, noise: Any) -> Bootstrap | None:
-    if not any(r.enabled and r.bootstrap > 0 for r in settings.regions):
+    if not wants_bootstrap(settings):
         return None
     return Bootstrap(settings, int(p.all_seeds[0]), noise.clone(), host.encoded_colours(p.sd_model, plain_colours()))

@@ -7,25 +7,21 @@ arXiv 2302.08113, section 4.2; there for the first 20 % of the process).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from tiled_diffusion.engine.fuse import ring_crop
 from tiled_diffusion.engine.geometry import Box, Extent
 from tiled_diffusion.engine.masks import region_mask
 from tiled_diffusion.engine.noise import keyed_seed
-from tiled_diffusion.engine.plan import Job
+from tiled_diffusion.engine.tiles import Tile
 from tiled_diffusion.settings.values import Region, Settings
+
+from . import Guide, Moment
 
 AddNoise = Callable[[Tensor, Tensor], Tensor]
 """(clean [B, C, h, w], noise [B, C, h, w]) -> noisy, as the model is to see it now."""
-
-
-def bootstrapped(job: Job, settings: Settings, progress: float) -> bool:
-    """Whether a job's surroundings are to be replaced at this point of the sampling."""
-    return job.prompt > 0 and progress < settings.regions[job.prompt - 1].bootstrap
 
 
 def plain_colours(count: int = 16) -> Tensor:
@@ -33,8 +29,13 @@ def plain_colours(count: int = 16) -> Tensor:
     return torch.rand((count, 3), generator=torch.Generator("cpu").manual_seed(0)) * 2 - 1
 
 
-@dataclass(frozen=True)
-class Bootstrap:
+def wants_bootstrap(settings: Settings) -> bool:
+    """Whether any region does."""
+    return any(region.enabled and region.bootstrap > 0 for region in settings.regions)
+
+
+@dataclass
+class Bootstrap(Guide):
     """Replaces what lies outside of bootstrapped regions by a plain colour with noise.
 
     Attributes:
@@ -42,41 +43,39 @@ class Bootstrap:
         seed: key of the colours.
         noise: [B, C, H, W], the start noise of the canvas.
         colours: [n, C], latents of plain colours.
+        add_noise: noises a clean latent to the present time; the host sets it anew for every step.
     """
 
     settings: Settings
     seed: int
     noise: Tensor
     colours: Tensor
+    add_noise: AddNoise | None = None
+    moment: Moment = field(default=Moment(0, 0.0), init=False)
 
-    def apply(self, crops: Tensor, jobs: Sequence[Job], *, progress: float, step: int, add_noise: AddNoise) -> Tensor:
-        """The crops as the model is to see them.
+    def begin_step(self, moment: Moment) -> None:
+        """Keeps the step: with the seed and the region's number it decides on the colour."""
+        self.moment = moment
 
-        Args:
-            crops: [jobs * B, C, h, w], job by job.
-            jobs: what the crops are of.
-            progress: fraction of the sampling that is done.
-            step: number of the call; with the seed and the region's number it decides on the colour.
-            add_noise: noises a clean latent to the present time.
-
-        Returns:
-            The same crops where nothing is to be done. Pixels inside of a region's shape are never changed.
-        """
-        if not any(bootstrapped(job, self.settings, progress) for job in jobs):
+    def crops(self, crops: Tensor, tiles: Sequence[Tile]) -> Tensor:
+        """The crops as the model is to see them; pixels inside of a region's shape are never changed."""
+        if not any(self._acts_on(tile) for tile in tiles):
             return crops
-        views = torch.split(crops, self.noise.shape[0])
+        views = torch.split(crops, crops.shape[0] // len(tiles))
         return torch.cat(
-            [
-                self._alone(view, job, step, add_noise) if bootstrapped(job, self.settings, progress) else view
-                for view, job in zip(views, jobs, strict=True)
-            ]
+            [self._alone(view, tile) if self._acts_on(tile) else view for view, tile in zip(views, tiles, strict=True)]
         )
 
-    def _alone(self, view: Tensor, job: Job, step: int, add_noise: AddNoise) -> Tensor:
-        colour = self.colours[keyed_seed(self.seed, "bootstrap", job.prompt, step) % len(self.colours)]
-        clean = colour.to(view)[None, :, None, None].expand_as(view)
-        around = add_noise(clean, ring_crop(self.noise, job.box).to(view))
-        inside = _inside(self.settings.regions[job.prompt - 1], Extent(*self.noise.shape[-2:]), job.box)
+    def _acts_on(self, tile: Tile) -> bool:
+        return tile.prompt > 0 and self.moment.progress < self.settings.regions[tile.prompt - 1].bootstrap
+
+    def _alone(self, view: Tensor, tile: Tile) -> Tensor:
+        assert self.add_noise is not None
+        images = list(range(view.shape[0]) if self.moment.images is None else self.moment.images)
+        key = keyed_seed(self.seed, "bootstrap", tile.prompt, self.moment.number)
+        clean = self.colours[key % len(self.colours)].to(view)[None, :, None, None].expand_as(view)
+        around = self.add_noise(clean, tile.view.gather(self.noise[images]).to(view))
+        inside = _inside(self.settings.regions[tile.prompt - 1], Extent(*self.noise.shape[-2:]), tile.box)
         return torch.where(inside.to(view.device), view, around)
 
 

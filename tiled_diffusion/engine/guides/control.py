@@ -8,40 +8,38 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from tiled_diffusion.engine.fuse import ring_crop
-from tiled_diffusion.engine.geometry import Box, Extent
-
-HINT_PX = 8
-"""Pixels of a hint for each latent pixel."""
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.view import View
 
 
-def fitted_hint(hint: Tensor, canvas: Extent) -> Tensor:
-    """The hint [.., C, h, w] in the canvas's size, [.., C, 8 H, 8 W]; the very same tensor where it fits already.
+def fitted_hint(hint: Tensor, canvas: Extent, factor: int) -> Tensor:
+    """The hint [.., C, h, w] in the canvas's size, [.., C, factor H, factor W]; the very same tensor where it fits.
 
     Args:
         hint: numbers of any range.
         canvas: in latent pixels.
+        factor: pixels of the hint for each latent pixel.
     """
-    size = (canvas.h * HINT_PX, canvas.w * HINT_PX)
+    size = (canvas.h * factor, canvas.w * factor)
     if tuple(hint.shape[-2:]) == size:
         return hint
     return interpolate(hint.float(), size=size, mode="bilinear", antialias=True).to(hint.dtype)
 
 
-def hint_crops(hint: Tensor, boxes: Sequence[Box], images: Sequence[int], px: int = HINT_PX) -> Tensor:
+def hint_crops(hint: Tensor, views: Sequence[View], images: Sequence[int], factor: int) -> Tensor:
     """A cut-out for each row of a model call.
 
     Args:
-        hint: [1 or B, C, px H, px W] on the canvas; with B of them each picture of a batch has its own.
-        boxes: of each row, latent pixels, all of one size; on a ring they may reach past the canvas's end.
+        hint: [1 or B, C, factor H, factor W] on the canvas; with B of them each picture of a batch has its own.
+        views: of each row, all of one size; on a ring a box may reach past the canvas's end.
         images: number of each row's picture in the batch.
-        px: of the hint for each latent pixel; 1 where it is itself a latent.
+        factor: pixels of the hint for each latent pixel; 1 where it is itself a latent.
 
     Returns:
-        [rows, C, px h, px w] on the hint's device.
+        [rows, C, factor h, factor w] on the hint's device.
     """
     rows = [hint[i % hint.shape[0]][None] for i in images]
-    return torch.cat([ring_crop(row, box.scaled(px)) for row, box in zip(rows, boxes, strict=True)])
+    return torch.cat([view.scaled(factor).gather(row) for row, view in zip(rows, views, strict=True)])
 
 
 def acts_at(start: float, end: float, progress: float) -> bool:

@@ -28,7 +28,7 @@ def axis(length: int, tile: int, overlap: int, ring: bool, draw: float) -> AxisT
     if ring:
         return _ring_axis(length, min(tile, length), overlap, draw)
     if tile >= length:
-        return AxisTiles((0,), length, normalised(length, (0,), [uniform(length)]))
+        return AxisTiles((0,), length, lambda: normalised(length, (0,), [uniform(length)]))
     inner, half = tile - overlap, overlap - overlap // 2
     longest = tile - half  # of the first and the last cell, which have a soft edge on one side only
     room = min(tile // 8, inner)

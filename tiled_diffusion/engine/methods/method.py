@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tiled_diffusion.engine.windows import AxisTiles
 
 AxisLayout = Callable[[int, int, int, bool, float], AxisTiles]
-"""(length, tile, overlap, ring, draw) -> tiles. Lengths in lp, `draw` uniform in [0, 1), new at every step and axis."""
+"""(length, tile, overlap, ring, draw) -> tiles. Lengths in latent pixels; `draw`, in [0, 1), is new at every step
+and axis."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Method:
 
     Attributes:
         axis: the layout along one axis; the canvas is the product of two.
-        overlap: default overlap in lp for a tile length in lp.
+        overlap: default overlap in latent pixels for a tile length in latent pixels.
         moves: whether the layout changes from step to step.
         most_overlap: the largest overlap in lp for a tile length in lp.
     """

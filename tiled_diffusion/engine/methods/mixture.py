@@ -12,7 +12,7 @@ def axis(length: int, tile: int, overlap: int, ring: bool, draw: float) -> AxisT
     """Evenly spread tiles with gaussian weights."""
     starts = (ring_starts if ring else flat_starts)(length, tile, overlap)
     tile = min(tile, length)
-    return AxisTiles(starts, tile, normalised(length, starts, [gaussian(tile)] * len(starts)))
+    return AxisTiles(starts, tile, lambda: normalised(length, starts, [gaussian(tile)] * len(starts)))
 
 
 METHOD = Method(

@@ -20,7 +20,7 @@ def axis(length: int, tile: int, overlap: int, ring: bool, draw: float) -> AxisT
         offset = int(draw * length)
         return ring_cells(length, tile, [offset + i * length // n for i in range(n)], feather=0)
     if tile >= length:
-        return AxisTiles((0,), length, normalised(length, (0,), [uniform(length)]))
+        return AxisTiles((0,), length, lambda: normalised(length, (0,), [uniform(length)]))
     shift = int(draw * tile)
     return flat_cells(length, tile, list(range(shift or tile, length, tile)), feather=0)
 

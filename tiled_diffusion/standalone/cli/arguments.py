@@ -11,7 +11,6 @@ from typing import Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tiled_diffusion.engine.geometry import LATENT_PX
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.document import parse_json
@@ -170,7 +169,8 @@ def _merged(base: Request | None, given: dict[str, Any], tiling: dict[str, Any])
 def scaled_to(model: Model, request: Request) -> Request:
     """The request in the model's own size: its tiles' shorter side (by default 512 px) becomes the native one."""
     tiling, unit = request.tiling, model.unit_px
-    factor = model.size.native * LATENT_PX / min(tiling.tile_width or 512, tiling.tile_height or 512)
+    px = model.traits.factor
+    factor = model.traits.native * px / min(tiling.tile_width or 512, tiling.tile_height or 512)
 
     def scaled(px: int, step: int) -> int:
         return max(step, int(px * factor / step + 0.5) * step)
@@ -181,7 +181,7 @@ def scaled_to(model: Model, request: Request) -> Request:
         if (value := getattr(tiling, name)) is not None
     }
     if tiling.overlap is not None:
-        tiles["overlap"] = int(tiling.overlap // LATENT_PX * factor + 0.5) * LATENT_PX
+        tiles["overlap"] = int(tiling.overlap // px * factor + 0.5) * px
     width, height = (max(64, scaled(px, unit)) for px in (request.width, request.height))
     return dataclasses.replace(request, width=width, height=height, tiling=dataclasses.replace(tiling, **tiles))
 

@@ -10,15 +10,21 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from PIL import Image
+from typing import TYPE_CHECKING, Any
 
 from tiled_diffusion.errors import OutOfMemoryError, TiledError
+from tiled_diffusion.standalone.output import Target
 
 from .parser import build_parser
+
+if TYPE_CHECKING:
+    from tiled_diffusion.recipes.host import Picture
+    from tiled_diffusion.recipes.progress import Progress
+    from tiled_diffusion.settings.request import Request
+    from tiled_diffusion.standalone.host import DiffusersHost
+    from tiled_diffusion.standalone.model import Model
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -67,54 +73,23 @@ def _quieten(debug: bool) -> None:
         os.environ.setdefault(name, "error")  # read when they are imported
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where pictures go: a folder, in which they are numbered, or one file."""
-
-    path: Path
-
-    def prepare(self) -> None:
-        """Makes the folder, so that a wrong place is told before the work and not after it."""
-        folder = self.path.parent if self.is_file else self.path
-        if self.path.suffix and not self.is_file and not self.path.is_dir():
-            raise TiledError(f"--out: pictures are written as .png, got {self.path.name}")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as e:
-            raise TiledError(f"--out: {folder} cannot be made ({e.strerror})") from e
-
-    @property
-    def is_file(self) -> bool:
-        """Whether the path names a file."""
-        return self.path.suffix.lower() == ".png"
-
-    def names(self, seeds: Sequence[int]) -> list[Path]:
-        """A file for each seed; numbered ones never take the place of an old one."""
-        if self.is_file and len(seeds) == 1:
-            return [self.path]
-        if self.is_file:
-            return [self.path.with_name(f"{self.path.stem}-{seed}.png") for seed in seeds]
-        taken = [int(p.name[:5]) for p in self.path.glob("[0-9][0-9][0-9][0-9][0-9]-*.png")]
-        return [self.path / f"{max(taken, default=0) + 1 + i:05d}-{seed}.png" for i, seed in enumerate(seeds)]
-
-
 def run_generate(args: argparse.Namespace) -> None:
     """`generate`."""
-    from tiled_diffusion.standalone.sampling import generate
+    from tiled_diffusion.recipes.host import Task
 
     from .arguments import read_request, scaled_to
 
     request = read_request(args)
-
-    def fitted(model: Any) -> Any:
-        return scaled_to(model, request) if args.scale_to_model else request
-
-    _make(args, fitted, lambda model, progress: generate(model, fitted(model), progress=progress))
+    _make(
+        args,
+        lambda host: scaled_to(host.model, request) if args.scale_to_model else request,
+        lambda host, wanted, progress: host.draw([Task(wanted)], progress),
+    )
 
 
 def run_upscale(args: argparse.Namespace) -> None:
     """`upscale`."""
-    from tiled_diffusion.standalone.upscale import upscale, upscaled_request
+    from tiled_diffusion.recipes.upscale import upscale, upscaled_request
 
     from .arguments import existing, open_picture, read_upscale_request
 
@@ -124,36 +99,39 @@ def run_upscale(args: argparse.Namespace) -> None:
         existing(args.upscaler)
     _make(
         args,
-        lambda model: replace(upscaled_request(model, request, image, args.scale), init_image=args.image),
-        lambda model, progress: upscale(model, request, image, args.scale, upscaler=args.upscaler, progress=progress),
-    )  # fmt: skip
+        lambda host: replace(upscaled_request(host, request, image, args.scale), init_image=args.image),
+        lambda host, wanted, progress: upscale(host, wanted, image, args.scale, args.upscaler, progress),
+    )
 
 
 def _make(
-    args: argparse.Namespace, request_for: Callable[[Any], Any], work: Callable[[Any, Any], list[Image.Image]]
+    args: argparse.Namespace,
+    request_for: Callable[[DiffusersHost], Request],
+    draw: Callable[[DiffusersHost, Request, Progress], list[Picture]],
 ) -> None:
-    """Loads the model, works, saves the pictures and reports."""
+    """Loads the model, draws, saves the pictures with what was asked for, and reports."""
+    from tiled_diffusion.standalone.host import DiffusersHost
     from tiled_diffusion.standalone.inspection import inspect_plan
     from tiled_diffusion.standalone.metadata import save_png
     from tiled_diffusion.standalone.sampling import make_planner
 
     target = Target(args.out)
     target.prepare()
-    model = _load(args)
-    request = request_for(model)
-    report = inspect_plan(make_planner(model, request), request)
+    host = DiffusersHost(_load(args))
+    request = request_for(host)
+    report = inspect_plan(make_planner(host.model, request), request)
     start = time.monotonic()
-    images = work(model, _progress(args))
+    pictures = draw(host, request, _progress(args))
     seconds = time.monotonic() - start
-    seeds = [request.seed + i for i in range(len(images))]
+    seeds = [picture.seed for picture in pictures]
     files = target.names(seeds)
-    for image, path, seed in zip(images, files, seeds, strict=True):
-        save_png(image, path, request, seed, model, seconds=seconds)
+    for picture, path in zip(pictures, files, strict=True):
+        save_png(picture.image, path, request, picture.seed, host, seconds=seconds)
     result = {"files": [str(f) for f in files], "seeds": seeds, "seconds": round(seconds, 2), "plan": report.to_dict()}
     _report(args, result, [f"{f}  (seed {s}, {seconds:.1f} s)" for f, s in zip(files, seeds, strict=True)])
 
 
-def _load(args: argparse.Namespace) -> Any:
+def _load(args: argparse.Namespace) -> Model:
     """The model, without the libraries' own progress bars."""
     import diffusers.utils
     import transformers.utils
@@ -167,7 +145,7 @@ def _load(args: argparse.Namespace) -> Any:
     return load_model(args.model, device=args.device, dtype=args.dtype)
 
 
-def _progress(args: argparse.Namespace) -> Any:
+def _progress(args: argparse.Namespace) -> Progress:
     from tiled_diffusion.recipes.progress import Progress
     from tiled_diffusion.standalone.progress_bar import BarProgress
 

@@ -20,13 +20,15 @@ from tiled_diffusion.settings.presets import Presets
 from tiled_diffusion.settings.request import SAMPLERS, Request
 from tiled_diffusion.standalone.control import SHIPPED
 from tiled_diffusion.standalone.control_hints import open_hint
+from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.prompts import prompt_length
 from tiled_diffusion.ui.page import add_scripts
 from tiled_diffusion.ui.panel import Panel, PanelHost, build_panel
 from tiled_diffusion.ui.routes import add_routes
+from tiled_vae import Interrupted
 
-from .studio import Cancelled, Studio
+from .studio import Studio
 
 MOST_UPLOAD = "20mb"
 CONTROL = ("control_image", "control_model", "control_weight", "control_preprocess")
@@ -52,24 +54,25 @@ def build(studio: Studio) -> gr.Blocks:
             panel = build_panel("studio", PanelHost(_accordion))
         with gr.Column(scale=2):
             with gr.Row():
-                go = gr.Button("Generate", variant="primary", elem_id="studio_generate")
-                stop = gr.Button("Cancel", elem_id="studio_cancel")
-            told = gr.Markdown("", elem_id="studio_progress")
+                generate = gr.Button("Generate", variant="primary", elem_id="studio_generate")
+                cancel = gr.Button("Cancel", elem_id="studio_cancel")
+            status = gr.Markdown("", elem_id="studio_progress")
             preview = gr.Image(label="Preview", interactive=False, elem_id="studio_preview")
             history = gr.Gallery(
                 _history(studio), label="Pictures", columns=3, object_fit="contain", elem_id="studio_gallery"
             )
             dropped = gr.File(label="Drop a PNG to bring its settings back", file_types=[".png"], elem_id="studio_drop")
         inputs = [*fields.values(), panel.json_box, *panel.controls.values()]
-        go.click(_making(studio, panel), inputs, [told, preview, history], concurrency_limit=1)
-        stop.click(studio.cancel, None, None, queue=False)
-        dropped.upload(_restoring(panel), dropped, [*inputs, told])
+        generate.click(_making(studio, panel), inputs, [status, preview, history], concurrency_limit=1)
+        cancel.click(studio.cancel, None, None, queue=False)
+        dropped.upload(_restoring(panel), dropped, [*inputs, status])
     return page
 
 
 def _fields(studio: Studio) -> dict[str, Any]:
     """Components of the request's own fields."""
-    unit, native = studio.model.unit_px, studio.model.size.native * 8
+    host = DiffusersHost(studio.model)
+    unit, native = host.unit_px, host.native_px
     out: dict[str, Any] = {
         "prompt": gr.Textbox(label="Prompt", lines=3, elem_id="studio_prompt"),
         "negative_prompt": gr.Textbox(label="Negative prompt", lines=2, elem_id="studio_negative_prompt"),
@@ -121,20 +124,28 @@ def _as_uploaded(image: Any) -> Any:
 
 def _request(studio: Studio, panel: Panel, values: tuple[Any, ...]) -> Request:
     """The request that the page's components ask for."""
-    both = len(FIELDS) + len(CONTROL)
-    own, (image, net, weight, prepare), (text, *controls) = (
-        values[: len(FIELDS)], values[len(FIELDS) : both], values[both:],
-    )  # fmt: skip
-    job = merge(text, dict(zip(panel.controls, controls, strict=True)))
-    plain = dict(zip(FIELDS, own, strict=True))
+    control_from, panel_from = len(FIELDS), len(FIELDS) + len(CONTROL)
+    fields = dict(zip(FIELDS, values[:control_from], strict=True))
     for name in ("width", "height", "steps", "seed", "batch_size"):
-        if plain[name] is None or plain[name] != int(plain[name]):
-            raise TiledError(f"{name}: got {plain[name]!r}, allowed is a whole number")
-        plain[name] = int(plain[name])
-    if image:
-        open_hint(image).close()
-    wanted = (Control(net or "", str(studio.kept_hint(image)), weight, preprocess=prepare),) if image else ()
-    return Request(**plain, tiling=job.tiling, controls=wanted)
+        fields[name] = _whole_number(name, fields[name])
+    text, *controls = values[panel_from:]
+    job = merge(text, dict(zip(panel.controls, controls, strict=True)))
+    return Request(**fields, tiling=job.tiling, controls=_controls(studio, *values[control_from:panel_from]))
+
+
+def _whole_number(name: str, value: Any) -> int:
+    """What a number's component holds, which may be nothing or a fraction."""
+    if value is None or not float(value).is_integer():
+        raise TiledError(f"{name}: got {value!r}, allowed is a whole number")
+    return int(value)
+
+
+def _controls(studio: Studio, image: str | None, model: str | None, weight: float, prepare: str) -> tuple[Control, ...]:
+    """The ControlNet that the page's components ask for: none without a picture."""
+    if not image:
+        return ()
+    open_hint(image).close()
+    return (Control(model or "", str(studio.kept_hint(image)), weight, preprocess=prepare),)
 
 
 def _making(studio: Studio, panel: Panel) -> Any:
@@ -145,7 +156,7 @@ def _making(studio: Studio, panel: Panel) -> Any:
                 if update.files:
                     shown = str(update.files[0])
                 yield update.text, shown, _history(studio) if update.files else gr.skip()
-        except Cancelled:
+        except Interrupted:
             yield "Cancelled", gr.skip(), gr.skip()
         except TiledError as e:
             yield f"**{e}**", gr.skip(), gr.skip()
@@ -165,13 +176,13 @@ def _restoring(panel: Panel) -> Any:
         job = PanelSettings(request.tiling)
         controls = to_controls(job)
         text = json.dumps(region_document(job), ensure_ascii=False)
-        own = [_extended(name, getattr(request, name)) for name in FIELDS]
-        first, note = _restored_control(request)
+        fields = [_extended(name, getattr(request, name)) for name in FIELDS]
+        control, note = _restored_control(request)
         if request.init_image:
             note += "; this page draws without its start picture"
         return [
-            *own,
-            *first,
+            *fields,
+            *control,
             text,
             *(controls[name] for name in panel.controls),
             f"Settings of {Path(path).name}{note}",
@@ -189,15 +200,15 @@ def _restored_control(request: Request) -> tuple[list[Any], str]:
     """Values of the ControlNet's components, and what is to be told of it."""
     if not request.controls:
         return [None, next(iter(SHIPPED)), _extended("control_weight", 1.0), "none"], ""
-    one, *others = request.controls
+    control, *others = request.controls
     note = ""
     try:
-        hint = open_hint(one.image).convert("RGBA")  # which a PNG can hold; what is drawn along it is the same
+        hint = open_hint(control.image).convert("RGBA")  # which a PNG can hold; what is drawn along it is the same
     except TiledError as e:
         hint, note = None, f"; {e}"
-    if others or (one.start, one.end) != (0, 1):
+    if others or (control.start, control.end) != (0, 1):
         note += "; of its ControlNets this page keeps the first, for the whole sampling"
-    return [hint, one.model, _extended("control_weight", one.weight), one.preprocess], note
+    return [hint, control.model, _extended("control_weight", control.weight), control.preprocess], note
 
 
 def _history(studio: Studio) -> list[str]:
@@ -212,7 +223,7 @@ def application(studio: Studio, presets: Path) -> FastAPI:
     """
     app = FastAPI()
     add_scripts(app)
-    add_routes(app, Presets(presets), lambda: studio.model.size, lambda text: prompt_length(studio.model, text))
+    add_routes(app, Presets(presets), lambda: studio.model.traits, lambda text: prompt_length(studio.model, text))
     studio.folder.mkdir(parents=True, exist_ok=True)
     page = build(studio)
     gr.mount_gradio_app(

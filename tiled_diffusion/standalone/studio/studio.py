@@ -6,7 +6,7 @@ import hashlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,20 +15,20 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from tiled_diffusion.recipes.host import Picture, Task
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.request import Request
+from tiled_diffusion.standalone.host import DiffusersHost
+from tiled_diffusion.standalone.images import to_images
 from tiled_diffusion.standalone.metadata import save_png
 from tiled_diffusion.standalone.model import Model
-from tiled_diffusion.standalone.sampling import generate, to_images
+from tiled_diffusion.standalone.output import numbered, numbered_names
+from tiled_vae import Interrupted
 
 PREVIEW_LP = 32
 """Longer side of the latent that a preview is decoded from: a 256 px picture, cheap for every model."""
 PREVIEW_SECONDS = 1.0
 """Least time between two previews."""
-
-
-class Cancelled(Exception):  # noqa: N818 no error, the user asked for it
-    """The user stopped the run."""
 
 
 @dataclass(frozen=True)
@@ -48,52 +48,52 @@ class Update:
     files: tuple[Path, ...] = ()
 
 
-class Watch(Progress):
-    """Turns what a run tells of itself into updates; raises Cancelled between two batches of tiles.
+class UpdateProgress(Progress):
+    """Turns what a run tells of itself into updates; raises Interrupted between two batches of tiles.
 
     Args:
         model: decodes the previews.
-        tell: takes an update.
+        send: takes an update.
         cancelled: set to stop.
     """
 
-    def __init__(self, model: Model, tell: Callable[[Update], None], cancelled: threading.Event) -> None:
-        self.model, self.tell, self.cancelled = model, tell, cancelled
-        self.steps, self.of, self.done = 1, 1, 0
-        self.begun = self.shown = time.monotonic()
+    def __init__(self, model: Model, send: Callable[[Update], None], cancelled: threading.Event) -> None:
+        self._model, self._send, self._cancelled = model, send, cancelled
+        self.start(1, 1)
 
     def start(self, steps: int, tiles: int) -> None:
         """A run begins."""
-        self.steps, self.of, self.done = max(steps, 1), tiles, 0
-        self.begun = self.shown = time.monotonic()
+        self._steps, self._tiles, self._steps_done = max(steps, 1), tiles, 0
+        self._started = self._previewed = time.monotonic()
 
     def tiles(self, done: int) -> None:
         """Tells of tiles; here a run can be stopped."""
-        self._check()
-        self.of = max(self.of, done)
-        self._say(self.done + done / self.of)
+        self._stop_if_cancelled()
+        self._tiles = max(self._tiles, done)
+        self._tell(self._steps_done + done / self._tiles)
 
     def step(self, i: int) -> None:
-        """Tells of a step."""
-        self._check()
-        self.done = i + 1
-        self._say(self.done)
+        """Tells of a step; here too a run can be stopped."""
+        self._stop_if_cancelled()
+        self._steps_done = i + 1
+        self._tell(self._steps_done)
 
     def denoised(self, latents: Tensor) -> None:
         """A preview, if the last one is old enough."""
-        if time.monotonic() - self.shown < PREVIEW_SECONDS:
+        if time.monotonic() - self._previewed < PREVIEW_SECONDS:
             return
-        self.shown = time.monotonic()
-        self._say(self.done, preview(self.model, latents))
+        self._previewed = time.monotonic()
+        self._tell(self._steps_done, preview(self._model, latents))
 
-    def _check(self) -> None:
-        if self.cancelled.is_set():
-            raise Cancelled
+    def _stop_if_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise Interrupted
 
-    def _say(self, steps: float, picture: Image.Image | None = None) -> None:
-        left = (time.monotonic() - self.begun) / max(steps, 1e-3) * (self.steps - steps)
-        text = f"Step {min(int(steps) + 1, self.steps)} of {self.steps}, {self.of} tiles, about {left:.0f} s left"
-        self.tell(Update(steps / self.steps, text, picture))
+    def _tell(self, steps: float, picture: Image.Image | None = None) -> None:
+        left = (time.monotonic() - self._started) / max(steps, 1e-3) * (self._steps - steps)
+        step = min(int(steps) + 1, self._steps)
+        text = f"Step {step} of {self._steps}, {self._tiles} tiles, about {left:.0f} s left"
+        self._send(Update(steps / self._steps, text, picture))
 
 
 @torch.no_grad()
@@ -142,7 +142,7 @@ class Studio:
 
         Raises:
             TiledError: as `generate` does.
-            Cancelled: `cancel` was called; nothing is saved.
+            Interrupted: `cancel` was called; nothing is saved.
         """
         if not self._turn.acquire(blocking=False):
             yield Update(0.0, "Waiting for the picture before this one")
@@ -156,44 +156,37 @@ class Studio:
             self._turn.release()
 
     def _run(self, request: Request, init_image: Image.Image | None) -> Iterator[Update]:
-        told: queue.SimpleQueue[Update | BaseException] = queue.SimpleQueue()
-        watch = Watch(self.model, told.put, self._cancelled)
-        worker = threading.Thread(target=self._work, args=(request, init_image, watch, told), daemon=True)
+        updates: queue.SimpleQueue[Update | BaseException] = queue.SimpleQueue()
+        worker = threading.Thread(target=self._work, args=(Task(request, init_image), updates), daemon=True)
         worker.start()
         try:
             while True:
-                said = told.get()
-                if isinstance(said, BaseException):
-                    raise said
-                yield said
-                if said.files:
+                update = updates.get()
+                if isinstance(update, BaseException):
+                    raise update
+                yield update
+                if update.files:
                     return
         finally:
             self._cancelled.set()
             worker.join()
 
-    def _work(
-        self,
-        request: Request,
-        init_image: Image.Image | None,
-        watch: Watch,
-        told: queue.SimpleQueue[Update | BaseException],
-    ) -> None:
+    def _work(self, task: Task, updates: queue.SimpleQueue[Update | BaseException]) -> None:
         try:
-            begun = time.monotonic()
-            images = generate(self.model, request, init_image=init_image, progress=watch)
-            seconds = time.monotonic() - begun
-            files = tuple(self._save(image, request, k, seconds) for k, image in enumerate(images))
-            told.put(Update(1.0, f"Done in {seconds:.1f} s", None, files))
+            start = time.monotonic()
+            progress = UpdateProgress(self.model, updates.put, self._cancelled)
+            pictures = DiffusersHost(self.model).draw([task], progress)
+            seconds = time.monotonic() - start
+            updates.put(Update(1.0, f"Done in {seconds:.1f} s", None, self._save(pictures, task.request, seconds)))
         except BaseException as e:  # noqa: BLE001 handed to the reader, who raises it
-            told.put(e)
+            updates.put(e)
 
-    def _save(self, image: Image.Image, request: Request, k: int, seconds: float) -> Path:
+    def _save(self, pictures: Sequence[Picture], request: Request, seconds: float) -> tuple[Path, ...]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        taken = [int(p.name[:5]) for p in self.folder.glob("[0-9][0-9][0-9][0-9][0-9]-*.png")]
-        path = self.folder / f"{max(taken, default=0) + 1:05d}-{request.seed + k}.png"
-        save_png(image, path, request, request.seed + k, self.model, seconds=seconds)
-        return path
+        files = tuple(numbered_names(self.folder, [picture.seed for picture in pictures]))
+        for picture, path in zip(pictures, files, strict=True):
+            save_png(picture.image, path, request, picture.seed, self.model, seconds=seconds)
+        return files
 
     def cancel(self) -> None:
         """Stops the present run after the tiles in work."""
@@ -201,4 +194,4 @@ class Studio:
 
     def history(self, most: int = 60) -> list[Path]:
         """The finished pictures, newest first."""
-        return sorted(self.folder.glob("[0-9][0-9][0-9][0-9][0-9]-*.png"), reverse=True)[:most]
+        return [path for _, path in reversed(numbered(self.folder))][:most]

@@ -7,14 +7,15 @@ each sampling; every model call sees its own crops, and afterwards the units are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.guides import Guide, ModelRows
 
 from .units import (
     FACE,
@@ -36,7 +37,7 @@ NEVER = -1.0
 LLLITE = "Controlllite"
 
 
-class ControlTiles:
+class ControlTiles(Guide):
     """The units of one job.
 
     Args:
@@ -61,8 +62,8 @@ class ControlTiles:
         for script in getattr(p.scripts, "alwayson_scripts", []):
             network = getattr(script, "latest_network", None)
             if network is not None and script.title().lower() == TITLE:
-                found = list(getattr(network, "control_params", None) or [])
-                return cls(found, network, p, separate=_is_separate(script), on_cpu=on_cpu) if found else None
+                units = list(getattr(network, "control_params", None) or [])
+                return cls(units, network, p, separate=_is_separate(script), on_cpu=on_cpu) if units else None
         return None
 
     @property
@@ -98,24 +99,17 @@ class ControlTiles:
         return self.network.call_vae_using_process(self.p, pictures, None, mask)
 
     @contextmanager
-    def selected(
-        self, boxes: Sequence[Box], images: Sequence[int], on: bool, negatives: Sequence[bool] | None = None
-    ) -> Iterator[None]:
-        """Within the block, units hold what belongs to the rows of a model call.
-
-        Args:
-            boxes: of each row.
-            images: number of the picture of each row.
-            on: whether units act at all.
-            negatives: whether each row is a negative prompt's; None where nobody knows.
-        """
-        rows, changes = Rows(boxes, images, None if negatives is None else tuple(negatives), on), Changes()
+    def model_call(self, rows: ModelRows, x: Tensor, inputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:  # noqa: ARG002
+        """Within the block, units hold what belongs to the rows of a model call, which are all on, or all off."""
+        negatives = None if rows.negatives is None else tuple(rows.negatives)
+        shown = Rows([tile.view for tile in rows.tiles], rows.images, negatives, rows.on[0])
+        changes = Changes()
         try:
             for unit in self.units:
-                unit.show(rows, changes)
-            if not on:
+                unit.show(shown, changes)
+            if not shown.on:
                 self._silence(changes)
-            yield
+            yield {}
         finally:
             changes.undo()
 

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d
 
-from tiled_diffusion.engine.geometry import Box, Extent
-from tiled_diffusion.engine.guides.control import HINT_PX, fitted_hint, hint_crops
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.guides.control import fitted_hint, hint_crops
+from tiled_diffusion.engine.view import View
 
 WHOLE = ("AttentionInjection", "IPAdapter", "ReVision", "T2I_StyleAdapter")
 """Names of the kinds of units whose hints are no maps of the canvas."""
@@ -29,6 +30,8 @@ FACE = "InstantID"
 RESTORING = ("inpaint_only", "colorfix")
 """Parts of the names of preprocessors that paint what is known back, by the hint's latent."""
 INPAINT_CHANNELS = 9
+HINT_PX = 8
+"""Pixels of a hint for each latent pixel: the extension knows models of this factor alone."""
 UNET_PX = 64
 """Pictures whose sides are multiples of it go through every U-Net."""
 _MISSING = object()
@@ -41,25 +44,25 @@ class Rows:
     """The rows of one model call.
 
     Attributes:
-        boxes: crop of each row.
+        views: which part of the canvas each row is.
         images: number of each row's picture in the batch.
         negatives: whether each is a negative prompt's; None where nobody knows.
         on: whether units act at all.
     """
 
-    boxes: Sequence[Box]
+    views: Sequence[View]
     images: Sequence[int]
     negatives: tuple[bool, ...] | None = None
     on: bool = True
 
     def crops(self, hint: Tensor, px: int = HINT_PX) -> Tensor:
         """A crop for each row, [rows, C, px h, px w]."""
-        return hint_crops(hint, self.boxes, self.images, px)
+        return hint_crops(hint, self.views, self.images, px)
 
     def fewest(self, hint: Tensor) -> Tensor:
         """As `crops`, but one row where all are the same: some units take no more."""
-        if hint.shape[0] == 1 and len(set(self.boxes)) == 1:
-            return hint_crops(hint, self.boxes[:1], self.images[:1])
+        if hint.shape[0] == 1 and len(set(self.views)) == 1:
+            return hint_crops(hint, self.views[:1], self.images[:1], HINT_PX)
         return self.crops(hint)
 
 
@@ -187,8 +190,8 @@ class WholeUnit:
             cache = fresh if rows.negatives is None else self.caches.setdefault(rows.negatives, fresh)
             changes.set(model, cache=cache)
         if self.mask is not None and hasattr(model, "effective_region_mask"):
-            box = rows.boxes[0]
-            changes.set(model, effective_region_mask=rows.fewest(self.mask), latent_width=box.w, latent_height=box.h)
+            h, w = rows.views[0].extent
+            changes.set(model, effective_region_mask=rows.fewest(self.mask), latent_width=w, latent_height=h)
 
     def _show_picture(self, hint: Tensor, rows: Rows, changes: Changes) -> None:
         latent = None if self.latent is None else self.latent[[i % self.latent.shape[0] for i in rows.images]]
@@ -217,11 +220,11 @@ def unit_of(params: Any, canvas: Extent, *, hires: bool, home: torch.device | No
         default=None,
     )
     mask = getattr(params, "effective_region_mask", None)
-    mask = fitted_hint(mask, canvas) if isinstance(mask, Tensor) else None
+    mask = fitted_hint(mask, canvas, HINT_PX) if isinstance(mask, Tensor) else None
     later = chosen is not None and chosen is every[1]
     if chosen is None or is_whole(params):
         return WholeUnit(params, chosen, later, mask)
-    return MapUnit(params, fitted_hint(chosen, canvas), later, mask, home=home or chosen.device)
+    return MapUnit(params, fitted_hint(chosen, canvas, HINT_PX), later, mask, home=home or chosen.device)
 
 
 def is_whole(params: Any) -> bool:
@@ -272,8 +275,8 @@ def takes_one_crop(params: Any) -> bool:
 
 
 def _preprocessor(params: Any) -> str:
-    found = getattr(params, "preprocessor", None)
-    return str(found.get("name", "")) if isinstance(found, dict) else ""
+    preprocessor = getattr(params, "preprocessor", None)
+    return str(preprocessor.get("name", "")) if isinstance(preprocessor, dict) else ""
 
 
 def _is_picture(hint: Any) -> bool:
@@ -306,8 +309,8 @@ def follows_tiles(model: Any) -> bool:
 def _modules(model: Any) -> list[Any]:
     """The modules of an LLLite."""
     every = getattr(model, "modules", None)
-    found = list(every.values()) if isinstance(every, dict) else []
-    return found if all(hasattr(m, "set_cond_image") and hasattr(m, "cond_image") for m in found) else []
+    modules = list(every.values()) if isinstance(every, dict) else []
+    return modules if all(hasattr(m, "set_cond_image") and hasattr(m, "cond_image") for m in modules) else []
 
 
 def _put(modules: Sequence[Any], image: Tensor | None) -> None:

@@ -23,7 +23,7 @@ from modules import (
 from modules.sd_hijack import model_hijack
 from modules.ui_components import InputAccordion
 
-from tiled_diffusion.engine.plan import ModelSize
+from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
 from tiled_diffusion.webui.conditioning import repeated, tokens, with_empty
 
 TYPICAL_STEPS = 20
@@ -48,17 +48,17 @@ def stop_wanted() -> bool:
     return bool(shared.state.interrupted or shared.state.skipped)
 
 
-def model_size() -> ModelSize:
+def model_size() -> ModelTraits:
     """What the loaded model likes, read off the model itself."""
     model = shared.sd_model
     unet = getattr(getattr(model, "model", None), "diffusion_model", None)
     multiple = 2 ** (len(getattr(unet, "channel_mult", (1, 2, 4, 4))) - 1)
     if getattr(model, "is_sdxl", False):
-        return ModelSize(128, multiple)
+        return ModelTraits(128, multiple)
     if getattr(model, "is_sd2", False) and getattr(model, "parameterization", "eps") == "v":
-        return ModelSize(96, multiple)
+        return ModelTraits(96, multiple)
     size = getattr(model, "image_size", 64)
-    return ModelSize(size if isinstance(size, int) else 64, multiple)
+    return ModelTraits(size if isinstance(size, int) else 64, multiple)
 
 
 def checkpoint() -> str:
@@ -189,18 +189,15 @@ def skips_negatives(denoiser: Any, sigma: Any) -> bool:
     return bool(turn and least > 0 and float(sigma[0]) < least and not is_edit_model())
 
 
-def noising(sampler: Any, sigma: Any) -> Any:
-    """How a clean latent is noised to what the sampler's model sees: by sigma, or by the timestep's alpha."""
-    wrapper = sampler.model_wrap_cfg.inner_model
+def noise_level(sampler: Any, sigma: Any) -> tuple[Level, Prediction]:
+    """How noisy the latent of a denoiser call is, and what the sampler's model says of it.
 
-    def by_sigma(clean: Any, noise: Any) -> Any:
-        return clean + noise * sigma.to(clean).reshape(-1, 1, 1, 1)
-
-    def by_timestep(clean: Any, noise: Any) -> Any:
-        alpha = shared.sd_model.alphas_cumprod[sigma.long()].to(clean).reshape(-1, 1, 1, 1)
-        return alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
-
-    return by_sigma if hasattr(wrapper, "sigmas") else by_timestep
+    k-diffusion's samplers work on x = clean + sigma * noise and ask for the clean latent; those of timesteps work on
+    variance preserving latents and ask for the noise, whatever the model itself predicts.
+    """
+    if hasattr(sampler.model_wrap_cfg.inner_model, "sigmas"):
+        return Level.of_sigma(sigma), "x0"
+    return Level.of_alphas_cumprod(shared.sd_model.alphas_cumprod[sigma.long()]), "eps"
 
 
 def encoded_colours(model: Any, colours: Any) -> Any:

@@ -1,0 +1,78 @@
+"""Counting: exact, and without making a tile."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from tiled_diffusion.engine import plan as plan_module
+from tiled_diffusion.engine.describe import batch_count, describe, work_ratio
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.model import ModelTraits
+from tiled_diffusion.engine.plan import MAX_TILES, Planner
+from tiled_diffusion.engine.windows import AxisTiles
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.values import settings_from_dict
+
+SD1 = ModelTraits(64, 8)
+REGION = st.fixed_dictionaries(
+    {
+        "prompt": st.just("a"), "x": st.sampled_from([0.0, 0.25, 0.6]), "w": st.sampled_from([0.05, 0.3, 0.4]),
+        "y": st.sampled_from([0.0, 0.3]), "h": st.sampled_from([0.2, 0.7]), "feather": st.sampled_from([0, 0.2, 1.0]),
+        "layer": st.sampled_from(["background", "foreground"]),
+    }
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from(["mixture", "multidiffusion", "spot", "jittered"]),
+    st.lists(REGION, max_size=3),
+    st.tuples(st.booleans(), st.booleans()),
+    st.tuples(st.sampled_from([24, 64, 100]), st.sampled_from([64, 130, 200])),
+    st.integers(0, 3),
+)
+@examples(max_examples=60, deadline=None)
+def test_what_is_counted_is_what_is_made(method, regions, rings, canvas, step):
+    settings = settings_from_dict(
+        {"version": 1, "method": method, "tile_width_lp": 32, "tile_height_lp": 24, "overlap_lp": 4,
+         "wrap_x": rings[0], "wrap_y": rings[1], "regions": regions}
+    )  # fmt: skip
+    planner = Planner(Extent(*canvas), settings, SD1, seed=7)
+    plan, grids = planner.plan(step), planner.grids(step)
+    assert sum(grid.count for grid in grids) == len(plan.tiles)
+    assert [box for grid in grids for box in grid.boxes()] == [tile.box for tile in plan.tiles]
+    assert [grid.prompt for grid in grids for _ in grid.boxes()] == [tile.prompt for tile in plan.tiles]
+    assert work_ratio(grids, planner.canvas) == pytest.approx(plan.work_ratio)
+    for size in (1, 3, 8):
+        assert batch_count(grids, size) == len(list(plan.batches(size)))
+
+
+FINE = {"version": 1, "tile_width_lp": 8, "tile_height_lp": 8, "overlap_lp": 7}
+
+
+def test_a_canvas_in_millions_of_tiles_is_refused_by_their_number():
+    with pytest.raises(TiledError, match=rf"into 4165681 tiles, allowed are at most {MAX_TILES}: take larger tiles"):
+        describe(settings_from_dict(FINE), 16384, 16384, SD1)
+    with pytest.raises(TiledError, match="4165681 tiles"):
+        Planner(Extent(2048, 2048), settings_from_dict(FINE), SD1).plan()
+    regions = [{"prompt": "a", "w": 0.5}]
+    with pytest.raises(TiledError, match="tiles, allowed"):
+        describe(settings_from_dict({**FINE, "regions": regions}), 16384, 16384, SD1)
+
+
+def test_no_weight_is_made_to_count(monkeypatch):
+    """Thousands of tiles are counted by their places alone."""
+
+    def no_weights(self):
+        raise AssertionError("weights were made")
+
+    monkeypatch.setattr(AxisTiles, "weights", property(no_weights))
+    monkeypatch.setattr(plan_module, "Tile", None)
+    for method in ("mixture", "multidiffusion", "spot", "jittered"):
+        settings = settings_from_dict({"version": 1, "method": method, "tile_width_lp": 32, "tile_height_lp": 32, "overlap_lp": 12})
+        told = describe(settings, 16384, 16384, SD1)
+        assert 4000 < told.tiles <= MAX_TILES
+        assert len(told.boxes) == 4000
+        assert dataclasses.asdict(told)["rows"] == 2 * told.tiles

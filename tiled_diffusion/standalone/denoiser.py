@@ -1,0 +1,96 @@
+"""Evaluates tiles with a U-Net of diffusers: texts, size conditioning, guidance, and what guides add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tiled_diffusion.engine.fuse import Batching, fuse
+from tiled_diffusion.engine.guidance import Guidance, Wanted, guidances, guided
+from tiled_diffusion.engine.guides import Guide, ModelRows, Moment
+from tiled_diffusion.engine.tiles import Plan, Tile
+from tiled_diffusion.settings.request import Request
+
+from .model import Model
+from .prompts import Conditioning, Encoder
+
+
+@dataclass
+class Denoiser:
+    """The denoiser of a request.
+
+    Attributes:
+        model: see load_model.
+        request: size and tiling.
+        guidances: by a tile's prompt number: 0 the main one, k the k-th region's.
+        encoded: conditioning of every text in them.
+    """
+
+    model: Model
+    request: Request
+    guidances: tuple[Guidance, ...]
+    encoded: dict[str, Conditioning]
+
+    @classmethod
+    def of(cls, model: Model, request: Request) -> Denoiser:
+        """Encodes all prompts of a request, once."""
+        by_prompt = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)
+        texts = list(dict.fromkeys(t for g in by_prompt for t in (*(p.text for p in g.parts), g.negative)))
+        return cls(model, request, by_prompt, dict(zip(texts, Encoder(model).encode(texts), strict=True)))
+
+    def predict(
+        self, x: Tensor, t: Tensor, plan: Plan, batching: Batching, moment: Moment, guide: Guide | None = None
+    ) -> Tensor:
+        """The canvas's guided prediction at time t, as the model predicts, [B, C, H, W].
+
+        Args:
+            x: [B, C, H, W], as the model sees it.
+            t: the time that the model is told.
+            plan: the tiles.
+            batching: tiles per call.
+            moment: the step.
+            guide: what else acts on it.
+        """
+        guide = guide or Guide()
+        guide.begin_step(moment)
+
+        def evaluate(crops: Tensor, tiles: Sequence[Tile]) -> Tensor:
+            return guided(guide.crops(crops, tiles), tiles, self.guidances, lambda rows: self._evaluate(rows, t, guide))
+
+        return guide.after(fuse(x, guide.plan(plan), evaluate, batching), x)
+
+    def _evaluate(self, wanted: Sequence[Wanted], t: Tensor, guide: Guide) -> Sequence[Tensor]:
+        """Predictions of rows [B, C, h, w], each with one text, in one U-Net call."""
+        dtype, images = self.model.dtype, wanted[0].x.shape[0]
+        conditionings = [self.encoded[row.text] for row in wanted for _ in range(images)]
+        text = torch.stack([c.text for c in conditionings]).to(dtype)
+        tiles = [row.tile for row in wanted for _ in range(images)]
+        inputs = {"encoder_hidden_states": text, "added_cond_kwargs": self._added(conditionings, tiles)}
+        crops = torch.cat([row.x for row in wanted]).to(dtype)
+        rows = ModelRows(tiles, [*range(images)] * len(wanted), None, [self._controlled(tile) for tile in tiles])
+        with guide.model_call(rows, crops, {"timestep": t, **inputs}) as more:
+            out = self.model.unet(crops, t, **inputs, return_dict=False, **more)[0].float()
+        return torch.split(out, images)
+
+    def _controlled(self, tile: Tile) -> bool:
+        """Whether ControlNets act on a tile: its region may switch them off."""
+        return not tile.prompt or self.request.tiling.regions[tile.prompt - 1].controlnet
+
+    def _added(self, rows: Sequence[Conditioning], tiles: Sequence[Tile]) -> dict[str, Tensor] | None:
+        """SDXL's pooled text and size conditioning: original size, crop corner, target size, each (height, width)."""
+        if self.model.kind != "sdxl":
+            return None
+        canvas = (self.request.height, self.request.width)
+        ids = []
+        for tile in tiles:
+            if self.request.tiling.size_conditioning == "tile":
+                box = tile.box.scaled(self.model.traits.factor)
+                ids.append((*canvas, box.y, box.x, box.h, box.w))
+            else:
+                ids.append((*canvas, 0, 0, *canvas))
+        device, dtype = self.model.device, self.model.dtype
+        pooled = torch.stack([r.pooled for r in rows if r.pooled is not None]).to(dtype)
+        return {"text_embeds": pooled, "time_ids": torch.tensor(ids, device=device, dtype=dtype)}

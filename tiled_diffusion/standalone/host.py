@@ -1,0 +1,103 @@
+"""A model loaded by diffusers as the host of recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes import upscale as recipe
+from tiled_diffusion.recipes.host import Picture, Task
+from tiled_diffusion.recipes.progress import Progress
+from tiled_diffusion.settings.request import Request
+from tiled_diffusion.settings.values import Settings
+
+from . import vae
+from .images import opaque, to_images, to_pixels
+from .model import Model
+from .sampling import generate
+from .upscalers import LANCZOS, enlarge
+
+
+@dataclass(frozen=True)
+class DiffusersHost:
+    """The host protocol on a loaded model; `recipes.host.Host` says what each part promises."""
+
+    model: Model
+
+    @property
+    def name(self) -> str:
+        """The model's file or folder name."""
+        return self.model.name
+
+    @property
+    def unit_px(self) -> int:
+        """What sides are multiples of, image pixels."""
+        return self.model.unit_px
+
+    @property
+    def native_px(self) -> int:
+        """Side of the pictures that the model was trained on, image pixels."""
+        return self.model.traits.native * self.model.traits.factor
+
+    def draw(self, tasks: Sequence[Task], progress: Progress | None = None) -> list[Picture]:
+        """Draws one task after the other, each as one batch."""
+        pictures = []
+        for task in tasks:
+            images = generate(self.model, task.request, init_image=task.start, progress=progress)
+            pictures += [Picture(image, task.request.seed + k) for k, image in enumerate(images)]
+        return pictures
+
+    def encode(self, images: Sequence[Image.Image], *, wrap_x: bool = False, wrap_y: bool = False) -> Tensor:
+        """By the tiled VAE: the mean of what it gives."""
+        self._check_sizes([image.size for image in images])
+        pixels = torch.cat([to_pixels(opaque(image)) for image in images])
+        return vae.encode(self.model, pixels, Settings(wrap_x=wrap_x, wrap_y=wrap_y))
+
+    def decode(self, latents: Tensor, *, wrap_x: bool = False, wrap_y: bool = False) -> list[Image.Image]:
+        """By the tiled VAE."""
+        return to_images(vae.decode(self.model, latents.to(self.model.device), Settings(wrap_x=wrap_x, wrap_y=wrap_y)))
+
+    def upscale(self, image: Image.Image, size: tuple[int, int], upscaler: str = LANCZOS) -> Image.Image:
+        """By Lanczos, or by the upscaling network in the file that `upscaler` is the path of."""
+        return enlarge(image, size, upscaler)
+
+    def _check_sizes(self, sizes: Sequence[tuple[int, int]]) -> None:
+        listed = ", ".join(f"{w}x{h}" for w, h in list(dict.fromkeys(sizes))[:4]) or "no picture"
+        if len(set(sizes)) != 1:
+            raise TiledError(f"encode: got {listed}, allowed are pictures of one size")
+        factor = self.model.traits.factor
+        if any(side % factor for side in sizes[0]):
+            raise TiledError(f"encode: got {listed} px, allowed are sides in multiples of {factor}")
+
+
+def upscale(
+    model: Model,
+    request: Request,
+    image: Image.Image,
+    scale: float,
+    upscaler: str = LANCZOS,
+    progress: Progress | None = None,
+) -> list[Image.Image]:
+    """Enlarges a picture and draws its details anew, tile by tile, as far as request.denoising_strength says.
+
+    Args:
+        model: see load_model.
+        request: prompt, strength, tiling and the rest; its size and start picture do not count.
+        image: any size and mode.
+        scale: 1 to 16, how many times as wide and high; sides are rounded to what the model can make.
+        upscaler: how it is enlarged before: "lanczos", or the path of a network that the library spandrel can load.
+        progress: is told of steps and tiles.
+
+    Returns:
+        request.batch_size pictures.
+
+    Raises:
+        TiledError: the scale or the upscaler is wrong, or as for `generate`.
+    """
+    pictures = recipe.upscale(DiffusersHost(model), request, image, scale, upscaler, progress)
+    return [picture.image for picture in pictures]

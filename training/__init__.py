@@ -1,0 +1,1 @@
+"""How the checkpoint and the ControlNet that ship with the package are made and measured."""
