@@ -7,6 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tiled_diffusion.settings.fields import row, rows
+from tiled_diffusion.settings.kinds import Choices
+from tiled_diffusion.settings.panel import PanelSettings, control_rows
+from tiled_diffusion.settings.vae import VaePanelSettings
+from tiled_diffusion.settings.values import Region, Settings
+
 ROOT = Path(__file__).parents[2]
 TRANSLATED = json.loads((ROOT / "localizations" / "zh_CN.json").read_text(encoding="utf-8"))
 SHOWN = ("label", "info")
@@ -38,11 +44,33 @@ def strings_of_editor():
     return {part for parts in found for part in parts if part and part.isascii()}
 
 
-@pytest.mark.parametrize("panel", ["tiled_diffusion/ui/panel.py", "tiled_vae/ui/panel.py"])
+@pytest.mark.parametrize("panel", ["panel.py", "vae_panel.py"])
 def test_panels_are_translated(panel):
-    found = strings_of_panel(ROOT / panel)
-    assert len(found) > 5
-    assert found - set(TRANSLATED) == set()
+    own = strings_of_panel(ROOT / "tiled_diffusion" / "ui" / panel)
+    assert own
+    assert own - set(TRANSLATED) == set()
+
+
+def strings_of_table(every):
+    """What pages show of settings: labels, the line below, and choices; a choice's own line takes the field's place."""
+    shown = set()
+    for r in every:
+        options = r.kind.options if isinstance(r.kind, Choices) else ()
+        on_panel = bool(r.entry.widget and r.entry.widget.row != "editor")
+        helps = {option.help for option in options if on_panel and option.help}
+        shown |= {r.label, *(option.label for option in options), *(helps or {r.info})}
+    return shown
+
+
+@pytest.mark.parametrize(
+    "every",
+    [control_rows(PanelSettings), control_rows(VaePanelSettings), [r for r in rows(Region) if r.entry.widget], [row(Settings, "fill")]],
+    ids=["panel", "VAE panel", "region", "document"],
+)
+def test_the_table_is_translated(every):
+    shown = strings_of_table(every)
+    assert len(shown) > 3
+    assert shown - set(TRANSLATED) == set()
 
 
 def test_the_editor_is_translated():

@@ -30,8 +30,8 @@ def status(page, tab, has):
 def test_the_line_says_what_the_settings_cost_and_follows_them(page):
     status(page, "txt2img", "512 x 256 px")
     first = page.locator("#td_txt2img_status").inner_text()
-    number(page, "txt2img", "tile_width_px").fill("128")
-    number(page, "txt2img", "tile_width_px").press("Tab")
+    number(page, "txt2img", "tile_width").fill("128")
+    number(page, "txt2img", "tile_width").press("Tab")
     status(page, "txt2img", "tiles of 128 x")
     assert page.locator("#td_txt2img_status").inner_text() != first
     page.locator("#txt2img_width input[type=number]").first.fill("1024")
@@ -43,27 +43,26 @@ def test_the_line_says_what_the_settings_cost_and_follows_them(page):
 
 
 def test_a_wrong_combination_is_told(page):
-    for name, value in (("tile_width_px", "128"), ("overlap_px", "128")):
+    for name, value in (("tile_width", "128"), ("overlap", "128")):
         number(page, "txt2img", name).fill(value)
         number(page, "txt2img", name).press("Tab")
-    status(page, "txt2img", "overlap must be smaller")
+    status(page, "txt2img", "largest one that fits is 120 px")
     assert "td-wrong" in page.locator("#td_txt2img_status").get_attribute("class")
 
 
 def test_defaults_are_an_empty_job(page):
-    assert asked(page, "txt2img") == {"enabled": False, "version": 1}
+    assert asked(page, "txt2img") == {"enabled": False, "version": 2}
 
 
-NUMBERS = [("tile_width_px", "192", "tile_width_lp", 24), ("tile_height_px", "256", "tile_height_lp", 32),
-           ("overlap_px", "48", "overlap_lp", 6), ("tile_batch", "9", "tile_batch", 9)]  # fmt: skip
+NUMBERS = {"tile_width": 192, "tile_height": 256, "overlap": 48, "tile_batch": 9}
 
 
 @pytest.mark.parametrize("tab", ["txt2img", "img2img"])
 def test_every_control_reaches_the_job(page, tab):
     if tab == "img2img":
         page.locator("button:visible", has_text="img2img").last.click()
-    for name, typed, _, _ in NUMBERS:
-        number(page, tab, name).fill(typed)
+    for name, value in NUMBERS.items():
+        number(page, tab, name).fill(str(value))
         number(page, tab, name).press("Tab")
     page.locator(f"#td_{tab}_wrap_x input[type=checkbox]").check()
     page.locator(f"#td_{tab}_enabled input[type=checkbox], #td_{tab}_enabled").first.click()
@@ -72,11 +71,29 @@ def test_every_control_reaches_the_job(page, tab):
         number(page, tab, "width").press("Tab")
     page.wait_for_timeout(300)
     job = asked(page, tab)
-    assert {key: job[key] for _, _, key, _ in NUMBERS} == {key: value for _, _, key, value in NUMBERS}
+    assert {name: job[name] for name in NUMBERS} == NUMBERS
     assert job["wrap_x"] is True
     assert job["enabled"] is True
     if tab == "txt2img":
         assert job["width"] == 4096
+
+
+def test_the_method_is_chosen_by_its_label_and_says_what_it_does(page):
+    """Also the radios of the other tab: what is shown is a label, what arrives is a value."""
+    box = page.locator("#td_txt2img_method input").first
+    assert box.input_value() == "Mixture of Diffusers"
+    line = page.locator("#td_txt2img_method")
+    assert "A good default" in line.inner_text()
+    box.click()
+    page.locator("ul li:visible, [role=option]:visible", has_text="Jittered tiles").first.click()
+    page.wait_for_function("() => gradioApp().querySelector('#td_txt2img_method').textContent.includes('drawn anew at every step')")
+    status(page, "txt2img", "512 x 256 px")
+    page.locator("#td_txt2img_advanced .label-wrap, #td_txt2img_advanced > button").first.click()
+    page.locator("#td_txt2img_passes label", has_text="Hires pass").click()
+    page.wait_for_timeout(500)
+    job = asked(page, "txt2img")
+    assert (job["method"], job["passes"]) == ("jittered", "hires")
+    assert "td-wrong" not in (page.locator("#td_txt2img_status").get_attribute("class") or "")
 
 
 def test_a_pasted_region_document_reaches_the_job(page):

@@ -8,7 +8,7 @@ from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.settings.presets import Presets
 from tiled_diffusion.ui.routes import add_routes
 
-DOCUMENT = {"version": 1, "regions": [{"prompt": "a <b>tree</b>", "w": 0.5}]}
+DOCUMENT = {"version": 2, "regions": [{"prompt": "a <b>tree</b>", "w": 0.5}]}
 
 
 @pytest.fixture
@@ -44,7 +44,10 @@ WRONG = [
     ({"settings": {"method": 1}, "width": 64, "height": 64}, "method"),
     ({"settings": {}, "width": "wide", "height": 64}, "width"),
     ({"settings": {}, "height": 64}, "width"),
-    ({"settings": {"tile_width_lp": 64, "overlap_lp": 64}, "width": 2048, "height": 64}, "overlap"),
+    ({"settings": {"tile_width_lp": 64, "overlap_lp": 64}, "width": 2048, "height": 64}, "the largest one that fits is 504 px"),
+    ({"settings": {"tile_width": 512, "overlap": 512}, "width": 2048, "height": 64}, "the largest one that fits is 504 px"),
+    ({"controls": {"tile_width_px": 64}, "width": 64, "height": 64}, "unknown control 'tile_width_px'; known are method"),
+    ({"controls": [], "width": 64, "height": 64}, "controls: got []"),
     ([], "JSON object"),
 ]
 
@@ -54,6 +57,37 @@ def test_wrong_requests_are_told(client, body, text):
     answer = client.post("/tiled-diffusion/plan", json=body)
     assert answer.status_code == 422
     assert text in answer.json()["detail"]
+
+
+ROUTES = [("post", "/plan"), ("post", "/tokens"), ("post", "/import"), ("put", "/presets/x"), ("post", "/presets/x/rename")]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize(("left", "right"), [("[", "]"), ('{"settings":', "}"), ('{"regions":[', "]}"), ('{"a":', "}")])
+def test_nested_bodies_are_refused(client, method, path, left, right):
+    for depth in (300, 900, 960, 980, 1000, 20_000, 100_000):
+        middle = "" if right.startswith("]") else "1"
+        answer = client.request(method, f"/tiled-diffusion{path}", content=left * depth + middle + right * depth)
+        assert answer.status_code == 422, depth
+        assert 0 < len(answer.json()["detail"]) < 1000
+    assert "nested too deeply" in answer.json()["detail"]
+
+
+def test_bodies_that_are_no_json(client):
+    for body in (b"", b"{", b"\xff\xfe", b"1" * 5000, b'"' + b"x" * 10**6):
+        answer = client.post("/tiled-diffusion/plan", content=body)
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith("request: ")
+
+
+def test_a_plan_by_the_panels_words(client):
+    said = {"controls": {"method": "SpotDiffusion", "tile_width": 0, "tile_height": 512, "overlap": -1, "tile_batch": 0}}
+    answers = [
+        client.post("/tiled-diffusion/plan", json={**body, "width": 2048, "height": 1024}).json()
+        for body in (said, {"settings": {"method": "spot", "tile_height": 512, "tile_batch": None}})
+    ]
+    assert answers[0] == answers[1]
+    assert answers[0]["tiles"] > 1
 
 
 def test_presets(client):

@@ -29,7 +29,7 @@ class Widget:
         row: of the panel where it stands (see ui/panel.py); "editor" for the fields of a region.
         form: "slider", "number", "dropdown", "radio", "tick" or "text".
         low, high: where the slider ends; None where the values do. Settings may lie beyond a slider's ends.
-        step: between values.
+        step: between values; None for 1.
         null: what stands for null: a number, or "" for an empty field.
     """
 
@@ -37,7 +37,7 @@ class Widget:
     form: str
     low: float | None = None
     high: float | None = None
-    step: float = 1
+    step: float | None = None
     null: int | str | None = None
 
 

@@ -48,10 +48,10 @@ class PanelSettings:
         PASSES, "Tiled passes of hires fix", "txt2img: which passes of hires fix are drawn in tiles.",
         widget=Widget("hires", "radio")))
     width: int | None = field(default=None, metadata=entry(
-        PICTURE_SIDE, "Picture width", "txt2img: takes the place of the width above, which ends at 2048.", "px",
+        PICTURE_SIDE, "Picture width", "txt2img: takes the place of the WebUI's width, which ends at 2048.", "px",
         null="keeps that one", widget=Widget("size", "slider", 0, 16384, 8, null=0)))
     height: int | None = field(default=None, metadata=entry(
-        PICTURE_SIDE, "Picture height", "txt2img: takes the place of the height above, which ends at 2048.", "px",
+        PICTURE_SIDE, "Picture height", "txt2img: takes the place of the WebUI's height, which ends at 2048.", "px",
         null="keeps that one", widget=Widget("size", "slider", 0, 16384, 8, null=0)))
     upscaler: str = field(default=NO_UPSCALER, metadata=entry(
         Text(), "Upscaler", "img2img: enlarges the input picture before it is drawn anew.",

@@ -105,14 +105,16 @@ class Region:
         Number(0, 50), "CFG scale", "CFG scale of its own.", null="the main one",
         widget=Widget("editor", "number", 0, 50, 0.5, null="")))
     step_from: float = field(default=0.0, metadata=entry(
-        FRACTION, "From", "Where in the sampling it begins, 0 to 1.", widget=Widget("editor", "number", 0, 1, 0.05)))
+        FRACTION, "From", "Where in the sampling it begins, as a fraction.",
+        widget=Widget("editor", "number", 0, 1, 0.05)))
     step_to: float = field(default=1.0, metadata=entry(
-        FRACTION, "To", "Where in the sampling it ends, 0 to 1.", widget=Widget("editor", "number", 0, 1, 0.05)))
+        FRACTION, "To", "Where in the sampling it ends, as a fraction.",
+        widget=Widget("editor", "number", 0, 1, 0.05)))
     controlnet: bool = field(default=True, metadata=entry(
         Switch(), "ControlNet", "ControlNets act on this region.", widget=Widget("editor", "tick")))
     bootstrap: float = field(default=0.0, metadata=entry(
-        FRACTION, "Bootstrap", "Part of the sampling in which it sees plain colours around its shape: for small or "
-        "tight shapes, 0.2.", widget=Widget("editor", "number", 0, 1, 0.05)))
+        FRACTION, "Bootstrap", "Part of the sampling in which it sees plain colours around it; 0.2 for small shapes.",
+        widget=Widget("editor", "number", 0, 1, 0.05)))
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -166,10 +168,10 @@ class Settings:
         Whole(0, 4088), "Tile overlap",
         "Neighbours share at least so much, rounded down to whole latent pixels (8 px).", "px",
         null="the method's own choice", before=Before("overlap_lp", 8),
-        widget=Widget("tile", "slider", -1, 1024, 1, null=-1), flag="PX", axis=True))
+        widget=Widget("tile", "slider", -1, 1024, null=-1), flag="PX", axis=True))
     tile_batch: int | None = field(default=4, metadata=entry(
         Whole(1, 64), "Tile batch size", "Tiles in one call of the model: more are quicker and need more memory.",
-        null="takes as many as fit", widget=Widget("method", "slider", 0, 64, 1, null=0), flag="N", axis=True))
+        null="takes as many as fit", widget=Widget("method", "slider", 0, 64, null=0), flag="N", axis=True))
     wrap_x: bool = field(default=False, metadata=entry(
         Switch(), "Seamless X", "The left and right edges meet: a 360 degree ring without a seam.",
         widget=Widget("seamless", "tick"), flag="", axis=True))

@@ -66,7 +66,7 @@ def _component(row: Row, elem_id: str, value: Any, choices: Sequence[str] | None
         return gr.Number(begin, precision=0, **known)
     low = getattr(kind, "low", None) if widget.low is None else widget.low
     high = getattr(kind, "high", None) if widget.high is None else widget.high
-    return gr.Slider(low, high, begin, step=widget.step, **known)
+    return gr.Slider(low, high, begin, step=widget.step or 1, **known)
 
 
 def _follow(component: Any, kind: Choices) -> None:

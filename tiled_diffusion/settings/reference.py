@@ -1,0 +1,81 @@
+"""Tables of the settings for the pages in docs/, in Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from .control import Control
+from .document import flat_rows
+from .fields import Row
+from .kinds import Choices
+from .panel import PanelSettings, control_rows
+from .plot import plot_axes
+from .request import Request
+from .vae import VaePanelSettings
+from .values import Region, Reroll
+
+
+def fields_table(cls: type) -> str:
+    """Fields of the JSON: what they may be, their defaults, and what they do."""
+    lines = [(f"`{r.name}`", _values(r), _default(r), _sentence(r)) for r in flat_rows(cls)]
+    return _table(("field", "values", "default", "what it does"), lines)
+
+
+def panel_table(cls: type) -> str:
+    """Controls of a panel, and what pages say below them."""
+    lines = [(r.label, _helps(r.kind, "label") if isinstance(r.kind, Choices) else r.info) for r in control_rows(cls)]
+    return _table(("control", "what it does"), lines)
+
+
+def axes_line(cls: type) -> str:
+    """The axes of the X/Y/Z plot."""
+    return ", ".join(axis.label for axis in plot_axes(cls)) + "."
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "panel": lambda: panel_table(PanelSettings),
+    "axes": lambda: axes_line(PanelSettings),
+    "settings": lambda: fields_table(PanelSettings),
+    "regions": lambda: fields_table(Region),
+    "rerolls": lambda: fields_table(Reroll),
+    "canvas": lambda: fields_table(Request),
+    "controls": lambda: fields_table(Control),
+    "VAE panel": lambda: panel_table(VaePanelSettings),
+    "VAE axes": lambda: axes_line(VaePanelSettings),
+    "VAE settings": lambda: fields_table(VaePanelSettings),
+}
+"""By the name in the marker of a page: `<!-- table: NAME -->`."""
+
+
+def _values(row: Row) -> str:
+    kind = row.kind
+    values = ", ".join(f"`{name}`" for name in kind.names) if isinstance(kind, Choices) else kind.values(row.entry.unit)
+    return f"{values}, or null" if row.entry.null else values
+
+
+def _default(row: Row) -> str:
+    if row.required:
+        return "(needed)"
+    if row.default == ():
+        return "none"
+    if hasattr(row.default, "to_dict"):
+        return "its defaults"
+    if isinstance(row.default, float):
+        return f"{row.default:g}"
+    return f"`{row.default}`" if isinstance(row.default, str) and row.default else json.dumps(row.default)
+
+
+def _sentence(row: Row) -> str:
+    words = f"{row.entry.help} Null: {row.entry.null}." if row.entry.null else row.entry.help
+    return f"{words} {_helps(row.kind, 'value')}".strip() if isinstance(row.kind, Choices) else words
+
+
+def _helps(kind: Choices, name: str) -> str:
+    """What each choice does, called by its "label" or its "value"."""
+    return " ".join(f"*{getattr(option, name)}*: {option.help}" for option in kind.options if option.help)
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    cells = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in cells)
