@@ -1,5 +1,6 @@
 "use strict";
 // The one global of these scripts, and what all parts of the page have in common: each is enabled and disabled.
+// Scripts run in the order of their names: this one is the first, because a class needs what it extends as it is made.
 
 var tiledDiffusion = tiledDiffusion || {};
 
