@@ -12,6 +12,7 @@ import torch
 from modules import extra_networks, processing, prompt_parser, script_callbacks, sd_samplers_common, shared
 from torch import Tensor
 
+from tiled_diffusion.settings.panel import panel_settings_from_dict
 from tiled_diffusion.webui.hosts import host
 from tiled_diffusion.webui.hosts.a1111.sampling import before_call
 from tiled_diffusion.webui.script import TiledDiffusionScript
@@ -319,3 +320,8 @@ def job(settings=None, **more) -> Tensor:
 def copied(p: Job) -> Job:
     """As plot scripts copy jobs."""
     return copy.copy(p)
+
+
+def written(settings) -> dict:
+    """What a record says of settings: in the present version, with what differs from the defaults."""
+    return panel_settings_from_dict(settings).to_dict()

@@ -9,10 +9,12 @@ from fastapi.testclient import TestClient
 from modules import scripts
 from pydantic import BaseModel
 
-from tests.webui.host_model import Job, field, job, run
+from tests.webui.host_model import Job, field, job, run, written
 from tiled_diffusion.errors import SettingsError
+from tiled_diffusion.settings.panel import script_arguments
+from tiled_diffusion.settings.quoting import quoted
 from tiled_diffusion.webui import arguments, register
-from tiled_diffusion.webui.arguments import ROOT, UNIQUE, script_arguments
+from tiled_diffusion.webui.arguments import ROOT, UNIQUE
 from tiled_diffusion.webui.by_name import UniqueNameScript
 from tiled_diffusion.webui.hosts import host
 from tiled_diffusion.webui.hosts.failure import JobError
@@ -22,14 +24,14 @@ PEER = "/data/extensions/multidiffusion-upscaler-for-automatic1111/scripts/tiled
 
 SAID = [
     ((True, TILES), (True, TILES)),
-    ((False, TILES), (False, TILES)),
-    ((False, ""), (False, "")),
-    ((None, None), (False, None)),
+    ((False, TILES), (False, {})),
+    ((False, ""), (False, {})),
+    (('{"method": "spot"}', None), (True, {"method": "spot"})),
     ((TILES, None), (True, TILES)),
     ((TILES, ""), (True, TILES)),
     (({}, None), (True, {})),
 ]
-WRONG = ["false", "true", "", "{}", 0, 1, 5, 0.5, [], [TILES], [True]]
+WRONG = ["false", "true", "", 0, 1, 5, 0.5, [], [TILES], [True]]
 
 
 @pytest.mark.parametrize(("said", "meant"), SAID)
@@ -39,13 +41,13 @@ def test_what_the_first_two_arguments_mean(said, meant):
 
 @pytest.mark.parametrize("first", WRONG, ids=repr)
 def test_anything_else_is_named(first):
-    with pytest.raises(SettingsError, match="args: got .* first, allowed is true, false or a settings object"):
+    with pytest.raises(SettingsError, match="the first argument: got .*, allowed is true, false, or the settings"):
         script_arguments(first, TILES)
 
 
 @pytest.mark.parametrize("said", [(TILES, TILES), (None, TILES)])
 def test_settings_belong_in_one_place(said):
-    with pytest.raises(SettingsError, match="^args: got"):
+    with pytest.raises(SettingsError, match="^the (first|second) argument: got"):
         script_arguments(*said)
 
 
@@ -74,7 +76,7 @@ def named(*values):
 def test_the_unique_name_switches_on(values):
     p = named(*values)
     assert torch.equal(run(p), job(TILES))
-    assert field(p.infotexts[0]) == {"version": 1, **TILES}
+    assert field(p.infotexts[0]) == written(TILES)
 
 
 @pytest.mark.parametrize("values", [(), ("", ""), (None, {"mode": "exact"}), (False,)])
@@ -150,7 +152,7 @@ SHAPES = [{"args": None}, {"args": 5}, {"args": "true"}, {"args": {}}, {"args": 
 def test_arguments_of_another_shape_are_named(client, name, value):
     answer = said(client, name, value)
     assert answer.status_code == 422
-    assert f'alwayson_scripts.{name}: got {value!r}, allowed is {{"args": [...]}}' in answer.json()["detail"]
+    assert f'alwayson_scripts.{name}: got {quoted(value)}, allowed is {{"args": [...]}}' in answer.json()["detail"]
 
 
 def test_arguments_of_the_right_shape_and_other_scripts_are_left_alone(client):

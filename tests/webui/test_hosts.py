@@ -82,4 +82,4 @@ def test_tiles_that_nobody_asked_for_are_no_picture(kind, stopped, monkeypatch):
 def test_a_job_of_one_tile_asks_for_none():
     p = Job(args=(True, {}), width=128, height=128)
     assert torch.equal(run(p), job(width=128, height=128))
-    assert field(p.infotexts[0]) == {"version": 1}
+    assert field(p.infotexts[0]) == {"version": 2}

@@ -8,7 +8,7 @@ import torch
 from modules import script_callbacks, sd_samplers_common, shared
 from PIL import Image
 
-from tests.webui.host_model import Job, Model, copied, job, run
+from tests.webui.host_model import Job, Model, copied, job, run, written
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.webui.hosts import host
 from tiled_diffusion.webui.hosts.failure import JobError
@@ -160,7 +160,7 @@ def test_a_lora_in_a_region_is_loaded_for_the_picture_and_told():
 def test_the_record_holds_the_settings():
     p = Job(args=(True, REGION))
     run(p)
-    assert json.loads(p.extra_generation_params["Tiled Diffusion"]) == {"version": 1, **REGION}
+    assert json.loads(p.extra_generation_params["Tiled Diffusion"]) == written(REGION)
 
 
 def test_networks_are_loaded_once():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from modules import scripts
 
-from tests.webui.host_model import Job, copied, field, job, run
+from tests.webui.host_model import Job, copied, field, job, run, written
 from tiled_diffusion.webui import xyz
 from tiled_diffusion.webui.hosts.failure import JobError
 
@@ -43,19 +43,19 @@ def cell(p, axes, **values):
 
 
 def test_there_is_an_axis_for_each_field(axes):
-    labels = [f"[Tiled Diffusion] {label}" for label in xyz.DIFFUSION.fields]
-    labels += [f"[Tiled VAE] {label}" for label in xyz.VAE.fields]
+    labels = [f"[Tiled Diffusion] {label}" for label in (axis.label for axis in xyz.DIFFUSION.fields)]
+    labels += [f"[Tiled VAE] {label}" for label in (axis.label for axis in xyz.VAE.fields)]
     assert list(axes) == ["Nothing", *labels]
-    assert "jittered" in axes["[Tiled Diffusion] Method"].choices()
-    assert axes["[Tiled VAE] Mode"].choices() == ["off", "auto", "untiled", "exact", "fast"]
+    assert "Jittered tiles" in axes["[Tiled Diffusion] Method"].choices()
+    assert axes["[Tiled VAE] VAE mode"].choices() == ["off", "Auto", "Untiled", "Exact", "Fast"]
 
 
 VALUES = [
-    ("Method", "jittered", {"method": "jittered"}),
+    ("Method", "Jittered tiles", {"method": "jittered"}),
     ("Tile width (px)", "192", {"tile_width_lp": 24}),
-    ("Overlap (px)", "64", {"overlap_lp": 8}),
-    ("Tiles at once", "2", {"tile_batch": 2}),
-    ("Left meets right", "on", {"wrap_x": True}),
+    ("Tile overlap (px)", "64", {"overlap_lp": 8}),
+    ("Tile batch size", "2", {"tile_batch": 2}),
+    ("Seamless X", "on", {"wrap_x": True}),
 ]
 
 
@@ -63,11 +63,11 @@ VALUES = [
 def test_a_cell_is_the_job_with_that_value(axes, label, value, change):
     made = cell(Job(args=(True, TILES)), axes, **{f"[Tiled Diffusion] {label}": value})
     assert torch.equal(run(made), job({**TILES, **change}))
-    assert field(made.infotexts[0]) == {"version": 1, **TILES, **change}
+    assert field(made.infotexts[0]) == written({**TILES, **change})
     assert not made.comments
 
 
-@pytest.mark.parametrize(("label", "value"), [("Tiles at once", "many"), ("Left meets right", "perhaps"), ("Method", "best")])
+@pytest.mark.parametrize(("label", "value"), [("Tile batch size", "many"), ("Seamless X", "perhaps"), ("Method", "best")])
 def test_a_wrong_value_is_named(axes, label, value):
     with pytest.raises(JobError, match=f"got '{value}', allowed is"):
         run(cell(Job(args=(True, TILES)), axes, **{f"[Tiled Diffusion] {label}": value}))

@@ -98,7 +98,7 @@ def test_a_ring_is_closed(settings, rings, vae, more):
     assert (p.latent - latent).abs().max() < 1e-4
     assert (p.pictures - closed(p)[0]).abs().max() > 1e-3, "the ring changes nothing here"
     own = {} if vae == OFF else {"mode": "exact"}
-    assert [field(text, "Tiled VAE") for text in p.infotexts] == [{"version": 1, **own, **rings}] * len(p.pictures)
+    assert [field(text, "Tiled VAE") for text in p.infotexts] == [{"version": 2, **own, **rings}] * len(p.pictures)
     assert "forward" not in vars(shared.sd_model.first_stage_model.decoder)
 
 
@@ -113,7 +113,7 @@ def test_without_a_ring_and_its_panel_the_vae_is_left_alone(settings):
 def test_untiled_cannot_close_a_ring_and_gives_way():
     p = drawn(X, (True, {"mode": "untiled"}))
     assert (p.pictures - closed(p, wrap_x=True)[0]).abs().max() < 1e-4
-    assert field(p.infotexts[0], "Tiled VAE") == {"version": 1, "mode": "exact", "wrap_x": True}
+    assert field(p.infotexts[0], "Tiled VAE") == {"version": 2, "mode": "exact", "wrap_x": True}
     assert "exact instead of untiled" in p.comments[0]
 
 

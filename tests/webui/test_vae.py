@@ -217,18 +217,18 @@ def test_a_nan_stays_for_the_host_to_see(ours):
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"mode": "best"}, "mode is 'best'; it may be auto"),
+        ({"mode": "best"}, "mode: got 'best', allowed is one of auto"),
         ({"tile": 3}, "unknown field 'tile'; known are mode"),
-        ({"decoder_tile_lp": 3}, "decoder_tile_lp is 3"),
-        ({"encoder_tile_px": "x"}, "encoder_tile_px is 'x'"),
-        ({"offload": "disk"}, "offload is 'disk'"),
-        ({"wrap_x": 1}, "wrap_x is 1"),
-        ({"move_to_gpu": "no"}, "move_to_gpu is 'no'"),
+        ({"decoder_tile_lp": 3}, "decoder_tile_lp: got 3"),
+        ({"encoder_tile_px": "x"}, "encoder_tile_px: got 'x'"),
+        ({"offload": "disk"}, "offload: got 'disk'"),
+        ({"wrap_x": 1}, "wrap_x: got 1"),
+        ({"move_to_gpu": "no"}, "move_to_gpu: got 'no'"),
         ({"mode": "untiled", "wrap_y": True}, "wrap_y"),
-        ({"version": 2}, "version is 2; it may be 1"),
+        ({"version": 3}, "reads up to 2"),
         ("{", "no valid JSON"),
-        ("[1]", "may be a JSON object"),
-        (7, "settings are 7"),
+        ("[1]", "a JSON object"),
+        (7, "got 7"),
     ],
 )
 def test_wrong_settings_stop_the_job_with_their_name(ours, settings, match):
@@ -242,13 +242,13 @@ def test_wrong_settings_stop_the_job_with_their_name(ours, settings, match):
 
 @pytest.mark.parametrize(
     ("args", "match"),
-    [(("false", EXACT), "got 'false' first"), ((1,), "got 1 first"), ((None, EXACT), "got None first"),
-     ((EXACT, EXACT), "settings twice")],
+    [(("false", EXACT), "got 'false'"), ((1,), "got 1"), ((None, EXACT), "got None"),
+     ((EXACT, EXACT), "the first one is the settings")],
 )  # fmt: skip
 def test_wrong_arguments_stop_the_job_with_their_name(ours, args, match):
     p = Job()
     p.args = args
-    with pytest.raises(JobError, match=f"Tiled VAE: args: .*{match}"):
+    with pytest.raises(JobError, match=f"Tiled VAE: the (first|second) argument: .*{match}"):
         run(ours, p)
     assert traces(p) == []
 
@@ -264,15 +264,15 @@ def test_settings_in_the_switch_s_place_switch_on(ours):
 def test_a_mode_on_an_axis_of_the_plot_switches_the_vae(ours, enabled):
     for mode, tiled in (("exact", True), ("off", False), (None, enabled)):
         p = Job({"mode": "exact"}, enabled=enabled)
-        p.__dict__["_Tiled VAE_xyz"] = {**({"mode": mode} if mode else {}), "decoder_tile_lp": "16"}
+        p.__dict__["_Tiled VAE_xyz"] = {**({"mode": mode} if mode else {}), "decoder_tile": "128"}
         run(ours, p)
         assert tiles_run(p) == tiled
         assert any("axes of the plot change nothing" in c for c in p.comments) == (mode is None and not enabled)
-        expected = {"version": 1, "mode": "exact", "decoder_tile_lp": 16} if tiled else None
+        expected = {"version": 2, "mode": "exact", "decoder_tile": 128} if tiled else None
         record = p.extra_generation_params.get("Tiled VAE")
         assert (None if record is None else json.loads(record)) == expected
     p = Job()
-    p.__dict__["_Tiled VAE_xyz"] = {"encoder_tile_px": "wide"}
+    p.__dict__["_Tiled VAE_xyz"] = {"encoder_tile": "wide"}
     with pytest.raises(JobError, match="whole number"):
         run(ours, p)
 
@@ -349,12 +349,12 @@ def test_a_vae_in_host_memory_is_moved_and_put_back(ours, monkeypatch):
 
 def test_the_controls_fill_what_the_json_does_not_say(ours):
     names = [c.elem_id.removeprefix("tvae_txt2img_") for c in ours.components[2:]]
-    assert names == ["mode", "encoder_tile_px", "decoder_tile_lp", "offload", "move_to_gpu"]
-    job = vae_settings_from('{"mode": "fast"}', dict(zip(names, ["exact", 512.0, 64, "host", False], strict=True)))
-    assert job == VaePanelSettings("fast", 512, 64, "host", move_to_gpu=False)
+    assert names == ["mode", "encoder_tile", "decoder_tile", "offload", "move_to_gpu"]
+    job = vae_settings_from('{"mode": "fast"}', dict(zip(names, ["exact", 512.0, 512, "host", False], strict=True)))
+    assert job == VaePanelSettings("fast", 512, 512, "host", move_to_gpu=False)
     assert vae_settings_from(job.to_json()) == job
     assert vae_settings_from(None, dict.fromkeys(names)) == VaePanelSettings()
-    assert VaePanelSettings().to_dict() == {"version": 1}
+    assert VaePanelSettings().to_dict() == {"version": 2}
 
 
 def test_labels_and_ids_are_unique_and_every_control_is_explained():
@@ -371,9 +371,9 @@ def test_the_record_is_read_back(ours):
     p = Job({**EXACT, "offload": "host"})
     run(ours, p)
     record = p.extra_generation_params
-    assert infotext.VAE.read(record) == VaePanelSettings(**EXACT, offload="host")
+    assert infotext.VAE.read(record) == VaePanelSettings("exact", 64, 64, "host")
     found = {component.elem_id: read(record) for component, read in ours.infotext_fields}
-    assert [u["value"] for u in found.values()] == [True, "exact", 64, 8, "host", True]
+    assert [u["value"] for u in found.values()] == [True, "exact", 64, 64, "host", True]
     without = [read({}) for _, read in ours.infotext_fields]
     assert without[0]["value"] is False
     assert all("value" not in u for u in without[1:])
@@ -391,14 +391,14 @@ def test_the_size_that_the_plan_is_for(values, size):
 
 
 def test_the_line_says_the_plan(ours, monkeypatch):
-    names = ("mode", "decoder_tile_lp")
-    assert plan_line.describe("txt2img", names, ("exact", 8, 640, 480)) == plan_line.NO_MODEL
+    names = ("mode", "decoder_tile")
+    assert plan_line.describe("txt2img", names, ("exact", 64, 640, 480)) == plan_line.NO_MODEL
     monkeypatch.setattr(sd_models.model_data, "sd_model", shared.sd_model)
-    line = plan_line.describe("txt2img", names, ("exact", 8, 640, 480))
+    line = plan_line.describe("txt2img", names, ("exact", 64, 640, 480))
     assert line.startswith("Tiled VAE: exact")
     assert line.count("Tiled VAE") == 1
-    assert plan_line.describe("img2img", names, ("exact", 8, 640, 480)).count("Tiled VAE") == 2
-    assert "decoder_tile_lp is 3" in plan_line.describe("txt2img", names, ("exact", 3, 640, 480))
+    assert plan_line.describe("img2img", names, ("exact", 64, 640, 480)).count("Tiled VAE") == 2
+    assert "decoder_tile: got 3" in plan_line.describe("txt2img", names, ("exact", 3, 640, 480))
 
 
 def test_the_line_is_connected_once_all_sizes_are_there():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import tiled_vae
+from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.settings.vae import vae_settings_from
 from tiled_diffusion.ui.vae_panel import Panel
 from tiled_diffusion.webui.hosts import host
@@ -66,7 +67,7 @@ def describe(tab: str, names: tuple[str, ...], values: tuple[Any, ...]) -> str:
         plans = [tiled_vae.plan(vae.decoder, latent, settings, dtype=host.vae.number_type())]
         if tab == "img2img":
             plans.append(tiled_vae.plan(vae.encoder, size, settings, dtype=host.vae.number_type()))
-    except TiledVaeError as e:
+    except (SettingsError, TiledVaeError) as e:
         return f"Tiled VAE: {e}"
     return " ".join(dict.fromkeys(f"{plan.describe()}." for plan in plans))
 
