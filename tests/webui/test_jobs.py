@@ -122,7 +122,7 @@ def test_a_nested_job_is_not_touched():
 
 
 WRONG = [
-    ({"tile_width": 3}, "unknown field 'tile_width'"),
+    ({"tile": 3}, "unknown field 'tile'"),
     ({"method": "x"}, "settings.method: got 'x'"),
     ({"tile_width_lp": 16, "overlap_lp": 16}, "overlap"),
     ({"regions": [{"prompt": "a", "w": 0.5, "feather": 0}], "fill": "none"}, "x 0.50 to 1.00"),
