@@ -3,7 +3,7 @@
 
 /** @typedef {{form: string, low?: number, high?: number, step?: number, null?: number | string}} SettingWidget
  *   How a page shows a setting: where its field ends, and the number or empty text that stands for null. */
-/** @typedef {{type: string, label: string, info: string, default: any, required?: true, null?: true, unit?: string,
+/** @typedef {{type: string, label: string, info: string, default: unknown, required?: true, null?: true, unit?: string,
  *   low?: number, high?: number, multiple?: number, most?: number, editor?: number, choices?: string[][],
  *   most_polygons?: number, most_points?: number, most_picture_px?: number, most_picture_text?: number,
  *   widget?: SettingWidget}} Setting
@@ -12,7 +12,6 @@
  *   reroll: Record<string, Setting>, controls: string[], no_upscaler: string}} SettingsTable
  *   Fields of a region document, of its regions and rerolls; names of the panel's controls. */
 
-/** @type {any} */
 var tiledDiffusion = tiledDiffusion || {};
 
 /** @type {SettingsTable} */

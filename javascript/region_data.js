@@ -1,42 +1,30 @@
 "use strict";
-// The region document: reading it with checks, and writing it. The same rules as in tiled_diffusion/settings.py.
+// The region document: reading it with checks, and writing it, by the table of settings (fields.js).
 
 tiledDiffusion.data = (() => {
-    const VERSION = 2, MAX_SEED = 2 ** 53 - 1;
-    const MAX_REGIONS = 64, MAX_REROLLS = 64, MOST_POLYGONS = 32, MOST_POINTS = 2000;
+    const {version: VERSION, document: DOCUMENT, region: REGION, reroll: REROLL} = tiledDiffusion.table;
+    const MAX_REGIONS = DOCUMENT.regions.editor ?? 0, MAX_REROLLS = DOCUMENT.rerolls.most ?? 0;
+    const MOST_POLYGONS = REGION.mask.most_polygons ?? 0, MOST_POINTS = REGION.mask.most_points ?? 0;
     /** Of a picture as a mask: the text's length, and pixels on its longer side. */
-    const MOST_PICTURE = 65536, MOST_PICTURE_PX = 512;
-    const FILLS = ["main", "none"], MODES = ["full", "exclusive"];
-    /**
-     * The fields of a region, in the order in which they are written.
-     * @satisfies {Record<keyof Region, RegionField>}
-     */
-    const FIELDS = {
-        prompt: {default: "", length: 20000},
-        name: {default: "", length: 100},
-        x: {default: 0, range: [0, 1]},
-        y: {default: 0, range: [0, 1]},
-        w: {default: 1, range: [1e-4, 1]},
-        h: {default: 1, range: [1e-4, 1]},
-        mask: {default: null},
-        enabled: {default: true},
-        negative_prompt: {default: null, length: 20000},
-        join: {default: "replace", choices: ["replace", "append", "prepend"]},
-        layer: {default: "background", choices: ["background", "foreground"]},
-        feather: {default: 0.2, range: [0, 1], step: 0.05},
-        feather_shape: {default: "smooth", choices: ["smooth", "linear", "quadratic"]},
-        weight: {default: 1, range: [1e-4, 1e4], offered: [0.1, 10], step: 0.1},
-        seed: {default: null, range: [0, MAX_SEED], step: 1},
-        cfg_scale: {default: null, range: [0, 50], step: 0.5},
-        step_from: {default: 0, range: [0, 1], step: 0.05},
-        step_to: {default: 1, range: [0, 1], step: 0.05},
-        controlnet: {default: true},
-        bootstrap: {default: 0, range: [0, 1], step: 0.05},
-    };
+    const MOST_PICTURE = REGION.mask.most_picture_text ?? 0, MOST_PICTURE_PX = REGION.mask.most_picture_px ?? 0;
+    /** The fields of a region, in the order in which they are written. */
+    const FIELDS = /** @type {Record<keyof Region, RegionField>} */ (
+        Object.fromEntries(Object.entries(REGION).map(([name, setting]) => [name, field(setting)])));
+    const REROLL_FIELDS = Object.fromEntries(Object.entries(REROLL).map(([name, setting]) => [name, field(setting)]));
+    const FILLS = field(DOCUMENT.fill).choices;
     const NAMES = /** @type {(keyof Region)[]} */ (Object.keys(FIELDS));
     /** @type {unknown} */
     const defaults = Object.fromEntries(NAMES.map(name => [name, FIELDS[name].default]));
     const DEFAULTS = /** @type {Region} */ (defaults);
+
+    /** A setting of the table, as the checks and the form want it. @param {Setting} setting @returns {RegionField} */
+    function field({default: value, low = -Infinity, high = Infinity, most = Infinity, choices = [], type, widget}) {
+        return {
+            default: value, range: [low, high], length: most, choices: choices.map(([name]) => name),
+            ...(widget?.low !== undefined && widget.high !== undefined && {offered: [widget.low, widget.high]}),
+            ...(widget?.step !== undefined ? {step: widget.step} : type === "whole" && {step: 1}),
+        };
+    }
 
     /** A value that may not be; the message names it. */
     class DataError extends Error {}
@@ -175,9 +163,9 @@ tiledDiffusion.data = (() => {
         const given = /** @type {Reroll} */ (object(v, at, ["seed", "x", "y", "w", "h", "mode"]));
         if (!("seed" in given)) throw new DataError(`${at}: the field 'seed' is missing`);
         const r = {x: 0, y: 0, w: 1, h: 1, mode: "full", ...given};
-        whole(`${at}.seed`, r.seed, [0, MAX_SEED]);
+        whole(`${at}.seed`, r.seed, REROLL_FIELDS.seed.range);
         box(at, r);
-        choice(`${at}.mode`, r.mode, MODES);
+        choice(`${at}.mode`, r.mode, REROLL_FIELDS.mode.choices);
         return given;
     }
 

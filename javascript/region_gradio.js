@@ -2,10 +2,7 @@
 // Reads components of the page: the panel's own, and what lies around it. Knows gradio, but not whose page it is.
 
 tiledDiffusion.gradio = (() => {
-    const CONTROLS = [
-        "tile_width", "tile_height", "overlap", "tile_batch", "wrap_x", "wrap_y", "width", "height",
-        "upscale_factor", "keep_size", "size_conditioning", "grid_seed", "method", "upscaler",
-    ];
+    const CONTROLS = tiledDiffusion.table.controls;
     /** Sizes are multiples of it. */
     const UNIT_PX = 8;
     const SIDE_PX = 512;
@@ -38,8 +35,6 @@ tiledDiffusion.gradio = (() => {
             const value = valueOf(`td_${tab}_${name}`);
             if (value !== null && value !== "") values[name] = value;
         }
-        const methods = tiledDiffusion.methods || {};
-        if (values.method in methods) values.method = methods[values.method];
         return values;
     }
 

@@ -25,7 +25,7 @@ interface RegionDocument { regions: Region[]; fill: Fill; rerolls: Reroll[] }
 
 /** A region's field: its default; what it may be; and what its number field on the page offers, where that is less. */
 interface RegionField {
-    default: unknown; range?: readonly [number, number]; length?: number; choices?: readonly string[];
+    default: unknown; range: readonly [number, number]; length: number; choices: readonly string[];
     offered?: readonly [number, number]; step?: number;
 }
 
