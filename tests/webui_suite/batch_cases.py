@@ -26,7 +26,7 @@ JOB = {
     "denoising_strength": 0.75,
 }
 REGIONS = [{"prompt": OTHER, "x": 0.5, "w": 0.5}]
-PANEL = {"tile_width_px": 128, "tile_height_px": 128, "overlap_px": 48}
+PANEL = {"tile_width": 128, "tile_height": 128, "overlap": 48}
 """The panel's numbers that say what TILES say."""
 
 

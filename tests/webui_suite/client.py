@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tiled_diffusion.settings.panel import panel_settings_from_dict
+from tiled_diffusion.settings.vae import vae_settings_from
+
 BASE = {
     "prompt": "a red house on green grass, blue sky", "negative_prompt": "", "steps": 6, "width": 128, "height": 128,
     "seed": 1, "cfg_scale": 5, "sampler_name": "Euler a",
@@ -95,3 +98,13 @@ def encoded(picture: np.ndarray) -> str:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()
+
+
+def written(settings):
+    """What a record says of settings of Tiled Diffusion: in the present version, with what differs from the defaults."""
+    return panel_settings_from_dict(settings).to_dict()
+
+
+def vae_written(settings):
+    """The same for the tiled VAE."""
+    return vae_settings_from(settings).to_dict()

@@ -13,7 +13,7 @@ from .editor_cases import page_of, shot
 from .registry import Skipped, case
 
 SETTINGS = {
-    "version": 1, "method": "jittered", "tile_width_lp": 16, "tile_height_lp": 24, "overlap_lp": 4, "tile_batch": 2, "wrap_x": True,
+    "version": 2, "method": "jittered", "tile_width": 128, "tile_height": 192, "overlap": 32, "tile_batch": 2, "wrap_x": True,
     "regions": [{"prompt": 'a "red" house, {x}: \\ AND \u6811\na line', "w": 0.5, "feather": 0.3, "seed": 5}],
 }  # fmt: skip
 PEER = {"Method": "MultiDiffusion", "Tile tile width": 96, "Tile tile height": 64, "Tile Overlap": 48, "Tile batch size": 3,
@@ -86,7 +86,7 @@ def _(w: Webui) -> str | None:
         paste(page, text)
         found = state(page)
         shot(page, "panel-pasted")
-        expected = {"on": True, "method": "jittered", "tile_width_px": 128, "tile_height_px": 192, "overlap_px": 32, "tile_batch": 2,
+        expected = {"on": True, "method": "Jittered tiles", "tile_width": 128, "tile_height": 192, "overlap": 32, "tile_batch": 2,
                     "wrap_x": True, "wrap_y": False}  # fmt: skip
         assert {k: found[k] for k in expected} == expected, found
         assert json.loads(found["regions"])["regions"] == SETTINGS["regions"], found["regions"]
@@ -100,7 +100,7 @@ def _(w: Webui) -> str | None:
     with page_of(w) as page:
         paste(page, f"x\nSteps: 5, Sampler: Euler, CFG scale: 5, Seed: 1, Size: 128x128, {KEY}: {json.dumps(PEER)}, Version: v1.9")
         found = state(page)
-        expected = {"on": True, "method": "multidiffusion", "tile_width_px": 768, "tile_height_px": 512, "overlap_px": 384, "tile_batch": 3}
+        expected = {"on": True, "method": "MultiDiffusion", "tile_width": 768, "tile_height": 512, "overlap": 384, "tile_batch": 3}
         assert {k: found[k] for k in expected} == expected, found
         (region,) = json.loads(found["regions"])["regions"]
         assert (region["prompt"], region["layer"]) == ("a tree", "foreground")

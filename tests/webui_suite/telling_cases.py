@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 
-from .client import BASE, ApiError, Webui
+from .client import BASE, ApiError, Webui, written
 from .editor_cases import page_of
 from .registry import case
 from .tiling_cases import TILES, WIDE, _xyz, drawn, field, same
@@ -55,11 +55,11 @@ def _(w: Webui):
             refused(w, {name: said}, "allowed is")
             count += 1
         for args in (["false"], [1], ["yes", {}], [[True]]):
-            refused(w, {name: {"args": args}}, "allowed is true, false or a settings object")
+            refused(w, {name: {"args": args}}, "allowed is true, false, or the settings")
             count += 1
     refused(w, {"tiled diffusion": {"args": [{"tile": 1}]}}, "unknown field 'tile'")
     refused(w, {"tiled vae": {"args": [{"tile": 1}]}}, "unknown field 'tile'")
-    refused(w, {"tiled diffusion": {"args": [TILES, TILES]}}, "settings twice")
+    refused(w, {"tiled diffusion": {"args": [TILES, TILES]}}, "the first one is the settings already")
     same(before, w.txt2img(**WIDE))
     return f"{count + 3} requests"
 
@@ -89,7 +89,7 @@ def _(w: Webui):
     short = asked(w, {"tiled diffusion": {"args": [TILES]}}, **WIDE)
     assert "Tiled Diffusion" not in json.loads(short["info"])["infotexts"][0], "the short name is this extension's"
     own = asked(w, {UNIQUE: {"args": [TILES]}}, **WIDE)
-    assert json.loads(json.loads(field(json.loads(own["info"])["infotexts"][0], "Tiled Diffusion"))) == {"version": 1, **TILES}
+    assert json.loads(json.loads(field(json.loads(own["info"])["infotexts"][0], "Tiled Diffusion"))) == written(TILES)
     refused(w, {UNIQUE: {"args": [TILES]}, "tiled diffusion": {"args": [True]}}, f"{PEER} is switched on too")
     return told[0]
 
@@ -103,7 +103,7 @@ def _(w: Webui):
         with page_of(w) as page:
             page.locator("#td_txt2img_enabled .label-wrap").first.click()
             page.wait_for_timeout(600)
-            for name, value in (("tile_width_px", 128), ("tile_height_px", 128), ("overlap_px", 256)):
+            for name, value in (("tile_width", 128), ("tile_height", 128), ("overlap", 256)):
                 box = page.locator(f"#td_txt2img_{name} input[type=number]").first
                 box.fill(str(value))
                 box.press("Tab")
@@ -140,7 +140,7 @@ def _(w: Webui):
 
 @case("X/Y/Z plot: axes of a panel that is off are told, and leave no record")
 def _(w: Webui):
-    args = _xyz(w, "[Tiled Diffusion] Method", "mixture,spot", "[Tiled VAE] Mode", "exact,off")
+    args = _xyz(w, "[Tiled Diffusion] Method", "mixture,spot", "[Tiled VAE] VAE mode", "Exact,off")
     answer = w.call("/sdapi/v1/txt2img", {**BASE, **WIDE, "script_name": "x/y/z plot", "script_args": args})
     info = json.loads(answer["info"])
     told = "Tiled Diffusion: the axes of the plot change nothing while the panel is switched off"

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from .client import BASE, ApiError, Result, Webui, encoded
+from .client import BASE, ApiError, Result, Webui, encoded, written
 from .registry import Skipped, case
 
 WIDE = {"width": 320, "height": 128}
@@ -319,7 +319,7 @@ def _(w: Webui):
     tiled = {**TILES, "method": "jittered", "regions": [{"prompt": 'a "tree", <b>: AND\n雪', "x": 0.5, "w": 0.5}]}
     first = w.txt2img(tiled=tiled, **WIDE)
     record = json.loads(json.loads(field(first.infotexts[0], "Tiled Diffusion")))
-    assert record == {"version": 1, **tiled}, record
+    assert record == written(tiled), record
     parsed = w.call("/sdapi/v1/png-info", {"image": first.encoded[0]})["parameters"]
     assert json.loads(parsed["Tiled Diffusion"]) == record
     again = w.call("/sdapi/v1/txt2img", {"infotext": first.infotexts[0]})
@@ -338,7 +338,7 @@ def _decoded(text: str) -> np.ndarray:
 
 @case("X/Y/Z plot axes")
 def _(w: Webui):
-    module = ["[Tiled Diffusion] Method", "mixture,spot", "[Tiled Diffusion] Overlap (px)", "16,64"]
+    module = ["[Tiled Diffusion] Method", "mixture,spot", "[Tiled Diffusion] Tile overlap (px)", "16,64"]
     args = _xyz(w, *module)
     answer = w.call("/sdapi/v1/txt2img", {
         **BASE, **WIDE, "script_name": "x/y/z plot", "script_args": args,

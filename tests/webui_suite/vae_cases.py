@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .client import BASE, ApiError, Result, Webui, encoded
+from .client import BASE, ApiError, Result, Webui, encoded, vae_written
 from .registry import Skipped, case
 from .tiling_cases import TILES, _decoded, _xyz, drawn, field, same
 
@@ -134,9 +134,9 @@ def _(w: Webui):
     for mode in ("auto", "fast", "untiled"):
         drawn(w.txt2img(vae={"mode": mode}, **SIZE))
     result = w.txt2img(vae=json.dumps(EXACT), **SIZE)
-    assert json.loads(json.loads(field(result.infotexts[0], "Tiled VAE"))) == {"version": 1, **EXACT}
+    assert json.loads(json.loads(field(result.infotexts[0], "Tiled VAE"))) == vae_written(EXACT)
     parsed = w.call("/sdapi/v1/png-info", {"image": result.encoded[0]})["parameters"]
-    assert json.loads(parsed["Tiled VAE"]) == {"version": 1, **EXACT}
+    assert json.loads(parsed["Tiled VAE"]) == vae_written(EXACT)
     again = w.call("/sdapi/v1/txt2img", {"infotext": result.infotexts[0]})
     same(result, Result([_decoded(again["images"][0])], [], []))
     assert "Tiled VAE: " in json.loads(again["info"])["infotexts"][0], "the pasted record did not switch the VAE on"
@@ -144,13 +144,13 @@ def _(w: Webui):
 
 
 ERRORS = [
-    ({"mode": "best"}, "mode is 'best'"),
+    ({"mode": "best"}, "mode: got 'best'"),
     ({"tile": 1}, "unknown field 'tile'"),
-    ({"decoder_tile_lp": 4}, "decoder_tile_lp is 4"),
-    ({"encoder_tile_px": "big"}, "encoder_tile_px is 'big'"),
-    ({"move_to_gpu": 1}, "move_to_gpu is 1"),
+    ({"decoder_tile_lp": 4}, "decoder_tile_lp: got 4"),
+    ({"encoder_tile_px": "big"}, "encoder_tile_px: got 'big'"),
+    ({"move_to_gpu": 1}, "move_to_gpu: got 1"),
     ({"mode": "untiled", "wrap_x": True}, "wrap_x"),
-    ({"version": 2}, "version is 2"),
+    ({"version": 3}, "reads up to 2"),
     ("[", "JSON"),
     ([1], "JSON object"),
 ]
@@ -219,11 +219,11 @@ def _(w: Webui):
 
 @case("VAE X/Y/Z plot axes")
 def _(w: Webui):
-    args = _xyz(w, "[Tiled VAE] Mode", "off,exact", "[Tiled VAE] Decoder tile (latent px)", "16,32")
+    args = _xyz(w, "[Tiled VAE] VAE mode", "off,Exact", "[Tiled VAE] Decoder tile (px)", "128,256")
     answer = w.call("/sdapi/v1/txt2img", {**BASE, **SIZE, "script_name": "x/y/z plot", "script_args": args})
     records = json.loads(answer["info"])["infotexts"][-4:]
-    tiles = [json.loads(json.loads(field(r, "Tiled VAE"))).get("decoder_tile_lp") for r in records if "Tiled VAE" in r]
-    assert set(tiles) == {16, 32}, records
+    tiles = [json.loads(json.loads(field(r, "Tiled VAE"))).get("decoder_tile") for r in records if "Tiled VAE" in r]
+    assert set(tiles) == {128, 256}, records
     cells = [_decoded(i) for i in answer["images"]][-4:]
     worst = max(int(np.abs(cells[0].astype(int) - c).max()) for c in cells)
     assert worst <= 1, worst
