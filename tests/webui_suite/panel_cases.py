@@ -70,10 +70,10 @@ def _(w: Webui) -> str | None:
     answer = w.call("/tiled-diffusion/plan", {"settings": {"tile_width_lp": 16}, "width": 256, "height": 128})
     assert answer["tiles"] == len(answer["boxes"]) > 1
     try:
-        w.call("/tiled-diffusion/plan", {"settings": {"overlap": 4}, "width": 256, "height": 128})
+        w.call("/tiled-diffusion/plan", {"settings": {"tiles": 4}, "width": 256, "height": 128})
     except ApiError as e:
         assert e.status == 422, e.status
-        assert "overlap" in e.text
+        assert "tiles" in e.text
     else:
         raise AssertionError("accepted")
     return answer["text"]
