@@ -26,7 +26,7 @@ def test_a_folder(kind, tmp_path):
 
 def test_the_shipped_checkpoint_from_its_folder_and_from_one_file(tmp_path):
     shipped = load_model(device="cpu")
-    assert (shipped.kind, shipped.size.native, shipped.size.multiple) == ("sd1", 16, 2)
+    assert (shipped.kind, shipped.traits.native, shipped.traits.multiple) == ("sd1", 16, 2)
     [file] = [f for f in write_ldm_checkpoint(checkpoint_folder(), tmp_path) if f.suffix == ".safetensors"]
     single = load_model(file, device="cpu")
     request = Request("a red house on grass, blue sky", width=192, height=128, steps=3)
