@@ -17,7 +17,6 @@ MOST_REGIONS = 1024
 """In a document, so that grids of many tiles run."""
 MOST_IN_EDITOR = 64
 """Regions that the editor holds: with more of them a page becomes slow, and nobody draws so many by hand."""
-AUTO_TILE_BATCH = 8
 PROMPT = Text(20000)
 SEED = Whole(0, HUGE)
 FRACTION = Number(0, 1)
@@ -193,11 +192,6 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_fields(self)
-
-    @property
-    def first_batch(self) -> int:
-        """Tiles in the first call: as set, or so many that a host without figures of its memory may try."""
-        return self.tile_batch or AUTO_TILE_BATCH
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""
