@@ -135,7 +135,7 @@ def _(w: Webui):
         page.wait_for_function("() => tiledDiffusion.editors.txt2img?.store.state.regions.length === 1", timeout=20000)
         assert page.evaluate("() => tiledDiffusion.editors.txt2img.store.state.regions[0].prompt") == "a <b>tree</b>"
         assert page.locator("#td_txt2img_overlap input[type=number]").first.input_value() == "32"
-        assert "jittered" in page.locator("#td_txt2img_method input").first.input_value()
+        assert "Jittered tiles" in page.locator("#td_txt2img_method input").first.input_value()
 
 
 @case("page: the canvas follows hires fix, tokens are counted as the host counts, Ctrl+Enter generates, drafts stay")
