@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from torch.nn.functional import interpolate
 from tests.webui.control_stand_in import Adapter, IpAdapter, Lite, Params, controlled, hint_of, inpainted
 from tests.webui.host_model import FAMILIES
 from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.guides import ModelRows
+from tiled_diffusion.engine.tiles import Tile
 from tiled_diffusion.webui.controlnet.tiles import ControlTiles
 
 TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
@@ -75,23 +78,23 @@ def test_each_tile_sees_its_crops(family):
 @pytest.mark.parametrize("wrong", ["sample-major", "one picture's", "shifted"])
 def test_the_proof_tells_orders_apart(wrong, monkeypatch):
     """Were rows in another order, or crops elsewhere, the result would be far off."""
-    right = ControlTiles.selected
+    right = ControlTiles.model_call
 
-    def misled(self, boxes, images, on, negatives=None):
+    def misled(self, rows, x, inputs):
         if wrong == "sample-major":
-            order = sorted(range(len(boxes)), key=lambda i: i % 4)
-            boxes, images = [boxes[i] for i in order], [images[i] for i in order]
+            order = sorted(range(len(rows.tiles)), key=lambda i: i % 4)
+            rows = rows._replace(tiles=[rows.tiles[i] for i in order], images=[rows.images[i] for i in order])
         elif wrong == "one picture's":
-            images = [0] * len(images)
+            rows = rows._replace(images=[0] * len(rows.images))
         else:
-            boxes = [b.__class__(b.y, max(0, b.x - 1), b.h, b.w) for b in boxes]
-        return right(self, boxes, images, on, negatives)
+            rows = rows._replace(tiles=[replace(t, view=t.box.moved(0, -min(1, t.box.x))) for t in rows.tiles])
+        return right(self, rows, x, inputs)
 
     more = {"batch_size": 2, "steps": 2}
     plain, _, _ = controlled([Params(each(1, 2))], **more)
     settings = {**TILES, "tile_batch": 2}
     close(controlled([Params(each(1, 2))], settings, **more)[0], plain)
-    monkeypatch.setattr(ControlTiles, "selected", misled)
+    monkeypatch.setattr(ControlTiles, "model_call", misled)
     assert differ(controlled([Params(each(1, 2))], settings, **more)[0], plain) > 0.01
 
 
@@ -352,7 +355,8 @@ def test_only_crops_leave_main_memory():
         assert type(getattr(unit, name)) is torch.Tensor, name
         assert getattr(unit, name).device.type == "cpu", name
     assert {m.cond_image.device.type for m in lite.modules.values()} == {"cpu"}
-    with tiles.selected([Box(0, 8, 16, 16)], [0], True):
+    rows = ModelRows([Tile(Box(0, 8, 16, 16), torch.ones(16, 16))], [0], None, [True])
+    with tiles.model_call(rows, torch.zeros(1, 4, 16, 16), {}):
         assert unit.hint_cond.device.type == unit.effective_region_mask.device.type == "meta"
         assert unit.hint_cond.shape[-2:] == (128, 128)
     assert type(unit.hint_cond) is torch.Tensor
