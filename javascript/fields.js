@@ -287,6 +287,7 @@ tiledDiffusion.table = {
         "wrap_y",
         "grid_seed",
         "size_conditioning",
+        "compose",
         "passes",
         "width",
         "height",

@@ -124,7 +124,7 @@ def test_regions_leave_nothing_uncovered(h, w, boxes, ring_y, ring_x):
         for x, y, bw, bh, f, weight in boxes
     )
     planner = Planner(Extent(h, w), Settings(regions=regions, wrap_x=ring_x, wrap_y=ring_y), TINY)
-    areas = region_areas(planner)
+    areas = region_areas(planner, regions)
     share = coverages(regions, Extent(h, w), (ring_y, ring_x), areas, [True] * len(regions), "main")
     total = share.main.astype(np.float64)
     for area, own in zip(areas, share.own, strict=True):

@@ -107,7 +107,7 @@ def test_a_free_mask_acts_in_its_shape(layer):
     assert share[12, 12] == 1
     assert share[28, 28] == 0
     assert share.sum() == pytest.approx(200, rel=0.05)
-    soft = shares_of(Settings(regions=(Region("a", 0.25, 0.25, 0.5, 0.5, mask=TRIANGLE, feather=0.5, layer=layer),)), canvas)[1]
+    soft = shares_of(Settings(regions=(Region("a", 0.25, 0.25, 0.5, 0.5, mask=TRIANGLE, feather=0.5, layer=layer),)), canvas, 0.9)[1]
     assert 0 < soft[13, 20] < 1
     if layer == "foreground":
         assert (soft <= share + 1e-6).all()

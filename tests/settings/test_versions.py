@@ -25,7 +25,8 @@ REGION = Region(
     Mask(polygons=(((0, 0), (1, 0), (0.5, 1)),)), 9, 6.0, 0.1, 0.9, False, 0.25,
 )  # fmt: skip
 SETTINGS = Settings(
-    "jittered", 512, 768, 128, 2, True, True, 77, "tile", (REGION,), "none", (Reroll(3, 0.1, 0.2, 0.3, 0.4, "exclusive"),)
+    "jittered", 512, 768, 128, 2, True, True, 77, "tile", (REGION,), "none", (Reroll(3, 0.1, 0.2, 0.3, 0.4, "exclusive"),),
+    compose=0.0,
 )
 PANEL = PanelSettings(SETTINGS, "hires", 1024, 768, "Lanczos", 3.0, False)
 CONTROL = Control("edges", "hint.png", 0.5, 0.1, 0.9, "canny")
@@ -75,7 +76,7 @@ def test_a_canvas_of_version_1_without_versions():
 def test_pictures():
     second = replace(SETTINGS, regions=(replace(REGION, seed=10),), rerolls=(replace(SETTINGS.rerolls[0], seed=4),))
     assert read_png(FOLDER / "record.png") == replace(REQUEST, seed=6, batch_size=1, tiling=second)
-    simple = Settings(tile_width=128, tile_height=64, overlap=32, regions=(Region("a tree", w=0.5),))
+    simple = Settings(tile_width=128, tile_height=64, overlap=32, regions=(Region("a tree", w=0.5),), compose=0.0)
     assert read_png(FOLDER / "simple.png") == Request("grass", width=256, height=64, tiling=simple)
 
 
@@ -92,7 +93,13 @@ def test_presets(tmp_path):
 
 def test_a_panels_controls_fill_a_document_of_version_1():
     merged = merge({"version": 1, "overlap_lp": 6}, {"overlap": 64, "tile_width": 256, "method": "spot"}).tiling
-    assert merged == Settings("spot", 256, overlap=48)
+    assert merged == Settings("spot", 256, overlap=48, compose=0.0)
+    assert merge({"version": 1}, {"compose": 0.3}).tiling.compose == 0.3
+
+
+def test_regions_of_version_1_have_soft_edges_from_the_start():
+    assert settings_from_dict({"version": 1}).compose == settings_from_dict({"overlap_lp": 6}).compose == 0
+    assert settings_from_dict({}).compose == settings_from_dict({"version": 2}).compose == Settings().compose > 0
 
 
 @pytest.mark.parametrize("automatic", [0, None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
@@ -11,14 +11,14 @@ import numpy.typing as npt
 import torch
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings.values import Settings
+from tiled_diffusion.settings.values import Region, Settings
 
 from .geometry import Box, Extent, check_axis
 from .masks import places
 from .methods import METHODS, Method
 from .model import ModelTraits
 from .noise import uniform_draw
-from .regions import Coverage, coverages, region_area
+from .regions import Coverage, coverages, in_their_boxes, region_area
 from .tiles import Plan, Tile
 from .windows import AxisTiles
 
@@ -126,7 +126,7 @@ class Planner:
             TiledError: tile and overlap do not fit, or `fill` is "none" and a part of the canvas is in no region.
         """
         _check_fill(self)
-        return _plan(self, step if self.method.moves else 0, self._active(progress))
+        return _plan(self, *self._moment(step, progress))
 
     def grids(self, step: int = 0, progress: float = 0.0) -> list[Grid]:
         """The tiles of a denoiser call by prompt, to be counted: weights are made when they are asked for.
@@ -134,10 +134,12 @@ class Planner:
         Raises:
             TiledError: as for `plan`, or these are more than MAX_TILES.
         """
-        return _grids(self, step if self.method.moves else 0, self._active(progress))
+        return _grids(self, *self._moment(step, progress))
 
-    def _active(self, progress: float) -> tuple[bool, ...]:
-        return tuple(r.acts_at(progress) for r in self.settings.regions)
+    def _moment(self, step: int, progress: float) -> tuple[int, tuple[bool, ...], bool]:
+        """What the plan of a call depends on: where moving grids lie, which regions act, whether they compose."""
+        active = tuple(r.acts_at(progress) for r in self.settings.regions)
+        return step if self.method.moves else 0, active, progress < self.settings.compose
 
     def tile_size(self) -> Extent:
         """The tile's size on this canvas, latent pixels: as set, or fitted to it; never larger than the canvas."""
@@ -174,7 +176,7 @@ class Planner:
 
     def axes(self, extent: Extent, step: int, key: int = 0) -> tuple[AxisTiles, AxisTiles]:
         """Rows and columns of tiles over an area of the given size; rings only where the area is the whole canvas."""
-        tile = self.tile_size()
+        tile = self._region_tile(extent) if key else self.tile_size()
         layouts = []
         for axis, (length, whole, side, wrap) in enumerate(
             zip(extent, self.canvas, tile, (self.settings.wrap_y, self.settings.wrap_x), strict=True)
@@ -183,31 +185,47 @@ class Planner:
             layouts.append(self.method.axis(length, side, self.overlap(side), wrap and length == whole, draw))
         return layouts[0], layouts[1]
 
+    def _region_tile(self, area: Extent) -> Extent:
+        """Of a region, whose area is one crop on every axis on which a model can still draw it as one picture."""
+        if not self.settings.compose:
+            return self.tile_size()
+        most = self.model.tile_choices()[-1]
+        return Extent(*(n if n <= most else tile for n, tile in zip(area, self.tile_size(), strict=True)))
+
+    def least_area(self) -> Extent:
+        """Smaller regions are evaluated with so much of what is around them, latent pixels."""
+        if not self.settings.compose:
+            return self.tile_size()
+        return Extent(*(min(self.model.native, n) for n in self.canvas))
+
 
 @lru_cache(maxsize=16)
 def _check_fill(planner: Planner) -> None:
     """Builds the plan of every part of the sampling in which other regions act, if one of them can have a gap."""
-    regions = planner.settings.regions
-    if regions and planner.settings.fill == "none":
-        for progress in sorted({0.0, *(r.step_from for r in regions), *(r.step_to for r in regions if r.step_to < 1)}):
-            _plan(planner, 0, planner._active(progress))
+    settings = planner.settings
+    if settings.regions and settings.fill == "none":
+        changes = (settings.compose, *(edge for r in settings.regions for edge in (r.step_from, r.step_to)))
+        for progress in sorted({0.0, *(edge for edge in changes if edge < 1)}):
+            _plan(planner, *planner._moment(0, progress))
 
 
 @lru_cache(maxsize=4)
-def _plan(planner: Planner, step: int, active: tuple[bool, ...]) -> Plan:
-    return Plan(planner.canvas, tuple(tile for grid in _grids(planner, step, active) for tile in grid.tiles()))
+def _plan(planner: Planner, step: int, active: tuple[bool, ...], composing: bool) -> Plan:
+    grids = _grids(planner, step, active, composing)
+    return Plan(planner.canvas, tuple(tile for grid in grids for tile in grid.tiles()))
 
 
-def _grids(planner: Planner, step: int, active: tuple[bool, ...]) -> list[Grid]:
+def _grids(planner: Planner, step: int, active: tuple[bool, ...], composing: bool) -> list[Grid]:
     canvas, settings = planner.canvas, planner.settings
     main = Grid(Box(0, 0, *canvas), 0, *planner.axes(canvas, step))
     if not any(active) and settings.fill == "main":
         return _limited([main])
-    areas = region_areas(planner)
+    regions = in_their_boxes(settings.regions, canvas, planner.model.multiple) if composing else settings.regions
+    areas = region_areas(planner, regions)
     grids = [main, *(Grid(area, k, *planner.axes(area.extent, step, k)) for k, area in enumerate(areas, start=1))]
     _limited(grids[:1] if settings.fill == "main" else [])
     _limited([grid for grid, on in zip(grids[1:], active, strict=True) if on])
-    covered = coverages(settings.regions, canvas, (settings.wrap_y, settings.wrap_x), areas, active, settings.fill)
+    covered = coverages(regions, canvas, (settings.wrap_y, settings.wrap_x), areas, active, settings.fill)
     by_prompt = (covered.main if covered.main.any() else None, *covered.own)
     return [replace(grid, coverage=own) for grid, own in zip(grids, by_prompt, strict=True) if own is not None]
 
@@ -222,8 +240,8 @@ def _limited(grids: list[Grid]) -> list[Grid]:
     return grids
 
 
-def region_areas(planner: Planner) -> tuple[Box, ...]:
+def region_areas(planner: Planner, regions: Sequence[Region]) -> tuple[Box, ...]:
     """The area that is evaluated for each region."""
     rings = (planner.settings.wrap_y, planner.settings.wrap_x)
-    multiple, tile = planner.model.multiple, planner.tile_size()
-    return tuple(region_area(r, planner.canvas, rings, multiple, tile) for r in planner.settings.regions)
+    multiple, least = planner.model.multiple, planner.least_area()
+    return tuple(region_area(r, planner.canvas, rings, multiple, least) for r in regions)

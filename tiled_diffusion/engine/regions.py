@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,32 @@ def _span(begin: float, end: float, length: int, ring: bool, multiple: int, at_l
     if width >= length:
         return 0, length
     return (low % length if ring else max(0, min(low, length - width))), width
+
+
+def in_their_boxes(regions: Sequence[Region], canvas: Extent, multiple: int) -> tuple[Region, ...]:
+    """The regions as they are while they compose: backgrounds have hard edges, at the nearest of the model's multiples.
+
+    So nothing is laid out across an edge that would cut it, and crops of neighbours do not overlap. Free masks keep
+    their place, and foregrounds their soft edge: what they are drawn on shows through it from the start.
+    """
+    return tuple(_in_its_box(r, canvas, multiple) if r.layer == "background" else r for r in regions)
+
+
+def _in_its_box(region: Region, canvas: Extent, multiple: int) -> Region:
+    if region.mask is not None:
+        return replace(region, feather=0.0)
+    (y, h), (x, w) = (
+        _snapped(begin, end, length, multiple)
+        for (begin, end), length in zip(region_edges(region, canvas), canvas, strict=True)
+    )
+    return replace(region, feather=0.0, x=x, y=y, w=w, h=h)
+
+
+def _snapped(begin: float, end: float, length: int, multiple: int) -> tuple[float, float]:
+    """Start and size in fractions of an axis; as it is where nothing would be left."""
+    edges = [length if n > length - 0.5 else math.floor(n / multiple + 0.5) * multiple for n in (begin, end)]
+    low, high = edges if edges[0] < edges[1] else (begin, end)
+    return low / length, min(high, length) / length - low / length
 
 
 def coverages(

@@ -170,7 +170,7 @@ def read_object(cls: type[T], data: object, name: str, version: int) -> T:
     """Reads the fields of a document, or an object within one; raises as `read`."""
     if not isinstance(data, dict):
         raise wrong(name, data, "a JSON object {...}")
-    values = read_values(cls, data, name, version)
+    values = {**unsaid(cls, version), **read_values(cls, data, name, version)}
     for row in flat_rows(cls):
         if row.required and row.name not in values:
             raise SettingsError(f"{name}: the field {row.name!r} is missing")
@@ -192,6 +192,12 @@ def read_values(cls: type, data: Mapping[str, Any], name: str, version: int) -> 
         except SettingsError as e:
             raise SettingsError(f"{name}.{e}") from e
     return values
+
+
+def unsaid(cls: type, version: int) -> dict[str, Any]:
+    """What documents of a version mean by not naming fields that came later."""
+    later = (row for row in flat_rows(cls) if row.entry.since > version and row.entry.earlier is not None)
+    return {row.name: row.entry.earlier for row in later}
 
 
 def _unknown(cls: type, key: str, version: int) -> str:

@@ -67,6 +67,8 @@ class Entry:
         unit: "px" (image pixels), or nothing.
         null: what null means, in words; only settings that have such words may be null.
         since: the first version of the JSON that has it, by whatever name.
+        earlier: its value in documents of the versions before that, which shall mean what they did; None: the
+            default.
         before: how version 1 said it, where that differs.
         widget: how pages show it, or None for not at all.
         flag: what stands for the value in the help of its command line flag, or None for no flag.
@@ -79,6 +81,7 @@ class Entry:
     unit: str = ""
     null: str = ""
     since: int = 1
+    earlier: Any = None
     before: Before | None = None
     widget: Widget | None = None
     flag: str | None = None

@@ -18,6 +18,7 @@ from .document import (
     parse_json,
     read,
     read_values,
+    unsaid,
     version_of,
 )
 from .fields import Row, Widget, check_fields, entry
@@ -126,7 +127,7 @@ def merged(cls: type[T], value: object, controls: Mapping[str, object]) -> T:
     version = version_of(cls, data, NAME)
     said = read_values(cls, {k: v for k, v in data.items() if k != "version"}, NAME, version)
     try:
-        return made(cls, {**from_controls(cls, controls), **said})
+        return made(cls, {**unsaid(cls, version), **from_controls(cls, controls), **said})
     except SettingsError as e:
         raise (e if str(e).startswith(f"{NAME}:") else SettingsError(f"{NAME}.{e}")) from e
 

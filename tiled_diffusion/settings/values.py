@@ -188,6 +188,10 @@ class Settings:
     fill: str = field(default="main", metadata=entry(FILLS, "Rest", "What is drawn where no region is."))
     rerolls: tuple[Reroll, ...] = field(default=(), metadata=entry(
         Records(Reroll, "rerolls", MOST_REGIONS), "Rerolls", "Boxes of the start noise that are drawn anew."))
+    compose: float = field(default=0.6, metadata=entry(
+        FRACTION, "Compose regions",
+        "Part of the sampling in which regions keep within their boxes; then edges become soft.", since=2, earlier=0.0,
+        widget=Widget("advanced", "slider", step=0.05), flag="X", axis=True))
     # fmt: on
 
     def __post_init__(self) -> None:
