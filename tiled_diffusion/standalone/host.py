@@ -48,7 +48,7 @@ class DiffusersHost:
         """Draws one task after the other, each as one batch."""
         pictures = []
         for task in tasks:
-            images = generate(self.model, task.request, init_image=task.start, progress=progress)
+            images = generate(self.model, task.request, init_image=task.start, mask=task.mask, progress=progress)
             pictures += [Picture(image, task.request.seed + k) for k, image in enumerate(images)]
         return pictures
 

@@ -13,7 +13,10 @@ from PIL.PngImagePlugin import PngInfo
 from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.fields import row
 from tiled_diffusion.settings.request import Request, request_from_json
+
+from .images import file_digest
 
 CHUNK = "tiled_diffusion"
 
@@ -29,6 +32,7 @@ def parameters_text(request: Request, model_name: str) -> str:
         "Size": f"{request.width}x{request.height}",
         "Model": _quoted(model_name),
         **({"Denoising strength": f"{request.denoising_strength:g}"} if request.init_image else {}),
+        **_painted(request),
         **{f"ControlNet {i}": _quoted(_control_text(c)) for i, c in enumerate(request.controls)},
         "Tiled Diffusion": json.dumps(settings, ensure_ascii=False),
     }
@@ -36,6 +40,15 @@ def parameters_text(request: Request, model_name: str) -> str:
     if request.negative_prompt:
         lines.append(f"Negative prompt: {request.negative_prompt}")
     return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in values.items())])
+
+
+def _painted(request: Request) -> dict[str, str]:
+    """What was drawn of a photo."""
+    if not request.inpaints:
+        return {}
+    mask = {} if request.mask is None else {"Mask": _quoted(PurePath(request.mask).name)}
+    extended = {"Extended": _quoted(row(Request, "extend").to_text(request.extend))} if request.extend else {}
+    return {**mask, **extended, "Mask feather": str(request.mask_feather), "Masked content": request.inpaint_from}
 
 
 def _control_text(control: Control) -> str:
@@ -59,6 +72,17 @@ def _alone(request: Request, seed: int) -> Request:
     regions = tuple(r if r.seed is None else replace(r, seed=r.seed + number) for r in tiling.regions)
     rerolls = tuple(replace(r, seed=r.seed + number) for r in tiling.rerolls)
     return replace(request, seed=seed, batch_size=1, tiling=replace(tiling, regions=regions, rerolls=rerolls))
+
+
+def _with_digests(request: Request) -> Request:
+    """Where a part of a photo was drawn: with the digests of the photo's and the mask's file, never their bytes."""
+    if not request.inpaints:
+        return request
+    return replace(
+        request,
+        init_image_sha256=request.init_image_sha256 or file_digest(request.init_image),
+        mask_sha256=request.mask_sha256 or file_digest(request.mask),
+    )
 
 
 class Named(Protocol):
@@ -85,6 +109,7 @@ def save_png(
     alone = _alone(request, seed)
     if seed != request.seed and METHODS[request.tiling.method].moves and request.tiling.grid_seed is None:
         alone = replace(alone, tiling=replace(alone.tiling, grid_seed=request.seed))
+    alone = _with_digests(alone)
     info = PngInfo()
     info.add_itxt("parameters", parameters_text(alone, model.name))
     info.add_itxt(CHUNK, json.dumps(alone.to_dict(), ensure_ascii=False))

@@ -104,6 +104,21 @@ def run_upscale(args: argparse.Namespace) -> None:
     )
 
 
+def run_inpaint(args: argparse.Namespace) -> None:
+    """`inpaint`."""
+    from tiled_diffusion.recipes.inpaint import inpaint, inpaint_request
+
+    from .arguments import open_picture, read_inpaint_request
+
+    request = read_inpaint_request(args)
+    photo = open_picture(args.image)
+    _make(
+        args,
+        lambda host: inpaint_request(host, request, photo),
+        lambda host, wanted, progress: inpaint(host, wanted, photo, None, progress),
+    )
+
+
 def _make(
     args: argparse.Namespace,
     request_for: Callable[[DiffusersHost], Request],
@@ -238,6 +253,7 @@ def _report(args: argparse.Namespace, result: dict[str, Any], lines: Sequence[st
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "generate": run_generate,
     "upscale": run_upscale,
+    "inpaint": run_inpaint,
     "inspect": run_inspect,
     "demo": run_demo,
     "studio": run_studio,
