@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.pictures import digest, eight_bit
 from tiled_diffusion.settings.request import Request
 
 
@@ -35,27 +35,12 @@ def open_image(path: str, name: str = "init_image", sha256: str | None = None) -
     return upright
 
 
-def digest(data: bytes) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def file_digest(path: str | None) -> str | None:
     """Of a file; None where there is none."""
     try:
         return None if path is None else digest(Path(path).read_bytes())
     except OSError:
         return None
-
-
-def eight_bit(image: Image.Image) -> Image.Image:
-    """The picture with numbers of 8 bits, where it has wider ones."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        values = np.asarray(image, dtype=np.float64)
-        return Image.fromarray((values / (257 if values.max(initial=0) > 255 else 1)).clip(0, 255).astype(np.uint8))
-    return image
 
 
 def opaque(image: Image.Image, ground: str = "white") -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Protocol
@@ -17,6 +18,7 @@ from tiled_diffusion.settings.fields import row
 from tiled_diffusion.settings.request import Request, request_from_json
 
 from .images import file_digest
+from .pictures import with_recorded_pictures
 
 CHUNK = "tiled_diffusion"
 
@@ -94,7 +96,13 @@ class Named(Protocol):
 
 
 def save_png(
-    image: Image.Image, path: str | Path, request: Request, seed: int, model: Named, seconds: float | None = None
+    image: Image.Image,
+    path: str | Path,
+    request: Request,
+    seed: int,
+    model: Named,
+    seconds: float | None = None,
+    folders: Sequence[Path] | None = None,
 ) -> None:
     """Writes one picture of a request with its record.
 
@@ -105,11 +113,12 @@ def save_png(
         seed: the seed of this very picture; the record asks for it alone.
         model: what drew it; its name is recorded.
         seconds: how long it took, if that is to be recorded.
+        folders: as for `generate`: regions' pictures are recorded by their digests.
     """
     alone = _alone(request, seed)
     if seed != request.seed and METHODS[request.tiling.method].moves and request.tiling.grid_seed is None:
         alone = replace(alone, tiling=replace(alone.tiling, grid_seed=request.seed))
-    alone = _with_digests(alone)
+    alone = _with_digests(replace(alone, tiling=with_recorded_pictures(alone.tiling, folders)))
     info = PngInfo()
     info.add_itxt("parameters", parameters_text(alone, model.name))
     info.add_itxt(CHUNK, json.dumps(alone.to_dict(), ensure_ascii=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from .images import fitted, open_image, to_images
 from .inpainting import context as context_of
 from .inpainting import painting_of
 from .model import Model, free_bytes
+from .pictures import region_pulls
 from .samplers import make_scheduler, noise_levels, set_steps, step_options
 from .vae import decode, encode
 
@@ -41,6 +43,7 @@ def generate(
     controls: ControlNets | None = None,
     progress: Progress | None = None,
     vae_settings: TiledVaeSettings | None = None,
+    folders: Sequence[Path] | None = None,
 ) -> list[Image.Image]:
     """Makes the pictures of a request.
 
@@ -53,6 +56,7 @@ def generate(
         controls: loaded ControlNets with their hints; None loads request.controls.
         progress: is told of steps and tiles.
         vae_settings: how the VAE is tiled; by default as memory asks for.
+        folders: in which the files of regions' pictures may lie; None allows the working folder.
 
     Returns:
         request.batch_size pictures; of a photo that is inpainted, what is not drawn has the photo's own pixels.
@@ -64,6 +68,7 @@ def generate(
     if init_image is None and request.init_image is not None:
         init_image = open_image(request.init_image, sha256=request.init_image_sha256)
     painting = painting_of(model, request, init_image, mask)
+    pictures = region_pulls(model, request, folders)
     latents = sample_latents(
         model,
         request,
@@ -71,7 +76,7 @@ def generate(
         controls=controls,
         progress=progress,
         vae_settings=vae_settings,
-        pulls=() if painting is None else (painting.pull(model, request.tiling),),
+        pulls=(*pictures, *(() if painting is None else (painting.pull(model, request.tiling),))),
         context=context_of(model, request, painting),
     )
     images = to_images(decode(model, latents, request.tiling, vae_settings))

@@ -27,6 +27,8 @@ from .parser import UsageError, flags_of, given_flags
 
 FILES = ("init_image", "mask")
 """Fields of a request that name a picture."""
+NO_FILE = ("data:", "sha256:")
+"""What stands in the place of a region's file begins so."""
 
 
 def read_request(args: argparse.Namespace) -> Request:
@@ -89,6 +91,20 @@ def existing(path: str | Path) -> Path:
     return path
 
 
+def folders_of(args: argparse.Namespace) -> tuple[Path, ...]:
+    """Where files of regions' pictures may lie: the working folder, and those of the files that were typed."""
+    typed = [getattr(args, "what", None), *(region.picture for region in getattr(args, "pictures", None) or [])]
+    files = [Path(name) for name in typed if name and not name.startswith(NO_FILE)]
+    return tuple(dict.fromkeys([Path.cwd(), *(file.parent for file in files if _is_file(file))]))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a prompt may be too long for a name
+        return False
+
+
 def columns(prompts: Sequence[str]) -> tuple[Region, ...]:
     """Prompts side by side: equal columns from left to right over the whole height."""
     n = len(prompts)
@@ -130,8 +146,10 @@ def _given_tiling(args: argparse.Namespace) -> dict[str, Any]:
         if given.keys() & {"tile_width", "tile_height"}:
             raise UsageError("--tile: give either --tile or --tile-width and --tile-height, not both")
         given["tile_width"], given["tile_height"] = args.tile
-    if args.column:
-        given["regions"] = columns(args.column)
+    if args.column or args.pictures:
+        for region in args.pictures or ():
+            open_picture(region.picture).close()
+        given["regions"] = (*columns(args.column or ()), *(args.pictures or ()))
     return given
 
 
@@ -172,9 +190,14 @@ def _with_pictures_beside(request: Request, file: Path) -> Request:
     def beside(name: str) -> str:
         return str(file.parent / name) if (file.parent / name).is_file() else name
 
+    def pictured(region: Region) -> Region:
+        name = region.picture
+        return region if name is None or name.startswith(NO_FILE) else dataclasses.replace(region, picture=beside(name))
+
     controls = tuple(dataclasses.replace(c, image=beside(c.image)) for c in request.controls)
+    tiling = dataclasses.replace(request.tiling, regions=tuple(map(pictured, request.tiling.regions)))
     files: dict[str, Any] = {f: beside(getattr(request, f)) for f in FILES if getattr(request, f) is not None}
-    return dataclasses.replace(request, controls=controls, **files)
+    return dataclasses.replace(request, controls=controls, tiling=tiling, **files)
 
 
 def _merged(base: Request | None, given: dict[str, Any], tiling: dict[str, Any]) -> Request:

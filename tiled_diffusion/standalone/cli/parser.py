@@ -14,7 +14,7 @@ from tiled_diffusion.settings.fields import row as field_row
 from tiled_diffusion.settings.kinds import Switch, Text
 from tiled_diffusion.settings.quoting import quoted
 from tiled_diffusion.settings.request import Request
-from tiled_diffusion.settings.values import Settings
+from tiled_diffusion.settings.values import PICTURE_FORM, Region, Settings, region_from_text
 
 from .helps import (
     DEMO_HELP,
@@ -102,6 +102,14 @@ def control(text: str) -> Control:
     """A ControlNet from its text; argparse shows the error."""
     try:
         return control_from_text(text)
+    except TiledError as e:
+        raise argparse.ArgumentTypeError(str(e)) from e
+
+
+def picture_region(text: str) -> Region:
+    """A region with a picture from its text; argparse shows the error."""
+    try:
+        return region_from_text(text)
     except TiledError as e:
         raise argparse.ArgumentTypeError(str(e)) from e
 
@@ -259,6 +267,11 @@ def _tiling_flags(parser: Parser) -> None:
     group.add_argument(
         "--column", action="append", metavar="TEXT",
         help="prompt of a column; give it several times for prompts side by side, from left to right",
+    )  # fmt: skip
+    group.add_argument(
+        "--image", type=picture_region, action="append", dest="pictures", metavar=PICTURE_FORM,
+        help="a picture in a box of the canvas, in fractions; keep 0 to 1: for how much of the steps it stays "
+        "(default: 0.8); fit cover, contain or stretch; with prompt=... it is a region too; may be given several times",
     )  # fmt: skip
     group.add_argument(
         "--tile", type=tile_size, metavar="PX|WxH", help="width and height of a tile at once, e.g. 512 or 768x512 (px)"
