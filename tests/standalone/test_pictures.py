@@ -358,12 +358,12 @@ def test_the_engine_alone():
     settings = replace(TILES, regions=(Region("", picture="x", w=0.5, keep=1.0, feather=0),))
     pulls = picture_pulls(
         settings, Extent(8, 16), 8,
-        lambda number, size: (torch.full((1, 3, *size), 0.5), torch.ones(1, 1, *size)),
+        lambda number, size: (np.full((*size, 3), 255, dtype=np.uint8), np.full(size, 255, dtype=np.uint8)),
         lambda pixels: pixels[:, :1, ::8, ::8].expand(-1, 4, -1, -1),
     )  # fmt: skip
     assert isinstance(pulls[0], Pull)
     expected = torch.zeros(1, 4, 8, 16)
-    expected[..., :8] = 0.5
+    expected[..., :8] = 1
     assert torch.equal(pulls[0].target, expected)
     assert torch.equal(pulls[0].strength(1.0), (expected[:, :1] > 0).float())
     assert hold(1.0)(1.0) == 1.0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from tiled_diffusion.errors import SettingsError
@@ -13,7 +15,7 @@ from .document import Records, document, parse_json, read
 from .fields import Before, Widget, check_fields, entry, rows
 from .kinds import HUGE, Choice, Choices, Number, Switch, Text, Whole
 from .masks import Mask, MaskKind
-from .pictures import FITS, MOST_BYTES_IN_ALL, PictureKind, data_bytes
+from .pictures import FITS, MOST_BYTES_IN_ALL, PictureKind, data_bytes, fitted_into, open_picture, recorded
 from .quoting import quoted
 
 MOST_REGIONS = 1024
@@ -143,6 +145,16 @@ class Region:
         """Whether it has something to draw: a picture alone has not."""
         return self.enabled and (self.picture is None or self.prompt.strip() != "")
 
+    def fitted_picture(self, name: str, size: tuple[int, int], folders: Sequence[Path]) -> tuple[Any, Any]:
+        """Its picture in a box of (height, width) image pixels, as `pictures.fitted_into` gives it.
+
+        Raises:
+            SettingsError: `name` says which picture cannot be read.
+        """
+        assert self.picture is not None
+        image = open_picture(self.picture, name, folders, self.picture_sha256)
+        return fitted_into(image, *size, self.fit, self.flip)
+
     def acts_at(self, progress: float) -> bool:
         """Whether it is evaluated when this fraction of the sampling is done."""
         return self.draws and self.step_from <= progress < (self.step_to if self.step_to < 1 else math.inf)
@@ -241,6 +253,14 @@ class Settings:
         check_fields(self)
         if sum(data_bytes(r.picture) for r in self.regions if r.picture is not None) > MOST_BYTES_IN_ALL:
             raise SettingsError(f"regions: pictures as data are at most {MOST_BYTES_IN_ALL >> 20} MiB together")
+
+    def recorded(self, folders: Sequence[Path]) -> Settings:
+        """As records say it: pictures by their file and digest, or by their digest alone, never as data."""
+        regions = []
+        for r in self.regions:
+            picture, sha256 = (None, None) if r.picture is None else recorded(r.picture, tuple(folders))
+            regions.append(replace(r, picture=picture, picture_sha256=r.picture_sha256 or sha256))
+        return replace(self, regions=tuple(regions))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""

@@ -18,7 +18,7 @@ from tiled_diffusion.settings.fields import row
 from tiled_diffusion.settings.request import Request, request_from_json
 
 from .images import file_digest
-from .pictures import with_recorded_pictures
+from .pictures import allowed
 
 CHUNK = "tiled_diffusion"
 
@@ -118,7 +118,7 @@ def save_png(
     alone = _alone(request, seed)
     if seed != request.seed and METHODS[request.tiling.method].moves and request.tiling.grid_seed is None:
         alone = replace(alone, tiling=replace(alone.tiling, grid_seed=request.seed))
-    alone = _with_digests(replace(alone, tiling=with_recorded_pictures(alone.tiling, folders)))
+    alone = _with_digests(replace(alone, tiling=alone.tiling.recorded(allowed(folders))))
     info = PngInfo()
     info.add_itxt("parameters", parameters_text(alone, model.name))
     info.add_itxt(CHUNK, json.dumps(alone.to_dict(), ensure_ascii=False))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
@@ -20,9 +21,9 @@ from tiled_diffusion.settings.values import Settings
 
 from .pull import Pull, hold
 
-Read = Callable[[int, Extent], tuple[Tensor, Tensor]]
-"""(number of the region from 0, its box in image pixels) -> pixels [1, 3, h, w] in -1..1, how much of each is there
-[1, 1, h, w] in 0..1."""
+Grey = npt.NDArray[np.uint8]
+Read = Callable[[int, Extent], tuple[Grey, Grey]]
+"""(number of the region from 0, its box in image pixels) -> pixels [h, w, 3], and how much of each is there, [h, w]."""
 Encode = Callable[[Tensor], Tensor]
 """Pixels [1, 3, h, w] to latents [1, C, h / factor, w / factor]."""
 MARGIN = 8
@@ -44,22 +45,24 @@ def picture_pulls(settings: Settings, canvas: Extent, factor: int, read: Read, e
         if region.enabled and region.picture is not None and region.keep > 0:
             box = region_box(region, canvas)
             pixels, inside = read(number, box.scaled(factor).extent)
-            times = _times(settings, number, canvas, box, avg_pool2d(inside, factor)[0, 0])
+            there = avg_pool2d(torch.from_numpy(inside.astype(np.float32) / 255)[None], factor)[0]
+            times = _times(settings, number, canvas, box, there)
             if (times > 0).any():
                 pulls.append(_pull(canvas, box, _encoded(pixels, factor, encode), times))
     return tuple(pulls)
 
 
-def _encoded(pixels: Tensor, factor: int, encode: Encode) -> Tensor:
+def _encoded(pixels: Grey, factor: int, encode: Encode) -> Tensor:
     around = (MARGIN * factor,) * 4
-    return encode(pad(pixels, around, mode="replicate"))[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
+    numbers = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / 127.5 - 1
+    return encode(pad(numbers, around, mode="replicate"))[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
 def _times(settings: Settings, number: int, canvas: Extent, box: Box, inside: Tensor) -> Tensor:
     """[h, w] of the box: for how much of the sampling each pixel is kept; soft edges and grey are kept shorter."""
     region = settings.regions[number]
     rings = (settings.wrap_y, settings.wrap_x)
-    shape = inside.clamp(0, 1).cpu().numpy()
+    shape = inside.numpy().astype(np.float64)
     if region.mask is not None or feather_width(region, canvas) >= 1:
         shape = shape * region_mask(replace(region, layer="background"), canvas, rings, box)
     for other in settings.regions[number + 1 :]:
