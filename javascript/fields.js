@@ -317,6 +317,14 @@ tiledDiffusion.table = {
             "info": "What of the box is drawn.",
             "default": "full",
         },
+        "noise": {
+            "type": "number",
+            "low": 0,
+            "high": 1,
+            "label": "Noise",
+            "info": "How much of the box's noise is new; a little makes a sister of the picture.",
+            "default": 1,
+        },
     },
     "controls": [
         "method",

@@ -163,12 +163,13 @@ tiledDiffusion.data = (() => {
 
     /** @param {unknown} v @param {string} at @returns {Reroll} */
     function reroll(v, at) {
-        const given = /** @type {Reroll} */ (object(v, at, ["seed", "x", "y", "w", "h", "mode"]));
+        const given = /** @type {Reroll} */ (object(v, at, ["seed", "x", "y", "w", "h", "mode", "noise"]));
         if (!("seed" in given)) throw new DataError(`${at}: the field 'seed' is missing`);
-        const r = {x: 0, y: 0, w: 1, h: 1, mode: "full", ...given};
+        const r = {x: 0, y: 0, w: 1, h: 1, mode: "full", noise: 1, ...given};
         whole(`${at}.seed`, r.seed, REROLL_FIELDS.seed.range);
         box(at, r);
         choice(`${at}.mode`, r.mode, REROLL_FIELDS.mode.choices);
+        number(`${at}.noise`, r.noise, REROLL_FIELDS.noise.range);
         return given;
     }
 

@@ -21,7 +21,7 @@ interface Region extends Box {
     step_from: number; step_to: number; controlnet: boolean; bootstrap: number;
     picture: string | null; keep: number; fit: string; flip: boolean; picture_sha256: string | null;
 }
-interface Reroll extends Partial<Box> { seed: number; mode?: "full" | "exclusive" }
+interface Reroll extends Partial<Box> { seed: number; mode?: "full" | "exclusive"; noise?: number }
 interface RegionDocument { regions: Region[]; fill: Fill; rerolls: Reroll[] }
 
 /** A region's field: its default; what it may be; and what its number field on the page offers, where that is less. */

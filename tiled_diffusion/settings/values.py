@@ -198,6 +198,8 @@ class Reroll:
     w: float = field(default=1.0, metadata=entry(SIDE, "W", "Width of the box in fractions of the canvas."))
     h: float = field(default=1.0, metadata=entry(SIDE, "H", "Height of the box in fractions of the canvas."))
     mode: str = field(default="full", metadata=entry(REROLL_MODES, "Mode", "What of the box is drawn."))
+    noise: float = field(default=1.0, metadata=entry(
+        FRACTION, "Noise", "How much of the box's noise is new; a little makes a sister of the picture.", since=2))
     # fmt: on
 
     def __post_init__(self) -> None:
