@@ -49,7 +49,7 @@ def target(settings):
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 @pytest.mark.parametrize("batch", [1, 2])
 def test_a_kept_picture_is_as_if_the_model_said_it(family, batch):
-    settings = with_regions(own())
+    settings = with_regions(own(keep=0.9999999))
     pull = target(settings)
 
     class Held(Model):
@@ -65,6 +65,13 @@ def test_a_kept_picture_is_as_if_the_model_said_it(family, batch):
         process_before_every_sampling=lambda p, *a, x, **k: x.copy_(torch.where(pull.mask > 0, pull.target + x, x)))  # fmt: skip
     expected = run(p)
     torch.testing.assert_close(kept[..., :20], expected[..., :20], atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_a_picture_that_is_kept_to_the_end_is_what_comes_out(family):
+    settings = with_regions(own())
+    out = job(settings, sampler_name=family)
+    assert torch.equal(out[..., :20], target(settings).target[..., :20])
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
