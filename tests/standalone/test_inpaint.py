@@ -9,13 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.standalone.test_control import trained
 from tests.standalone.tiny import pipeline, tiny_model
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.guides.control import fitted_hint
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.inpaint import inpaint, inpaint_request
 from tiled_diffusion.settings.request import Request, request_from_dict
 from tiled_diffusion.settings.sides import Sides
 from tiled_diffusion.settings.values import settings_from_dict
 from tiled_diffusion.standalone.cli.commands import main
+from tiled_diffusion.standalone.control import ControlNet, ControlNets
 from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.inpainting import Painting, filled
 from tiled_diffusion.standalone.metadata import read_png
@@ -91,6 +95,18 @@ def test_rings_methods_and_regions(kind, tiling):
     out = generate(tiny_model(kind), request, init_image=picture(), mask=mask_of(64, 200))[0]
     assert (pixels(out)[:, :64] == pixels(picture())[:, :64]).all()
     assert (pixels(out)[:, 80:180] != pixels(picture())[:, 80:180]).mean() > 0.9
+
+
+def test_a_controlnet_guides_what_is_drawn():
+    model, request = tiny_model("sd1"), request_of(inpaint_from="noise")
+    hint = fitted_hint(torch.rand((1, 3, 64, 256)), Extent(8, 32), 8)
+    nets = ControlNets((ControlNet(trained("sd1"), hint),))
+    free, guided = (
+        pixels(generate(model, request, init_image=picture(), mask=mask_of(64, 200), controls=controls)[0])
+        for controls in (ControlNets(()), nets)
+    )
+    assert (guided[:, :64] == pixels(picture())[:, :64]).all()
+    assert (guided[:, 80:180] != free[:, 80:180]).any()
 
 
 def test_the_soft_edge_lies_within_the_mask():
@@ -253,6 +269,14 @@ def test_the_command(files, tmp_path):
     again = tmp_path / "b.png"
     assert run("generate", out, "--device", "cpu", "--quiet", "--out", again) == 0
     assert (pixels(Image.open(again)) == pixels(made)).all()
+
+
+def test_what_was_inpainted_is_enlarged_as_a_whole(files, tmp_path):
+    out = tmp_path / "a.png"
+    assert run("inpaint", files / "photo.png", "--mask", files / "mask.png", "a house", *FEW, "--out", out) == 0
+    assert run("upscale", out, "--scale", 1.5, *FEW, "--out", tmp_path / "b.png") == 0
+    assert Image.open(tmp_path / "b.png").width > 256
+    assert not read_png(tmp_path / "b.png").inpaints
 
 
 def test_another_file_than_the_recorded_one_is_told(files, tmp_path, capsys):

@@ -53,7 +53,8 @@ def read_upscale_request(args: argparse.Namespace) -> Request:
     if image.suffix.lower() == ".png":
         with suppress(TiledError):  # made by another program
             base = _with_pictures_beside(read_png(image), image)
-    given["init_image"] = None
+    whole = {"mask": None, "extend": Sides(), "inpaint_from": "original", "mask_sha256": None}
+    given |= {"init_image": None, "init_image_sha256": None, **whole}
     given.setdefault("denoising_strength", 0.35)
     return _merged(base, given, _given_tiling(args))
 
