@@ -223,6 +223,47 @@ tiledDiffusion.table = {
             "default": 0,
             "widget": {"form": "number", "low": 0, "high": 1, "step": 0.05},
         },
+        "picture": {
+            "type": "text",
+            "most": 1572864,
+            "label": "Picture",
+            "info": "A picture that lies in the box; without a prompt it is all there is of the region.",
+            "default": null,
+            "null": true,
+        },
+        "keep": {
+            "type": "number",
+            "low": 0,
+            "high": 1,
+            "label": "Keep",
+            "info": "For how much of the sampling the picture stays as it is; a grey mask keeps it shorter.",
+            "default": 0.8,
+        },
+        "fit": {
+            "type": "choice",
+            "choices": [
+                ["cover", "cover", "Fills the box, and what reaches beyond it is cut off."],
+                ["contain", "contain", "All of the picture lies within the box, and the rest of the box is free."],
+                ["stretch", "stretch", "Takes on the shape of the box."],
+            ],
+            "label": "Fit",
+            "info": "How the picture fills the box.",
+            "default": "cover",
+        },
+        "flip": {
+            "type": "switch",
+            "label": "Flip",
+            "info": "Left and right of the picture change places.",
+            "default": false,
+        },
+        "picture_sha256": {
+            "type": "text",
+            "most": 64,
+            "label": "Picture's digest",
+            "info": "SHA-256 of the file, in records: another file is an error.",
+            "default": null,
+            "null": true,
+        },
     },
     "reroll": {
         "seed": {
@@ -275,6 +316,14 @@ tiledDiffusion.table = {
             "label": "Mode",
             "info": "What of the box is drawn.",
             "default": "full",
+        },
+        "noise": {
+            "type": "number",
+            "low": 0,
+            "high": 1,
+            "label": "Noise",
+            "info": "How much of the box's noise is new; a little makes a sister of the picture.",
+            "default": 1,
         },
     },
     "controls": [

@@ -133,10 +133,10 @@ tiledDiffusion.data = (() => {
         texts(r, at);
         box(at, r);
         mask(`${at}.mask`, r.mask);
-        for (const name of /** @type {const} */ (["join", "layer", "feather_shape"])) {
+        for (const name of /** @type {const} */ (["join", "layer", "feather_shape", "fit"])) {
             choice(`${at}.${name}`, r[name], FIELDS[name].choices);
         }
-        for (const name of /** @type {const} */ (["enabled", "controlnet"])) bool(`${at}.${name}`, r[name]);
+        for (const name of /** @type {const} */ (["enabled", "controlnet", "flip"])) bool(`${at}.${name}`, r[name]);
         numbers(r, at);
         return r;
     }
@@ -145,14 +145,17 @@ tiledDiffusion.data = (() => {
     function texts(r, at) {
         text(`${at}.prompt`, r.prompt, FIELDS.prompt.length);
         text(`${at}.name`, r.name, FIELDS.name.length);
-        if (r.negative_prompt !== null) text(`${at}.negative_prompt`, r.negative_prompt, FIELDS.negative_prompt.length);
+        for (const name of /** @type {const} */ (["negative_prompt", "picture", "picture_sha256"])) {
+            const given = r[name];
+            if (given !== null) text(`${at}.${name}`, given, FIELDS[name].length);
+        }
     }
 
     /** @param {Region} r @param {string} at */
     function numbers(r, at) {
         if (r.seed !== null) whole(`${at}.seed`, r.seed, FIELDS.seed.range);
         if (r.cfg_scale !== null) number(`${at}.cfg_scale`, r.cfg_scale, FIELDS.cfg_scale.range);
-        for (const name of /** @type {const} */ (["feather", "weight", "step_from", "step_to", "bootstrap"])) {
+        for (const name of /** @type {const} */ (["feather", "weight", "step_from", "step_to", "bootstrap", "keep"])) {
             number(`${at}.${name}`, r[name], FIELDS[name].range);
         }
         if (r.step_from >= r.step_to) fail(`${at}.step_to`, r.step_to, `a number above step_from, ${r.step_from}`);
@@ -160,12 +163,13 @@ tiledDiffusion.data = (() => {
 
     /** @param {unknown} v @param {string} at @returns {Reroll} */
     function reroll(v, at) {
-        const given = /** @type {Reroll} */ (object(v, at, ["seed", "x", "y", "w", "h", "mode"]));
+        const given = /** @type {Reroll} */ (object(v, at, ["seed", "x", "y", "w", "h", "mode", "noise"]));
         if (!("seed" in given)) throw new DataError(`${at}: the field 'seed' is missing`);
-        const r = {x: 0, y: 0, w: 1, h: 1, mode: "full", ...given};
+        const r = {x: 0, y: 0, w: 1, h: 1, mode: "full", noise: 1, ...given};
         whole(`${at}.seed`, r.seed, REROLL_FIELDS.seed.range);
         box(at, r);
         choice(`${at}.mode`, r.mode, REROLL_FIELDS.mode.choices);
+        number(`${at}.noise`, r.noise, REROLL_FIELDS.noise.range);
         return given;
     }
 

@@ -19,8 +19,9 @@ interface Region extends Box {
     join: "replace" | "append" | "prepend"; layer: "background" | "foreground";
     feather: number; feather_shape: FeatherShape; weight: number; seed: number | null; cfg_scale: number | null;
     step_from: number; step_to: number; controlnet: boolean; bootstrap: number;
+    picture: string | null; keep: number; fit: string; flip: boolean; picture_sha256: string | null;
 }
-interface Reroll extends Partial<Box> { seed: number; mode?: "full" | "exclusive" }
+interface Reroll extends Partial<Box> { seed: number; mode?: "full" | "exclusive"; noise?: number }
 interface RegionDocument { regions: Region[]; fill: Fill; rerolls: Reroll[] }
 
 /** A region's field: its default; what it may be; and what its number field on the page offers, where that is less. */

@@ -1,8 +1,10 @@
 """Random numbers by key."""
 
+import pytest
 import torch
 
-from tiled_diffusion.engine.noise import canvas_noise, keyed_generator, keyed_seed
+from tiled_diffusion.engine.noise import canvas_noise, keyed_generator, keyed_seed, region_noise
+from tiled_diffusion.settings.values import Reroll, Settings
 
 
 def test_image_k_depends_on_its_own_seed_alone():
@@ -33,3 +35,12 @@ def test_the_global_generator_is_not_touched():
     canvas_noise((4, 8, 8), [1])
     keyed_generator(1, "x")
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("amount", [0.0, 0.5, 1.0])
+def test_a_part_of_the_noise_is_drawn_anew_and_the_variance_stays(amount):
+    noise = torch.randn((1, 4, 200, 200), generator=torch.Generator().manual_seed(0))
+    new = region_noise(noise, Settings(rerolls=(Reroll(7, noise=amount),)))
+    assert float(new.var()) == pytest.approx(1, abs=0.01)
+    likeness = float((new * noise).mean() / noise.var())
+    assert likeness == pytest.approx((1 - amount**2) ** 0.5, abs=0.02)

@@ -134,4 +134,4 @@ def test_the_script_is_plain_and_short():
     assert table["document"]["regions"] == {**table["document"]["regions"], "most": 1024, "editor": 64}
     assert table["region"]["feather"]["default"] == 0.2
     assert table["controls"][0] == "method"
-    assert len(table["region"]) == 20
+    assert len(table["region"]) == 25

@@ -323,7 +323,7 @@ def test_debug_shows_the_way_to_the_error(folder, capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["generate"], ["upscale"], ["inspect"], ["demo"], ["studio"], ["export-checkpoint"]])
+@pytest.mark.parametrize("command", [[], ["generate"], ["upscale"], ["inpaint"], ["inspect"], ["demo"], ["studio"], ["export-checkpoint"]])
 def test_help_teaches_by_example(command, capsys):
     assert main([*command, "--help"]) == 0
     assert "python -m tiled_diffusion " + (command[0] if command else "demo") in capsys.readouterr().out

@@ -117,15 +117,15 @@ def test_a_refiner_is_refused():
         model_from_pipeline(Pipe(), "x", torch.device("cpu"), torch.float32)
 
 
-def test_an_inpainting_model_is_refused():
+def test_an_image_editing_model_is_refused():
     class Config(dict):
-        in_channels = 9
+        in_channels = 8
 
     class Pipe:
         class unet:  # noqa: N801
             config = Config()
 
-    with pytest.raises(TiledError, match="inpainting model of 9 channels"):
+    with pytest.raises(TiledError, match="image-editing model of 8 channels"):
         model_from_pipeline(Pipe(), "x", torch.device("cpu"), torch.float32)
 
 

@@ -177,9 +177,12 @@ class Sampler:
         self.model_wrap_cfg, self.sampler_extra_args = Denoiser(self, p), {}
         self.last = None
 
+    def get_sigmas(self, p, steps):
+        return torch.linspace(1, 0.1, steps)
+
     def sample(self, p, x, cond, uncond):
         self.sampler_extra_args = {"cond": cond, "uncond": uncond, "cond_scale": p.cfg_scale, "s_min_uncond": 0}
-        sigmas, past = torch.linspace(1, 0.1, p.steps), []
+        sigmas, past = self.get_sigmas(p, p.steps), []
         step = FAMILIES.get(p.sampler_name, euler)
         try:
             for i, sigma in enumerate(sigmas):

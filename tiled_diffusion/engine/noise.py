@@ -6,6 +6,7 @@ Nothing here reads or changes torch's global generator. The same key gives the s
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -70,24 +71,26 @@ def region_noise(noise: Tensor, settings: Settings, draw: Draw = keyed_draw) -> 
     """
     out = noise.clone()
     canvas = Extent(*noise.shape[-2:])
-    for seed, box, inside in _patches(settings, canvas):
+    for seed, box, inside, amount in _patches(settings, canvas):
         for image in range(noise.shape[0]):
             fresh = draw(seed, (noise.shape[1], box.h, box.w), image).to(out)
             view = out[image, :, box.y : box.y + box.h, box.x : box.x + box.w]
+            if amount < 1:
+                fresh = math.sqrt(1 - amount**2) * view + amount * fresh
             view.copy_(fresh if inside is None else torch.where(inside.to(out.device), fresh, view))
     return out
 
 
-def _patches(settings: Settings, canvas: Extent) -> Iterator[tuple[int, Box, Tensor | None]]:
-    """(seed, box, which of its pixels) in the order of pasting."""
+def _patches(settings: Settings, canvas: Extent) -> Iterator[tuple[int, Box, Tensor | None, float]]:
+    """(seed, box, which of its pixels, how much of them) in the order of pasting."""
     seeded = [(r, r.seed) for r in settings.regions if r.enabled and r.seed is not None]
     for region, seed in sorted(seeded, key=lambda pair: pair[0].layer == "foreground"):
         box = region_box(region, canvas)
-        yield seed, box, _shape(region, canvas, box)
+        yield seed, box, _shape(region, canvas, box), 1.0
     boxes = [box_of_fractions(r.x, r.y, r.w, r.h, canvas) for r in settings.rerolls]
     for k, (reroll, box) in enumerate(zip(settings.rerolls, boxes, strict=True)):
         others = boxes[:k] + boxes[k + 1 :]
-        yield reroll.seed, box, _without(box, others, canvas) if reroll.mode == "exclusive" else None
+        yield reroll.seed, box, _without(box, others, canvas) if reroll.mode == "exclusive" else None, reroll.noise
 
 
 def _shape(region: Region, canvas: Extent, box: Box) -> Tensor | None:

@@ -32,10 +32,13 @@ class Task:
         request: what is drawn: batch_size pictures, of the seeds seed, seed + 1, ...
         start: in place of the file that request.init_image names; of any size and mode: it is resized to the canvas,
             and its transparent parts are white. None leaves it to request.init_image.
+        mask: in place of the file that request.mask names, of the start picture's size: white is drawn, and black
+            stays as it is. None leaves it to request.mask.
     """
 
     request: Request
     start: Image.Image | None = None
+    mask: Image.Image | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Picture:
     """A drawn picture.
 
     Attributes:
-        image: RGB, of its request's width and height.
+        image: RGB, of its request's width and height; of a photo that is inpainted, and by less than unit_px smaller
+            than the canvas, of the photo's size.
         seed: the one that draws this very picture when it is asked for alone.
     """
 

@@ -12,6 +12,7 @@ from .kinds import Choices
 from .panel import PanelSettings, control_rows
 from .plot import plot_axes
 from .request import Request
+from .sides import Sides
 from .vae import VaePanelSettings
 from .values import Region, Reroll
 
@@ -57,7 +58,7 @@ def _values(row: Row) -> str:
 def _default(row: Row) -> str:
     if row.required:
         return "(needed)"
-    if row.default == ():
+    if row.default in ((), Sides()):
         return "none"
     if hasattr(row.default, "to_dict"):
         return "its defaults"

@@ -8,13 +8,20 @@ from typing import Any
 from .control import MAX_CONTROLS, Control
 from .document import Records, Within, document, parse_json, read
 from .fields import check_fields, entry
-from .kinds import Number, Text, Whole, choices
+from .kinds import Choice, Choices, Number, Text, Whole, choices
+from .sides import Sides, SidesKind
 from .values import Settings
 
 SAMPLERS: tuple[str, ...] = (
     "Euler", "Euler a", "Heun", "LMS", "DDIM", "PNDM", "DPM++ 2M", "DPM++ 2M Karras", "DPM++ 2M SDE", "UniPC", "LCM",
 )  # fmt: skip
 CANVAS_SIDE = Whole(64, 32768, multiple=8)
+DIGEST = Text(64)
+INPAINT_FROM = Choices((
+    Choice("original", "original", "The masked part begins as the photo, as far as the denoising strength says."),
+    Choice("noise", "noise", "It begins as noise, and the denoising strength does not count."),
+    Choice("fill", "fill", "It begins as the colours around it, as far as the denoising strength says."),
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,10 +52,32 @@ class Request:
         Records(Control, "controls", MAX_CONTROLS), "ControlNet", "ControlNets that guide the picture."))
     tiling: Settings = field(default=Settings(), metadata=entry(
         Within(Settings), "Tiling", "How the canvas is tiled, its rings and regions."))
+    mask: str | None = field(default=None, metadata=entry(
+        Text(), "Mask", "A picture of the start picture's size: what is white in it is drawn, and what is black stays.",
+        null="all of it is drawn", since=2, flag="FILE"))
+    mask_feather: int = field(default=8, metadata=entry(
+        Whole(0, 1024), "Mask feather", "Width of the mask's soft edge, which lies within the mask.", "px", since=2,
+        flag="PX"))
+    inpaint_from: str = field(default="original", metadata=entry(
+        INPAINT_FROM, "Masked part", "What the masked part begins as.", since=2, flag="NAME"))
+    extend: Sides = field(default=Sides(), metadata=entry(
+        SidesKind(), "Extend", "How far the canvas reaches past the start picture on each side, to be drawn.", "px",
+        since=2, flag="SIDES"))
+    init_image_sha256: str | None = field(default=None, metadata=entry(
+        DIGEST, "Start picture's digest", "SHA-256 of the file, in records: another file is an error.", null="any file",
+        since=2))
+    mask_sha256: str | None = field(default=None, metadata=entry(
+        DIGEST, "Mask's digest", "SHA-256 of the file, in records: another file is an error.", null="any file",
+        since=2))
     # fmt: on
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether a part of the start picture, or what lies around it, is all that is drawn."""
+        return self.mask is not None or bool(self.extend)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""

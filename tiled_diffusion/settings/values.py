@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from tiled_diffusion.errors import SettingsError
 
 from .document import Records, document, parse_json, read
-from .fields import Before, Widget, check_fields, entry
+from .fields import Before, Widget, check_fields, entry, rows
 from .kinds import HUGE, Choice, Choices, Number, Switch, Text, Whole
 from .masks import Mask, MaskKind
+from .pictures import FITS, MOST_BYTES_IN_ALL, PictureKind, data_bytes, fitted_into, open_picture, recorded
+from .quoting import quoted
 
 MOST_REGIONS = 1024
 """In a document, so that grids of many tiles run."""
@@ -114,6 +119,18 @@ class Region:
     bootstrap: float = field(default=0.0, metadata=entry(
         FRACTION, "Bootstrap", "Part of the sampling in which it sees plain colours around it; 0.2 for small shapes.",
         widget=Widget("editor", "number", 0, 1, 0.05)))
+    picture: str | None = field(default=None, metadata=entry(
+        PictureKind(), "Picture", "A picture that lies in the box; without a prompt it is all there is of the region.",
+        null="none", since=2))
+    keep: float = field(default=0.8, metadata=entry(
+        FRACTION, "Keep", "For how much of the sampling the picture stays as it is; a grey mask keeps it shorter.",
+        since=2))
+    fit: str = field(default="cover", metadata=entry(FITS, "Fit", "How the picture fills the box.", since=2))
+    flip: bool = field(default=False, metadata=entry(
+        Switch(), "Flip", "Left and right of the picture change places.", since=2))
+    picture_sha256: str | None = field(default=None, metadata=entry(
+        Text(64), "Picture's digest", "SHA-256 of the file, in records: another file is an error.", null="any file",
+        since=2))
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -123,9 +140,51 @@ class Region:
             allowed = f"a number above step_from, {self.step_from:g}"
             raise SettingsError(f"step_to: got {self.step_to:g}, allowed is {allowed}")
 
+    @property
+    def draws(self) -> bool:
+        """Whether it has something to draw: a picture alone has not."""
+        return self.enabled and (self.picture is None or self.prompt.strip() != "")
+
+    def fitted_picture(self, name: str, size: tuple[int, int], folders: Sequence[Path]) -> tuple[Any, Any]:
+        """Its picture in a box of (height, width) image pixels, as `pictures.fitted_into` gives it.
+
+        Raises:
+            SettingsError: `name` says which picture cannot be read.
+        """
+        assert self.picture is not None
+        image = open_picture(self.picture, name, folders, self.picture_sha256)
+        return fitted_into(image, *size, self.fit, self.flip)
+
     def acts_at(self, progress: float) -> bool:
         """Whether it is evaluated when this fraction of the sampling is done."""
-        return self.enabled and self.step_from <= progress < (self.step_to if self.step_to < 1 else math.inf)
+        return self.draws and self.step_from <= progress < (self.step_to if self.step_to < 1 else math.inf)
+
+
+PICTURE_FORM = "FILE[:x=.3,w=.3,keep=.8,...]"
+_PICTURE = re.compile(r"(?P<file>.+?)(?::(?P<fields>[a-z_]+=.*))?", re.DOTALL)
+
+
+def region_from_text(text: str) -> Region:
+    r"""The region in "photo.png:x=.3,w=.3,keep=.8"; fields are a region's, and a comma may stand within a prompt.
+
+    Without w or h it reaches to the end of the canvas.
+
+    Raises:
+        SettingsError: names the field that is unknown or wrong.
+    """
+    match = _PICTURE.fullmatch(text)
+    if match is None:
+        raise SettingsError(f"got {quoted(text)}, allowed is {PICTURE_FORM}")
+    values: dict[str, Any] = {"prompt": "", "picture": match["file"]}
+    known = {r.name: r for r in rows(Region) if r.name not in ("picture", "picture_sha256", "mask")}
+    for part in re.split(r",(?=[a-z_]+=)", match["fields"] or ""):
+        name, _, value = part.partition("=")
+        if part and name not in known:
+            raise SettingsError(f"{name}: unknown field, known are {', '.join(known)}")
+        if part:
+            values[name] = known[name].from_text(value)
+    rest = {side: 1 - values[start] for side, start in (("w", "x"), ("h", "y")) if 0 < values.get(start, 0) < 1}
+    return Region(**{**rest, **values})
 
 
 @dataclass(frozen=True)
@@ -139,6 +198,8 @@ class Reroll:
     w: float = field(default=1.0, metadata=entry(SIDE, "W", "Width of the box in fractions of the canvas."))
     h: float = field(default=1.0, metadata=entry(SIDE, "H", "Height of the box in fractions of the canvas."))
     mode: str = field(default="full", metadata=entry(REROLL_MODES, "Mode", "What of the box is drawn."))
+    noise: float = field(default=1.0, metadata=entry(
+        FRACTION, "Noise", "How much of the box's noise is new; a little makes a sister of the picture.", since=2))
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -196,6 +257,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if sum(data_bytes(r.picture) for r in self.regions if r.picture is not None) > MOST_BYTES_IN_ALL:
+            raise SettingsError(f"regions: pictures as data are at most {MOST_BYTES_IN_ALL >> 20} MiB together")
+
+    def recorded(self, folders: Sequence[Path]) -> Settings:
+        """As records say it: pictures by their file and digest, or by their digest alone, never as data."""
+        regions = []
+        for r in self.regions:
+            picture, sha256 = (None, None) if r.picture is None else recorded(r.picture, tuple(folders))
+            regions.append(replace(r, picture=picture, picture_sha256=r.picture_sha256 or sha256))
+        return replace(self, regions=tuple(regions))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""

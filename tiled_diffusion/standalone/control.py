@@ -198,6 +198,7 @@ def _from_file(path: Path, model: Model) -> Any:
 
     with tempfile.TemporaryDirectory() as config:
         hollow = ControlNetModel.from_unet(model.unet, load_weights_from_unet=False)
+        hollow.register_to_config(in_channels=model.traits.channels)  # one for an inpainting U-Net sees no mask
         hollow.save_config(config)
         return ControlNetModel.from_single_file(
             str(path), config=config, torch_dtype=model.dtype, local_files_only=True

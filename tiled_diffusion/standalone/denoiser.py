@@ -27,19 +27,21 @@ class Denoiser:
         request: size and tiling.
         guidances: by a tile's prompt number: 0 the main one, k the k-th region's.
         encoded: conditioning of every text in them.
+        context: [1, 5, H, W], what an inpainting U-Net sees beside the latent; None for any other.
     """
 
     model: Model
     request: Request
     guidances: tuple[Guidance, ...]
     encoded: dict[str, Conditioning]
+    context: Tensor | None = None
 
     @classmethod
-    def of(cls, model: Model, request: Request) -> Denoiser:
+    def of(cls, model: Model, request: Request, context: Tensor | None = None) -> Denoiser:
         """Encodes all prompts of a request, once."""
         by_prompt = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)
         texts = list(dict.fromkeys(t for g in by_prompt for t in (*(p.text for p in g.parts), g.negative)))
-        return cls(model, request, by_prompt, dict(zip(texts, Encoder(model).encode(texts), strict=True)))
+        return cls(model, request, by_prompt, dict(zip(texts, Encoder(model).encode(texts), strict=True)), context)
 
     def predict(
         self, x: Tensor, t: Tensor, plan: Plan, batching: Batching, moment: Moment, guide: Guide | None = None
@@ -72,8 +74,16 @@ class Denoiser:
         crops = torch.cat([row.x for row in wanted]).to(dtype)
         rows = ModelRows(tiles, [*range(images)] * len(wanted), None, [self._controlled(tile) for tile in tiles])
         with guide.model_call(rows, crops, {"timestep": t, **inputs}) as more:
-            out = self.model.unet(crops, t, **inputs, return_dict=False, **more)[0].float()
+            seen = self._with_context(crops, tiles)
+            out = self.model.unet(seen, t, **inputs, return_dict=False, **more)[0].float()
         return torch.split(out, images)
+
+    def _with_context(self, crops: Tensor, tiles: Sequence[Tile]) -> Tensor:
+        """Crops [rows, 4, h, w] with what an inpainting U-Net sees beside them."""
+        if self.context is None:
+            return crops
+        beside = torch.cat([tile.view.gather(self.context) for tile in tiles])
+        return torch.cat([crops, beside.to(crops)], dim=1)
 
     def _controlled(self, tile: Tile) -> bool:
         """Whether ControlNets act on a tile: its region may switch them off."""

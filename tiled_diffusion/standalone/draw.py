@@ -132,7 +132,7 @@ def _label_regions(draw: ImageDraw.ImageDraw, regions: Sequence[Region], size: t
         rect = (r.x * width, r.y * height, (r.x + r.w) * width - 1, (r.y + r.h) * height - 1)
         _dashed(draw, rect)
         font = _font(15)
-        text = _shortened(f"region {k}: {r.prompt}", font, rect[2] - rect[0] - 12)
+        text = _shortened(f"region {k}: {r.prompt or ('a picture' if r.picture else '')}", font, rect[2] - rect[0] - 12)
         if text:
             box = draw.textbbox((0, 0), text, font=font)
             centre = (rect[0] + 8 + (box[2] - box[0]) / 2, rect[1] + 16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from PIL import Image
@@ -25,9 +26,15 @@ from .upscalers import LANCZOS, enlarge
 
 @dataclass(frozen=True)
 class DiffusersHost:
-    """The host protocol on a loaded model; `recipes.host.Host` says what each part promises."""
+    """The host protocol on a loaded model; `recipes.host.Host` says what each part promises.
+
+    Attributes:
+        model: see load_model.
+        folders: in which the files of regions' pictures may lie; None allows the working folder.
+    """
 
     model: Model
+    folders: tuple[Path, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -48,7 +55,14 @@ class DiffusersHost:
         """Draws one task after the other, each as one batch."""
         pictures = []
         for task in tasks:
-            images = generate(self.model, task.request, init_image=task.start, progress=progress)
+            images = generate(
+                self.model,
+                task.request,
+                init_image=task.start,
+                mask=task.mask,
+                progress=progress,
+                folders=self.folders,
+            )
             pictures += [Picture(image, task.request.seed + k) for k, image in enumerate(images)]
         return pictures
 

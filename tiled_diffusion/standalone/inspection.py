@@ -165,7 +165,7 @@ def _memory(canvas: Extent, grids: Sequence[Grid], tile_batch: int, per_tile: in
     weights = sum(p.numel() * p.element_size() for p in unet.parameters())
     largest = max(grids, key=lambda grid: min(grid.count, tile_batch) * grid.extent.h * grid.extent.w)
     activations = unet_activations(unet, min(largest.count, tile_batch) * per_tile, largest.extent)
-    return Memory(weights, activations, canvas_bytes(canvas, images, unet.config["in_channels"]))
+    return Memory(weights, activations, canvas_bytes(canvas, images, unet.config["out_channels"]))
 
 
 def canvas_bytes(canvas: Extent, images: int, channels: int = 4) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Protocol
@@ -13,7 +14,11 @@ from PIL.PngImagePlugin import PngInfo
 from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.fields import row
 from tiled_diffusion.settings.request import Request, request_from_json
+
+from .images import file_digest
+from .pictures import allowed
 
 CHUNK = "tiled_diffusion"
 
@@ -29,6 +34,7 @@ def parameters_text(request: Request, model_name: str) -> str:
         "Size": f"{request.width}x{request.height}",
         "Model": _quoted(model_name),
         **({"Denoising strength": f"{request.denoising_strength:g}"} if request.init_image else {}),
+        **_painted(request),
         **{f"ControlNet {i}": _quoted(_control_text(c)) for i, c in enumerate(request.controls)},
         "Tiled Diffusion": json.dumps(settings, ensure_ascii=False),
     }
@@ -36,6 +42,15 @@ def parameters_text(request: Request, model_name: str) -> str:
     if request.negative_prompt:
         lines.append(f"Negative prompt: {request.negative_prompt}")
     return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in values.items())])
+
+
+def _painted(request: Request) -> dict[str, str]:
+    """What was drawn of a photo."""
+    if not request.inpaints:
+        return {}
+    mask = {} if request.mask is None else {"Mask": _quoted(PurePath(request.mask).name)}
+    extended = {"Extended": _quoted(row(Request, "extend").to_text(request.extend))} if request.extend else {}
+    return {**mask, **extended, "Mask feather": str(request.mask_feather), "Masked content": request.inpaint_from}
 
 
 def _control_text(control: Control) -> str:
@@ -61,6 +76,17 @@ def _alone(request: Request, seed: int) -> Request:
     return replace(request, seed=seed, batch_size=1, tiling=replace(tiling, regions=regions, rerolls=rerolls))
 
 
+def _with_digests(request: Request) -> Request:
+    """Where a part of a photo was drawn: with the digests of the photo's and the mask's file, never their bytes."""
+    if not request.inpaints:
+        return request
+    return replace(
+        request,
+        init_image_sha256=request.init_image_sha256 or file_digest(request.init_image),
+        mask_sha256=request.mask_sha256 or file_digest(request.mask),
+    )
+
+
 class Named(Protocol):
     """What has a model's name: a model, or the host of one."""
 
@@ -70,7 +96,13 @@ class Named(Protocol):
 
 
 def save_png(
-    image: Image.Image, path: str | Path, request: Request, seed: int, model: Named, seconds: float | None = None
+    image: Image.Image,
+    path: str | Path,
+    request: Request,
+    seed: int,
+    model: Named,
+    seconds: float | None = None,
+    folders: Sequence[Path] | None = None,
 ) -> None:
     """Writes one picture of a request with its record.
 
@@ -81,10 +113,12 @@ def save_png(
         seed: the seed of this very picture; the record asks for it alone.
         model: what drew it; its name is recorded.
         seconds: how long it took, if that is to be recorded.
+        folders: as for `generate`: regions' pictures are recorded by their digests.
     """
     alone = _alone(request, seed)
     if seed != request.seed and METHODS[request.tiling.method].moves and request.tiling.grid_seed is None:
         alone = replace(alone, tiling=replace(alone.tiling, grid_seed=request.seed))
+    alone = _with_digests(replace(alone, tiling=alone.tiling.recorded(allowed(folders))))
     info = PngInfo()
     info.add_itxt("parameters", parameters_text(alone, model.name))
     info.add_itxt(CHUNK, json.dumps(alone.to_dict(), ensure_ascii=False))

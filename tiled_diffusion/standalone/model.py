@@ -13,7 +13,9 @@ from safetensors import SafetensorError, safe_open
 from tiled_diffusion.engine.model import ModelTraits, Prediction
 from tiled_diffusion.errors import TiledError
 
-SUPPORTED = "Stable Diffusion 1.x, 2.x and XL text-to-image models"
+SUPPORTED = "Stable Diffusion 1.x, 2.x and XL models for text-to-image and inpainting"
+CHANNELS = (4, 9)
+"""What U-Nets see: a latent, and those for inpainting a mask and the latent of the masked photo too."""
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -79,12 +81,12 @@ def model_from_pipeline(pipe: Any, name: str, device: torch.device, dtype: torch
     """The model in a diffusers pipeline.
 
     Raises:
-        TiledError: the U-Net is not one for plain text-to-image.
+        TiledError: the U-Net is neither one for plain text-to-image nor for inpainting.
     """
     unet = pipe.unet
-    if unet.config.in_channels != 4:
+    if unet.config.in_channels not in CHANNELS:
         channels = unet.config.in_channels
-        kind = {9: "inpainting", 8: "image-editing", 5: "depth"}.get(channels, "special")
+        kind = {8: "image-editing", 5: "depth"}.get(channels, "special")
         raise TiledError(f"model {name}: this is an {kind} model of {channels} channels; supported are {SUPPORTED}")
     encoders = [pipe.text_encoder, getattr(pipe, "text_encoder_2", None)]
     if encoders[0] is None:
@@ -120,7 +122,7 @@ def _traits(unet: Any, vae: Any, prediction_type: str) -> ModelTraits:
         native=min(native) if isinstance(native, (list, tuple)) else native,
         multiple=2 ** (len(unet.config.block_out_channels) - 1),
         factor=2 ** (len(vae.config.block_out_channels) - 1),
-        channels=unet.config.in_channels,
+        channels=vae.config.latent_channels,
         prediction=_PREDICTIONS[prediction_type],
         scaling=vae.config.scaling_factor,
         shift=vae.config.get("shift_factor") or 0.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,7 +26,10 @@ from tiled_vae import TiledVaeSettings
 from .control import ControlNets, load_controls
 from .denoiser import Denoiser
 from .images import fitted, open_image, to_images
+from .inpainting import context as context_of
+from .inpainting import painting_of
 from .model import Model, free_bytes
+from .pictures import region_pulls
 from .samplers import make_scheduler, noise_levels, set_steps, step_options
 from .vae import decode, encode
 
@@ -35,9 +39,11 @@ def generate(
     request: Request,
     *,
     init_image: Image.Image | None = None,
+    mask: Image.Image | None = None,
     controls: ControlNets | None = None,
     progress: Progress | None = None,
     vae_settings: TiledVaeSettings | None = None,
+    folders: Sequence[Path] | None = None,
 ) -> list[Image.Image]:
     """Makes the pictures of a request.
 
@@ -46,23 +52,35 @@ def generate(
         request: what to make.
         init_image: the picture to start from; None opens request.init_image, if that is set. Any size: it is resized
             to the canvas.
+        mask: of the start picture's size, white is drawn; None opens request.mask, if that is set.
         controls: loaded ControlNets with their hints; None loads request.controls.
         progress: is told of steps and tiles.
         vae_settings: how the VAE is tiled; by default as memory asks for.
+        folders: in which the files of regions' pictures may lie; None allows the working folder.
 
     Returns:
-        request.batch_size pictures.
+        request.batch_size pictures; of a photo that is inpainted, what is not drawn has the photo's own pixels.
 
     Raises:
-        TiledError: the model cannot make this size, the start picture or a ControlNet cannot be read, or the numbers
-            broke (NaN).
+        TiledError: the model cannot make this size, the start picture, the mask or a ControlNet cannot be read, or the
+            numbers broke (NaN).
     """
     if init_image is None and request.init_image is not None:
-        init_image = open_image(request.init_image)
+        init_image = open_image(request.init_image, sha256=request.init_image_sha256)
+    painting = painting_of(model, request, init_image, mask)
+    pictures = region_pulls(model, request, folders)
     latents = sample_latents(
-        model, request, init_image=init_image, controls=controls, progress=progress, vae_settings=vae_settings
+        model,
+        request,
+        init_image=init_image if painting is None else painting.start(),
+        controls=controls,
+        progress=progress,
+        vae_settings=vae_settings,
+        pulls=(*pictures, *(() if painting is None else (painting.pull(model, request.tiling),))),
+        context=context_of(model, request, painting),
     )
-    return to_images(decode(model, latents, request.tiling, vae_settings))
+    images = to_images(decode(model, latents, request.tiling, vae_settings))
+    return images if painting is None else [painting.composited(image) for image in images]
 
 
 def canvas_of(model: Model, request: Request) -> Extent:
@@ -102,11 +120,12 @@ def sample_latents(
     progress: Progress | None = None,
     vae_settings: TiledVaeSettings | None = None,
     pulls: Sequence[Pull] = (),
+    context: Tensor | None = None,
 ) -> Tensor:
     """The finished latents [B, C, H, W] in float32, before the VAE. See `generate` and `denoise`."""
     noise = start_noise(model, request)
     clean = None if init_image is None else encode(model, fitted(init_image, request), request.tiling, vae_settings)
-    return denoise(model, request, noise, clean, progress or Progress(), controls, pulls)
+    return denoise(model, request, noise, clean, progress or Progress(), controls, pulls, context)
 
 
 def start_noise(model: Model, request: Request) -> Tensor:
@@ -125,6 +144,7 @@ def denoise(
     progress: Progress,
     controls: ControlNets | None = None,
     pulls: Sequence[Pull] = (),
+    context: Tensor | None = None,
 ) -> Tensor:
     """The sampler's loop: one scheduler on the whole canvas, each prediction fused from tiles.
 
@@ -136,6 +156,7 @@ def denoise(
         progress: is told of steps and tiles.
         controls: loaded ControlNets; None loads request.controls.
         pulls: what the canvas is drawn to; a later one above an earlier one.
+        context: [1, 5, H, W], what an inpainting U-Net sees beside the latent; None for any other.
 
     Returns:
         [B, C, H, W] float32.
@@ -150,7 +171,7 @@ def denoise(
     bootstrap = _bootstrap(model, request, noise)
     controls = load_controls(model, request) if controls is None else controls
     guide = Guides(tuple(g for g in (bootstrap, controls, *pulls) if g is not None))
-    denoiser = Denoiser.of(model, request)
+    denoiser = Denoiser.of(model, request, context)
     generators = [keyed_generator(request.seed + k, "sampler") for k in range(request.batch_size)]
     options = step_options(scheduler, generators)
     batching = Batching(tile_batch(model, planner, request.batch_size), progress.tiles)

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
+from tiled_diffusion.engine.guides.pull import finished
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.panel import PanelSettings
 from tiled_vae import TiledVaeError
@@ -47,6 +50,13 @@ class Run:
     checkpoint: str = ""
     begun: bool = False
     unasked: bool = False
+
+    def finished(self, samples: Any) -> Any:
+        """What is kept to the end is exactly that, where a sampler leaves some noise; pictures stay as they are."""
+        if self.tiling is None or not isinstance(samples, Tensor) or samples.dim() != 4:
+            return samples
+        fits = tuple(samples.shape[-2:]) == tuple(self.tiling.planner.canvas)
+        return finished(self.tiling.pulls, samples) if fits else samples
 
     def end(self) -> None:
         """Takes everything off the sampler."""
@@ -94,7 +104,7 @@ def guard(p: Job) -> None:
                 return original(*args, **kwargs)
             run.begun = run.unasked = False
             try:
-                result = original(*args, **kwargs)
+                result = run.finished(original(*args, **kwargs))
             except TiledError as e:
                 raise failing(TITLE, e) from None
             finally:

@@ -9,6 +9,7 @@ from torch import Tensor
 from tiled_diffusion.engine.fuse import Batching, automatic_batch
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides.bootstrap import Bootstrap, plain_colours, wants_bootstrap
+from tiled_diffusion.engine.guides.pull import Pull
 from tiled_diffusion.engine.noise import region_noise
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import TiledError
@@ -19,6 +20,7 @@ from .denoiser import Tiling
 from .hosts import host
 from .hosts.port import Job
 from .hosts.values import DenoiserCall, Forward
+from .pictures import job_pulls, noise_towards
 from .prompts import encode_regions
 from .run import TITLE, Run
 
@@ -44,15 +46,16 @@ def attach(p: Job, run: Run, x: Tensor, noise: Tensor) -> None:
     if run.job.passes not in ("both", "hires" if host.jobs.is_hires(p) else "first"):
         return
     settings, canvas = run.job.tiling, Extent(int(x.shape[-2]), int(x.shape[-1]))
-    active = any(r.enabled for r in settings.regions)
+    active = any(r.draws for r in settings.regions)
+    pulls = job_pulls(p, settings, canvas)
     if active and host.sampling.is_edit_model():
         raise TiledError("regions: an instruct-pix2pix model has no place for them: remove them or take another model")
     planner = Planner(canvas, settings, host.sampling.model_size(), grid_seed(p, settings))
-    whole = planner.plan().is_whole and not active
+    whole = planner.plan().is_whole and not active and not pulls
     start = _start_noise(p, settings, noise)
     if not whole:
-        _hang(p, run, _tiling(p, run, planner, start))
-    noise.copy_(start)
+        _hang(p, run, _tiling(p, run, planner, start, pulls))
+    noise.copy_(noise_towards(p, pulls, x, start, from_picture=x is not noise))
 
 
 def grid_seed(p: Job, settings: Settings) -> int:
@@ -70,7 +73,7 @@ def _start_noise(p: Job, settings: Settings, noise: Tensor) -> Tensor:
     )
 
 
-def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor) -> Tiling:
+def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor, pulls: tuple[Pull, ...]) -> Tiling:
     settings = planner.settings
     controls = ControlTiles.find(p, on_cpu=bool(host.page.option(HINTS_OPTION, False)))
     tile_batch = settings.tile_batch or automatic_batch(planner, int(noise.shape[0]), host.sampling.free_bytes())
@@ -81,6 +84,7 @@ def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor) -> Tiling:
         _bootstrap(p, settings, noise),
         lambda sigma: host.sampling.noise_level(p, sigma),
         controls,
+        pulls,
     )
     if host.sampling.hypertile_is_on(hires=host.jobs.is_hires(p)):
         p.comment(f"{TITLE}: Hypertile takes every tile to have the picture's shape; switch it off if tiles look torn")
@@ -103,7 +107,7 @@ def _hang(p: Job, run: Run, tiling: Tiling) -> None:
 
 
 def _encoded(p: Job, run: Run, canvas: Extent) -> dict[int, Any]:
-    if not any(r.enabled for r in run.job.tiling.regions):
+    if not any(r.draws for r in run.job.tiling.regions):
         return {}
     px = host.sampling.LATENT_PX
     return encode_regions(p, run.texts, (canvas.w * px, canvas.h * px))

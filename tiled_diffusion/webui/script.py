@@ -17,6 +17,7 @@ from .hosts import Script, host, require_known_host
 from .hosts.port import Job
 from .infotext import DIFFUSION as RECORD
 from .infotext import diffusion_fields
+from .pictures import folders
 from .prompts import networks_of_regions
 from .region_texts import RegionTexts
 from .run import RUN, TITLE, WRAPPED, Run, failing, guard, refuse, run_of
@@ -140,7 +141,7 @@ def _arrived(p: Job) -> None:
 
 def _record(p: Job, run: Run, image: int) -> PanelSettings:
     """The job that draws one of the pictures alone."""
-    tiling = run.texts.resolved(image)
+    tiling = run.texts.resolved(image).recorded(folders())
     if image > 0 and METHODS[tiling.method].moves:
         tiling = replace(tiling, grid_seed=grid_seed(p, tiling))
     return replace(run.job, tiling=tiling)

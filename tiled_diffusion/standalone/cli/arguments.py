@@ -16,12 +16,19 @@ from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.grid_file import is_grid, request_from_grid
 from tiled_diffusion.settings.request import Request, request_from_dict
+from tiled_diffusion.settings.sides import Sides
 from tiled_diffusion.settings.values import Region, Settings
 from tiled_diffusion.standalone.control_hints import open_hint
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import Model
 
-from .parser import PROGRAM, UsageError, flags_of, given_flags
+from .helps import PROGRAM
+from .parser import UsageError, flags_of, given_flags
+
+FILES = ("init_image", "mask")
+"""Fields of a request that name a picture."""
+NO_FILE = ("data:", "sha256:")
+"""What stands in the place of a region's file begins so."""
 
 
 def read_request(args: argparse.Namespace) -> Request:
@@ -34,7 +41,7 @@ def read_request(args: argparse.Namespace) -> Request:
     tiling = _given_tiling(args)
     base = _base(args.what, given, tiling)
     if given.get("init_image") and base is None and not {"width", "height"} & given.keys():
-        given["width"], given["height"] = _picture_size(given["init_image"])
+        given["width"], given["height"] = _canvas_size(given)
     return _merged(base, given, tiling)
 
 
@@ -46,9 +53,25 @@ def read_upscale_request(args: argparse.Namespace) -> Request:
     if image.suffix.lower() == ".png":
         with suppress(TiledError):  # made by another program
             base = _with_pictures_beside(read_png(image), image)
-    given["init_image"] = None
+    whole = {"mask": None, "extend": Sides(), "inpaint_from": "original", "mask_sha256": None}
+    given |= {"init_image": None, "init_image_sha256": None, **whole}
     given.setdefault("denoising_strength", 0.35)
     return _merged(base, given, _given_tiling(args))
+
+
+def read_inpaint_request(args: argparse.Namespace) -> Request:
+    """The request of an inpainting, by the flags alone; it begins as noise where no denoising strength is given.
+
+    Raises:
+        TiledError: names the file or flag that is wrong.
+    """
+    given = {**_given_fields(args), "init_image": str(args.image)}
+    request = _merged(None, given, _given_tiling(args))
+    if not request.inpaints:
+        raise UsageError("nothing to draw: give --mask, --extend, or both")
+    if "denoising_strength" in given or "inpaint_from" in given:
+        return request
+    return dataclasses.replace(request, inpaint_from="noise")
 
 
 def open_picture(path: str | Path) -> Image.Image:
@@ -67,6 +90,20 @@ def existing(path: str | Path) -> Path:
     if not path.is_file():
         raise TiledError(f"{path}: there is no such file")
     return path
+
+
+def folders_of(args: argparse.Namespace) -> tuple[Path, ...]:
+    """Where files of regions' pictures may lie: the working folder, and those of the files that were typed."""
+    typed = [getattr(args, "what", None), *(region.picture for region in getattr(args, "pictures", None) or [])]
+    files = [Path(name) for name in typed if name and not name.startswith(NO_FILE)]
+    return tuple(dict.fromkeys([Path.cwd(), *(file.parent for file in files if _is_file(file))]))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a prompt may be too long for a name
+        return False
 
 
 def columns(prompts: Sequence[str]) -> tuple[Region, ...]:
@@ -110,8 +147,10 @@ def _given_tiling(args: argparse.Namespace) -> dict[str, Any]:
         if given.keys() & {"tile_width", "tile_height"}:
             raise UsageError("--tile: give either --tile or --tile-width and --tile-height, not both")
         given["tile_width"], given["tile_height"] = args.tile
-    if args.column:
-        given["regions"] = columns(args.column)
+    if args.column or args.pictures:
+        for region in args.pictures or ():
+            open_picture(region.picture).close()
+        given["regions"] = (*columns(args.column or ()), *(args.pictures or ()))
     return given
 
 
@@ -152,14 +191,22 @@ def _with_pictures_beside(request: Request, file: Path) -> Request:
     def beside(name: str) -> str:
         return str(file.parent / name) if (file.parent / name).is_file() else name
 
+    def pictured(region: Region) -> Region:
+        name = region.picture
+        return region if name is None or name.startswith(NO_FILE) else dataclasses.replace(region, picture=beside(name))
+
     controls = tuple(dataclasses.replace(c, image=beside(c.image)) for c in request.controls)
-    return dataclasses.replace(request, controls=controls, init_image=request.init_image and beside(request.init_image))
+    tiling = dataclasses.replace(request.tiling, regions=tuple(map(pictured, request.tiling.regions)))
+    files: dict[str, Any] = {f: beside(getattr(request, f)) for f in FILES if getattr(request, f) is not None}
+    return dataclasses.replace(request, controls=controls, tiling=tiling, **files)
 
 
 def _merged(base: Request | None, given: dict[str, Any], tiling: dict[str, Any]) -> Request:
     settings = dataclasses.replace(base.tiling if base else Settings(), **tiling)
-    if given.get("init_image"):
-        open_picture(given["init_image"]).close()
+    for name in FILES:
+        if given.get(name):
+            open_picture(given[name]).close()
+            given.setdefault(f"{name}_sha256", None)
     if base is not None:
         return dataclasses.replace(base, **given, tiling=settings)
     given.setdefault("prompt", joined(settings.regions))
@@ -186,10 +233,16 @@ def scaled_to(model: Model, request: Request) -> Request:
     return dataclasses.replace(request, width=width, height=height, tiling=dataclasses.replace(tiling, **tiles))
 
 
-def _picture_size(path: str) -> tuple[int, int]:
-    """Width and height of a picture, rounded down to multiples of 8."""
-    with open_picture(path) as image:
-        return image.width // 8 * 8, image.height // 8 * 8
+def _canvas_size(given: dict[str, Any]) -> tuple[int, int]:
+    """Width and height of the start picture with what it is extended by, in multiples of 8.
+
+    Rounded down, as the picture is resized; but up where parts of it stay as they are, to their last pixel.
+    """
+    sides = given.get("extend", Sides())
+    up = 7 if sides or given.get("mask") else 0
+    with open_picture(given["init_image"]) as image:
+        size = image.width + sides.left + sides.right, image.height + sides.top + sides.bottom
+        return (size[0] + up) // 8 * 8, (size[1] + up) // 8 * 8
 
 
 def command_line(request: Request, out: str) -> list[str]:

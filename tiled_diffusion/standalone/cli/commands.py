@@ -104,6 +104,21 @@ def run_upscale(args: argparse.Namespace) -> None:
     )
 
 
+def run_inpaint(args: argparse.Namespace) -> None:
+    """`inpaint`."""
+    from tiled_diffusion.recipes.inpaint import inpaint, inpaint_request
+
+    from .arguments import open_picture, read_inpaint_request
+
+    request = read_inpaint_request(args)
+    photo = open_picture(args.image)
+    _make(
+        args,
+        lambda host: inpaint_request(host, request, photo),
+        lambda host, wanted, progress: inpaint(host, wanted, photo, None, progress),
+    )
+
+
 def _make(
     args: argparse.Namespace,
     request_for: Callable[[DiffusersHost], Request],
@@ -115,9 +130,11 @@ def _make(
     from tiled_diffusion.standalone.metadata import save_png
     from tiled_diffusion.standalone.sampling import make_planner
 
+    from .arguments import folders_of
+
     target = Target(args.out)
     target.prepare()
-    host = DiffusersHost(_load(args))
+    host = DiffusersHost(_load(args), folders_of(args))
     request = request_for(host)
     report = inspect_plan(make_planner(host.model, request), request)
     start = time.monotonic()
@@ -126,7 +143,7 @@ def _make(
     seeds = [picture.seed for picture in pictures]
     files = target.names(seeds)
     for picture, path in zip(pictures, files, strict=True):
-        save_png(picture.image, path, request, picture.seed, host, seconds=seconds)
+        save_png(picture.image, path, request, picture.seed, host, seconds=seconds, folders=host.folders)
     result = {"files": [str(f) for f in files], "seeds": seeds, "seconds": round(seconds, 2), "plan": report.to_dict()}
     _report(args, result, [f"{f}  (seed {s}, {seconds:.1f} s)" for f, s in zip(files, seeds, strict=True)])
 
@@ -238,6 +255,7 @@ def _report(args: argparse.Namespace, result: dict[str, Any], lines: Sequence[st
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "generate": run_generate,
     "upscale": run_upscale,
+    "inpaint": run_inpaint,
     "inspect": run_inspect,
     "demo": run_demo,
     "studio": run_studio,

@@ -14,9 +14,20 @@ from tiled_diffusion.settings.fields import row as field_row
 from tiled_diffusion.settings.kinds import Switch, Text
 from tiled_diffusion.settings.quoting import quoted
 from tiled_diffusion.settings.request import Request
-from tiled_diffusion.settings.values import Settings
+from tiled_diffusion.settings.values import PICTURE_FORM, Region, Settings, region_from_text
 
-PROGRAM = "python -m tiled_diffusion"
+from .helps import (
+    DEMO_HELP,
+    EXPORT_HELP,
+    GENERATE_HELP,
+    INPAINT_HELP,
+    INSPECT_HELP,
+    PROGRAM,
+    STUDIO_HELP,
+    UPSCALE_HELP,
+)
+
+INPAINT_FLAGS = ("--mask", "--mask-feather", "--inpaint-from", "--extend")
 
 
 class UsageError(TiledError):
@@ -95,6 +106,14 @@ def control(text: str) -> Control:
         raise argparse.ArgumentTypeError(str(e)) from e
 
 
+def picture_region(text: str) -> Region:
+    """A region with a picture from its text; argparse shows the error."""
+    try:
+        return region_from_text(text)
+    except TiledError as e:
+        raise argparse.ArgumentTypeError(str(e)) from e
+
+
 def width_by_height(text: str) -> tuple[int, int]:
     """(width, height) from "1536x192"; a single number is a square."""
     parts = text.lower().split("x")
@@ -115,67 +134,6 @@ def tile_size(text: str) -> tuple[int, int]:
     return width, height
 
 
-GENERATE_HELP = f"""\
-Draw one or more pictures of any size.
-
-WHAT is one of
-  a prompt in quotes     {PROGRAM} generate "a red house on grass, blue sky" --size 1536x192
-  a canvas file          {PROGRAM} generate canvas.json
-  a picture made before  {PROGRAM} generate out/00001-7.png
-                         makes the same picture again, from the record in the PNG
-Flags override what the file says: `generate out/00001-7.png --seed 8` is a sister of the first one.
-
-Prompts side by side, as equal columns from left to right:
-  {PROGRAM} generate --size 1152x192 --column "a tree on grass, blue sky" --column "a cactus on sand, sunset"
-
-A canvas file holds the same in JSON; regions are boxes in fractions of the canvas:
-  {{"prompt": "grass, blue sky", "width": 1536, "height": 192,
-    "tiling": {{"method": "mixture", "regions": [{{"prompt": "a red house on grass", "x": 0.5, "w": 0.25}}]}}}}
-
-A grid file of Mixture of Diffusers runs as it is; on a model of another size with --scale-to-model:
-  {PROGRAM} generate linearForest.json --scale-to-model
-"""
-UPSCALE_HELP = f"""\
-Enlarge a picture and draw its details anew, tile by tile.
-
-  {PROGRAM} upscale small.png --scale 4 --denoising-strength 0.35
-  {PROGRAM} upscale photo.jpg --scale 2 --prompt "mountains, sunset" --upscaler 4x-model.safetensors
-
-Where the picture was made by this program, prompt, sampler and the rest come from its record; flags override them.
-The new picture's record names IMAGE as its start: with Lanczos, `generate NEW.png` makes it again.
-"""
-INSPECT_HELP = f"""\
-Say what a picture would cost, and draw how it is cut into tiles, without making it.
-
-  {PROGRAM} inspect "anything" --size 4096x1024 --method jittered
-  {PROGRAM} inspect canvas.json --out plan.png --json
-
-Takes the same WHAT and flags as `generate`.
-"""
-DEMO_HELP = f"""\
-Make seven pictures with the checkpoint that ships with the program, and one page that shows them.
-
-  {PROGRAM} demo
-  {PROGRAM} demo --out somewhere/else
-
-Open out/demo/index.html in a browser afterwards. Takes 1 to 4 minutes on two processor cores.
-"""
-EXPORT_HELP = f"""\
-Write the shipped checkpoint as one .safetensors file, with its .yaml and tokenizer, for the AUTOMATIC1111 WebUI.
-
-  {PROGRAM} export-checkpoint stable-diffusion-webui/models/Stable-diffusion
-"""
-
-
-STUDIO_HELP = f"""\
-Open a page for the browser: prompts, sizes, the panel with its region editor, a preview, and the pictures made so far.
-
-  {PROGRAM} studio --model path/to/model.safetensors
-
-It listens to this machine alone unless --host says otherwise. Ctrl+C ends it.
-"""
-
-
 def build_parser() -> Parser:
     """The whole command line."""
     parser = Parser(
@@ -190,6 +148,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     _generate(_command(commands, "generate", "draw pictures of any size", GENERATE_HELP))
     _upscale(_command(commands, "upscale", "enlarge a picture and draw its details anew", UPSCALE_HELP))
+    _inpaint(_command(commands, "inpaint", "draw a part of a photo anew, or around it", INPAINT_HELP))
     _inspect(_command(commands, "inspect", "show what a picture would cost, and its tiles", INSPECT_HELP))
     _demo(_command(commands, "demo", "make seven pictures and a page that shows them", DEMO_HELP))
     _studio(_command(commands, "studio", "draw in a browser, with a region editor", STUDIO_HELP))
@@ -224,7 +183,17 @@ def _upscale(parser: Parser) -> None:
         help="how to enlarge before drawing: lanczos, or the file of an upscaling network that the library "
         "spandrel can read (default: lanczos)",
     )  # fmt: skip
-    _picture_flags(parser, without=("--width", "--height", "--init-image"))
+    _picture_flags(parser, without=("--width", "--height", "--init-image", *INPAINT_FLAGS))
+    _control_flags(parser)
+    _tiling_flags(parser)
+    _model_flags(parser)
+    _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
+
+
+def _inpaint(parser: Parser) -> None:
+    parser.add_argument("image", metavar="PHOTO", help="the photo (PNG, JPEG, WebP ...)")
+    parser.add_argument("prompt", metavar="PROMPT", help="what to draw, in quotes")
+    _picture_flags(parser, without=("--prompt", "--width", "--height", "--init-image"))
     _control_flags(parser)
     _tiling_flags(parser)
     _model_flags(parser)
@@ -298,6 +267,11 @@ def _tiling_flags(parser: Parser) -> None:
     group.add_argument(
         "--column", action="append", metavar="TEXT",
         help="prompt of a column; give it several times for prompts side by side, from left to right",
+    )  # fmt: skip
+    group.add_argument(
+        "--image", type=picture_region, action="append", dest="pictures", metavar=PICTURE_FORM,
+        help="a picture in a box of the canvas, in fractions; keep 0 to 1: for how much of the steps it stays "
+        "(default: 0.8); fit cover, contain or stretch; with prompt=... it is a region too; may be given several times",
     )  # fmt: skip
     group.add_argument(
         "--tile", type=tile_size, metavar="PX|WxH", help="width and height of a tile at once, e.g. 512 or 768x512 (px)"

@@ -175,7 +175,7 @@ class Studio:
         try:
             start = time.monotonic()
             progress = UpdateProgress(self.model, updates.put, self._cancelled)
-            pictures = DiffusersHost(self.model).draw([task], progress)
+            pictures = DiffusersHost(self.model, (self.folder,)).draw([task], progress)
             seconds = time.monotonic() - start
             updates.put(Update(1.0, f"Done in {seconds:.1f} s", None, self._save(pictures, task.request, seconds)))
         except BaseException as e:  # noqa: BLE001 handed to the reader, who raises it
@@ -185,7 +185,7 @@ class Studio:
         self.folder.mkdir(parents=True, exist_ok=True)
         files = tuple(numbered_names(self.folder, [picture.seed for picture in pictures]))
         for picture, path in zip(pictures, files, strict=True):
-            save_png(picture.image, path, request, picture.seed, self.model, seconds=seconds)
+            save_png(picture.image, path, request, picture.seed, self.model, seconds=seconds, folders=(self.folder,))
         return files
 
     def cancel(self) -> None:

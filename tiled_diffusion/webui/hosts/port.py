@@ -222,6 +222,17 @@ class Sampling(Protocol):
     def encoded_colours(self, p: Any, colours: Tensor) -> Tensor:
         """[n, 3] RGB in -1..1 to latents [n, C]: the middle of plain pictures."""
 
+    def encoded(self, p: Any, pixels: Tensor) -> Tensor:
+        """[1, 3, H, W] in -1..1 to latents; the same ones every time, and no random numbers are taken from the job."""
+
+    def start_level(self, p: Any, *, from_picture: bool) -> tuple[Level, Tensor]:
+        """How noisy the latent is that the sampler begins with, and what the host multiplies the start noise by.
+
+        Args:
+            p: the job, whose sampler is about to begin.
+            from_picture: it begins with alpha times a latent, and noise on it.
+        """
+
     def noise_level(self, p: Any, sigma: Tensor) -> tuple[Level, Prediction]:
         """How noisy the latent of a model call is, for each row of `sigma`, and what the sampler is given of it."""
 

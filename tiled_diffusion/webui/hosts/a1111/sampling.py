@@ -17,6 +17,7 @@ from torch import Tensor
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
 from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall, Forward
 
+from .jobs import is_hires
 from .page import option
 
 LATENT_PX = 8
@@ -194,3 +195,29 @@ def noise_level(p: Any, sigma: Tensor) -> tuple[Level, Prediction]:
     if hasattr(p.sampler.model_wrap_cfg.inner_model, "sigmas"):
         return Level.of_sigma(sigma), "x0"
     return Level.of_alphas_cumprod(shared.sd_model.alphas_cumprod[sigma.long()]), "eps"
+
+
+def encoded(p: Any, pixels: Tensor) -> Tensor:
+    """By the VAE, whose random numbers are always the same ones."""
+    pictures = ((pixels + 1) / 2).to(shared.device, dtype=devices.dtype_vae)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        latents: Tensor = sd_samplers_common.images_tensor_to_samples(pictures, 0, p.sd_model)
+    return latents.float()
+
+
+def start_level(p: Any, *, from_picture: bool) -> tuple[Level, Tensor]:
+    """As `sample` and `sample_img2img` of both kinds of samplers begin."""
+    sampler = p.sampler
+    second = (getattr(p, "hr_second_pass_steps", 0) or p.steps) if is_hires(p) else None
+    steps, last = (second or p.steps), 0
+    if from_picture:
+        steps, last = sd_samplers_common.setup_img2img_steps(p, second)
+    if not hasattr(sampler, "get_sigmas"):
+        times = sampler.get_timesteps(p, steps)
+        level = Level.of_alphas_cumprod(shared.sd_model.alphas_cumprod[times[last if from_picture else -1]].reshape(1))
+        return level, level.sigma if from_picture else torch.ones(1)
+    sigmas = sampler.get_sigmas(p, steps)
+    sigma = sigmas[steps - last - 1 if from_picture else 0].reshape(1)
+    more = not from_picture and option("sgm_noise_multiplier", False)
+    return Level.of_sigma(sigma), (1 + sigma**2).sqrt() if more else sigma
