@@ -24,7 +24,9 @@ def test_a_host_has_every_name_of_its_part(part):
 
 def test_an_unknown_webui_is_named(monkeypatch):
     found = importlib.util.find_spec
-    monkeypatch.setattr(hosts, "find_spec", lambda name: name if name == "modules.processing_diffusers" else found(name))
+    monkeypatch.setattr(
+        hosts, "find_spec", lambda name: name if name == "modules.processing_diffusers" else found(name)
+    )
     with pytest.raises(JobError, match="this WebUI is SD.Next.*it knows AUTOMATIC1111's WebUI"):
         job(TILES)
     assert torch.equal(run(Job(args=(False, TILES))), run(Job()))
