@@ -123,7 +123,7 @@ def test_an_interrupt_leaves_the_patcher_as_it_was(monkeypatch):
         return predict(model, *args)
 
     monkeypatch.setattr(ForgeModel, "predict", pressed)
-    draw(TILES)
+    draw({**TILES, "tile_batch": 1})
     assert 8 < len(shared.sd_model.calls) < 12
     assert shared.sd_model.forge_objects.unet is own
 
