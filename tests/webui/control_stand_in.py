@@ -299,6 +299,8 @@ def controlled(units, settings=None, *, hires=False, in_channels=4, script=None,
     script_callbacks.on_cfg_denoiser(network.schedule)
     p = ControlledJob(args=() if settings is None else (True, settings), **{"width": 320, "height": 160, **more})
     p.is_hr_pass = hires
-    own = SimpleNamespace(latest_network=network, title=lambda: "ControlNet", filename="", args_from=0, args_to=0, **(script or {}))
+    own = SimpleNamespace(
+        latest_network=network, title=lambda: "ControlNet", filename="", args_from=0, args_to=0, **(script or {})
+    )
     p.scripts.alwayson_scripts = [own]
     return run(p), p, network

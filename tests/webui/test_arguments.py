@@ -86,7 +86,9 @@ def test_nothing_under_the_unique_name_changes_nothing(values):
     assert field(p.infotexts[0]) is None
 
 
-@pytest.mark.parametrize(("values", "text"), [((7,), "got 7"), (("on",), "got 'on'"), (({"tile": 1},), "unknown field 'tile'")])
+@pytest.mark.parametrize(
+    ("values", "text"), [((7,), "got 7"), (("on",), "got 'on'"), (({"tile": 1},), "unknown field 'tile'")]
+)
 def test_the_unique_name_takes_settings_only(values, text):
     with pytest.raises(JobError, match=text):
         run(named(*values))
@@ -128,13 +130,16 @@ def client(monkeypatch, request):
         return JSONResponse({"error": type(e).__name__, "detail": e.detail}, e.status_code)
 
     def text2imgapi(req: Request):
-        return {"seen": {name: len(said["args"]) if "args" in said else 0 for name, said in req.alwayson_scripts.items()}}
+        return {
+            "seen": {name: len(said["args"]) if "args" in said else 0 for name, said in req.alwayson_scripts.items()}
+        }
 
     app.add_api_route("/sdapi/v1/txt2img", text2imgapi, methods=["POST"])
     files = getattr(request, "param", {}) or {}
-    every = [
-        SimpleNamespace(title=lambda t=t: t, filename=f) for t, f in files.get("first", [])
-    ] + [SimpleNamespace(title=lambda t=t: t, filename=str(ROOT / "scripts/x.py")) for t in ("Tiled Diffusion", "Tiled VAE", UNIQUE)]
+    every = [SimpleNamespace(title=lambda t=t: t, filename=f) for t, f in files.get("first", [])] + [
+        SimpleNamespace(title=lambda t=t: t, filename=str(ROOT / "scripts/x.py"))
+        for t in ("Tiled Diffusion", "Tiled VAE", UNIQUE)
+    ]
     monkeypatch.setattr(scripts, "scripts_txt2img", SimpleNamespace(scripts=every))
     host.page.check_requests(app, register._check)
     return TestClient(app, raise_server_exceptions=False)
@@ -168,4 +173,7 @@ def test_what_belongs_to_another_extension_is_left_alone_and_told(client, caplog
     assert arguments.rivals() == {"Tiled Diffusion": PEER}
     register._api(None, FastAPI())
     (line,) = [r.getMessage() for r in caplog.records if "in the API" in r.getMessage()]
-    assert line == f'Tiled Diffusion: in the API, "Tiled Diffusion" means {PEER}; this extension is "Tiled Diffusion & VAE"'
+    assert (
+        line
+        == f'Tiled Diffusion: in the API, "Tiled Diffusion" means {PEER}; this extension is "Tiled Diffusion & VAE"'
+    )

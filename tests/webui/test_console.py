@@ -66,5 +66,3 @@ def test_while_a_named_error_lives_another_one_is_printed(capsys):
     from_the_page(Job(args=(True, {}), fail_at=1))
     assert "broken on purpose" in capsys.readouterr().err
     assert kept.value.status_code == 422
-
-

@@ -24,15 +24,17 @@ def test_a_host_has_every_name_of_its_part(part):
 
 def test_an_unknown_webui_is_named(monkeypatch):
     found = importlib.util.find_spec
-    monkeypatch.setattr(hosts, "find_spec", lambda name: name if name == "modules_forge" else found(name))
-    with pytest.raises(JobError, match="this WebUI is Forge.*it knows AUTOMATIC1111's WebUI"):
+    monkeypatch.setattr(
+        hosts, "find_spec", lambda name: name if name == "modules.processing_diffusers" else found(name)
+    )
+    with pytest.raises(JobError, match="this WebUI is SD.Next.*it knows AUTOMATIC1111's WebUI"):
         job(TILES)
     assert torch.equal(run(Job(args=(False, TILES))), run(Job()))
     p, vae = Job(), TiledVaeScript()
     vae.controls = ()
     vae.before_process(p)
     vae.process(p, True, {"mode": "exact"})
-    with pytest.raises(JobError, match="Tiled VAE: this WebUI is Forge"):
+    with pytest.raises(JobError, match="Tiled VAE: this WebUI is SD.Next"):
         p.init()
 
 

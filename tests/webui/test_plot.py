@@ -67,7 +67,9 @@ def test_a_cell_is_the_job_with_that_value(axes, label, value, change):
     assert not made.comments
 
 
-@pytest.mark.parametrize(("label", "value"), [("Tile batch size", "many"), ("Seamless X", "perhaps"), ("Method", "best")])
+@pytest.mark.parametrize(
+    ("label", "value"), [("Tile batch size", "many"), ("Seamless X", "perhaps"), ("Method", "best")]
+)
 def test_a_wrong_value_is_named(axes, label, value):
     with pytest.raises(JobError, match=f"got '{value}', allowed is"):
         run(cell(Job(args=(True, TILES)), axes, **{f"[Tiled Diffusion] {label}": value}))

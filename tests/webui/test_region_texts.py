@@ -84,7 +84,12 @@ def doubled(p):
 
 @pytest.mark.parametrize(
     ("rewrite", "main", "own"),
-    [(upper, "A HOUSE", "A TREE"), (on_one_line, "a house", "a tree"), (more_behind, "a house, masterpiece", "a tree"), (doubled, "a house", "a tree")],
+    [
+        (upper, "A HOUSE", "A TREE"),
+        (on_one_line, "a house", "a tree"),
+        (more_behind, "a house, masterpiece", "a tree"),
+        (doubled, "a house", "a tree"),
+    ],
 )
 def test_what_is_done_to_the_whole_prompt(rewrite, main, own):
     p = done([rewrite], {"regions": [{"prompt": "a tree", "w": 0.5}]})
@@ -115,7 +120,9 @@ def test_styles_reach_the_regions_that_stand_alone_and_not_their_records():
     assert [r["prompt"] for r in record(p, 0)["regions"]] == ["a tree", "a tower"]
 
 
-@pytest.mark.parametrize("style", ["vivid {prompt}", "{prompt} of clay", "in oil, ({prompt}:1.2) , {x}", "a{prompt}b", "oil"])
+@pytest.mark.parametrize(
+    "style", ["vivid {prompt}", "{prompt} of clay", "in oil, ({prompt}:1.2) , {x}", "a{prompt}b", "oil"]
+)
 @pytest.mark.parametrize("own", ["a house", " a  house ", "a\nhouse", ""])
 def test_a_style_around_a_region_s_prompt_is_as_around_the_main_one(style, own):
     heard = shared.sd_model.encoded_texts = []

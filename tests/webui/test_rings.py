@@ -48,7 +48,9 @@ def model(monkeypatch):
 
 
 def decode_latent_batch(model, batch, target_device=None, check_for_nans=False):
-    return processing.DecodedSamples(shared.sd_model.decode_first_stage(batch[i : i + 1])[0] for i in range(batch.shape[0]))
+    return processing.DecodedSamples(
+        shared.sd_model.decode_first_stage(batch[i : i + 1])[0] for i in range(batch.shape[0])
+    )
 
 
 def drawn(settings, vae, **more):

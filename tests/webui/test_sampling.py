@@ -37,7 +37,9 @@ def test_a_region_over_everything_is_its_prompt(batch, options):
         close(job(region, prompt=main, batch_size=batch, **SMALL), expected)
 
 
-@pytest.mark.parametrize("settings", [{}, TILES, {**TILES, "method": "jittered", "wrap_x": True}, {**TILES, "tile_batch": 1}])
+@pytest.mark.parametrize(
+    "settings", [{}, TILES, {**TILES, "method": "jittered", "wrap_x": True}, {**TILES, "tile_batch": 1}]
+)
 @pytest.mark.parametrize("prompt", MAIN)
 def test_tiles_of_a_model_of_single_pixels_are_the_plain_job(prompt, settings):
     close(job(settings, prompt=prompt, batch_size=2), job(prompt=prompt, batch_size=2))
@@ -48,7 +50,10 @@ def test_one_tile_is_the_plain_job_bit_for_bit():
 
 
 def test_two_regions_stay_in_their_places():
-    found = [{"prompt": ONE, "w": 0.5, "feather": 0}, {"prompt": LONG, "x": 0.5, "w": 0.5, "feather": 0, "cfg_scale": 5}]
+    found = [
+        {"prompt": ONE, "w": 0.5, "feather": 0},
+        {"prompt": LONG, "x": 0.5, "w": 0.5, "feather": 0, "cfg_scale": 5},
+    ]
     out = job({**TILES, "regions": found})
     close(out[..., :20], job(prompt=ONE)[..., :20])
     close(out[..., 20:], job(prompt=LONG, cfg_scale=5.0)[..., 20:])
@@ -62,7 +67,10 @@ def test_negative_prompts_and_joins():
     close(job(whole("own", join="append", negative_prompt="bad"), negative_prompt="fog", **SMALL),
           job(prompt="a house, own", negative_prompt="fog, bad", **SMALL))  # fmt: skip
     close(job(whole("own", negative_prompt="bad"), negative_prompt="fog", **SMALL), job(prompt="own", negative_prompt="bad", **SMALL))  # fmt: skip
-    close(job(whole("own # not this\nbut that"), styles=["oil"], **SMALL), job(prompt="own # not this\nbut that", styles=["oil"], **SMALL))
+    close(
+        job(whole("own # not this\nbut that"), styles=["oil"], **SMALL),
+        job(prompt="own # not this\nbut that", styles=["oil"], **SMALL),
+    )
 
 
 def test_a_region_follows_the_refiner():

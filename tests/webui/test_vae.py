@@ -85,7 +85,9 @@ def model(monkeypatch):
 
 
 def decode_latent_batch(model, batch, target_device=None, check_for_nans=False):
-    return processing.DecodedSamples(shared.sd_model.decode_first_stage(batch[i : i + 1])[0] for i in range(batch.shape[0]))
+    return processing.DecodedSamples(
+        shared.sd_model.decode_first_stage(batch[i : i + 1])[0] for i in range(batch.shape[0])
+    )
 
 
 def run(ours, p):
@@ -104,7 +106,12 @@ def run(ours, p):
 def traces(p):
     found = shared.sd_model.first_stage_model
     things = (p, shared.sd_model, found, found.encoder, found.decoder)
-    return [k for thing in things for k in vars(thing) if k in ("init", "sample", "sample_hr_pass", "forward", "decode_first_stage")]
+    return [
+        k
+        for thing in things
+        for k in vars(thing)
+        if k in ("init", "sample", "sample_hr_pass", "forward", "decode_first_stage")
+    ]
 
 
 def tiles_run(p):
@@ -159,6 +166,7 @@ def test_a_callback_outside_of_a_job_does_nothing(ours):
 
 def stop_at(monkeypatch, count):
     """Presses Interrupt when so many tiles are done."""
+
     def show(line):
         if line is not None and int(line.split()[2]) >= count:
             shared.state.interrupted = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ BASE = {
     "prompt": "a red house on green grass, blue sky", "negative_prompt": "", "steps": 6, "width": 128, "height": 128,
     "seed": 1, "cfg_scale": 5, "sampler_name": "Euler a",
 }  # fmt: skip
+HIRES = {"hr_additional_modules": ["Use same choices"], "hr_cfg": 5} if os.environ.get("HOST", "a1111") != "a1111" else {}
+"""What Forge and reForge have to be told besides: their own scale of the hires pass would be 1."""
 
 
 class ApiError(Exception):
@@ -72,7 +75,7 @@ class Webui:
             every["tiled diffusion"] = {"args": [True, tiled]}
         if vae is not None:
             every["tiled vae"] = {"args": [True, vae]}
-        answer = self.call(path, {**BASE, **more, "alwayson_scripts": every})
+        answer = self.call(path, {**BASE, **(HIRES if more.get("enable_hr") else {}), **more, "alwayson_scripts": every})
         pictures = [Image.open(io.BytesIO(base64.b64decode(i))).convert("RGB") for i in answer["images"]]
         return Result([np.asarray(p) for p in pictures], json.loads(answer["info"])["infotexts"], answer["images"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -15,7 +16,17 @@ from tiled_diffusion.standalone.ldm_export import write_ldm_checkpoint
 from tiled_diffusion.standalone.model import checkpoint_folder
 
 ROOT = Path(__file__).parents[2]
-FLAGS = ["--use-cpu", "all", "--no-half", "--no-half-vae", "--precision", "full", "--skip-torch-cuda-test", "--do-not-download-clip", "--no-download-sd-model", "--disable-console-progressbars", "--api", "--skip-prepare-environment", "--skip-install"]
+HOST = os.environ.get("HOST", "a1111")
+COMMON_FLAGS = ["--skip-torch-cuda-test", "--no-download-sd-model", "--disable-console-progressbars", "--api", "--skip-prepare-environment", "--skip-install"]
+FORGE_FLAGS = ["--always-cpu", "--all-in-fp32"]
+FLAGS = {
+    "a1111": ["--use-cpu", "all", "--no-half", "--no-half-vae", "--precision", "full", "--do-not-download-clip"],
+    "forge": FORGE_FLAGS,
+    "reforge": FORGE_FLAGS,
+}
+"""Of each WebUI, by the name that the environment variable HOST gives."""
+OPTIONS = {"live_previews_enable": False, "show_progress_type": "Approx cheap", "sd_text_encoder": "None"}
+"""Settings without which Forge and reForge would fetch models from the network."""
 
 
 def interpreter(webui: Path) -> Path:
@@ -40,6 +51,8 @@ def prepare(data: Path, webui: Path, extensions: dict[str, Path]) -> Path:
     (data / "extensions").mkdir(parents=True)
     for name, folder in {"tiled-diffusion": ROOT, **extensions}.items():
         (data / "extensions" / name).symlink_to(folder)
+    if HOST != "a1111":
+        (data / "config.json").write_text(json.dumps(OPTIONS))
     checkpoints = data / "checkpoints"
     write_ldm_checkpoint(checkpoint_folder(), checkpoints)
     for found in (webui / "models" / "Stable-diffusion").glob("tiny*"):
@@ -58,7 +71,7 @@ def running(webui: Path, flags: list[str] | None = None, extensions: dict[str, P
         command = [
             str(interpreter(webui)), "launch.py", "--data-dir", str(data), "--models-dir", str(webui / "models"),
             "--ckpt-dir", str(checkpoints), "--ckpt", str(checkpoints / "tiny-landscapes.safetensors"),
-            "--port", str(port), *FLAGS, *(flags or []),
+            "--port", str(port), *COMMON_FLAGS, *FLAGS[HOST], *(flags or []),
         ]  # fmt: skip
         more = {
             "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False",

@@ -95,12 +95,12 @@ class Tiling:
         self.step = Step(plan, self.calls, schedule_step, progress, counter, weights, scale, unguided)
         self.calls += 1
 
-    def denoise(self, original: Forward, x: Tensor, sigma: Tensor, cond: Cond) -> Tensor:
-        """One model call of the host: x [rows, C, H, W], sigma [rows]."""
+    def denoise(self, original: Forward, x: Tensor, sigma: Tensor, cond: Cond, rows: list[Row] | None = None) -> Tensor:
+        """One model call of the host: x [rows, C, H, W], sigma [rows]; rows are counted where the host names none."""
         assert self.step is not None
         if self.step.plan.is_whole and not self.regions and not self.pulls:
             return original(x, sigma, cond=cond)
-        rows = self.step.rows.next(x.shape[0])
+        rows = rows or self.step.rows.next(x.shape[0])
         if rows is None and (self.regions or self.pulls):
             raise TiledError(
                 f"regions: a call with {x.shape[0]} rows where {len(self.step.rows.rows)} are known; another extension "
@@ -184,7 +184,7 @@ class Call:
         negatives = [row.negative for row in wanted] if self.rows else None
         rows = ModelRows(tiles, images, negatives, [self._controlled(row) for row in wanted])
         with self.guide.model_call(rows, x, cond):
-            return self.original(x, sigma, cond=cond)
+            return self.original(x, sigma, cond=cond, negatives=negatives)
 
     def _controlled(self, row: WantedRow) -> bool:
         """Whether ControlNets act on a row."""

@@ -37,6 +37,7 @@ class Run:
         tiling: of the present sampling.
         hung: it, in the place of the sampler's model.
         controls: the ControlNets' hints.
+        sampler: that it hangs on.
         checkpoint: whose text encoder made the regions' conditioning.
         begun: a sampling of the present batch was prepared.
         unasked: one that has ended never asked for its tiles.
@@ -47,6 +48,7 @@ class Run:
     tiling: Tiling | None = None
     hung: Hung | None = None
     controls: ControlTiles | None = None
+    sampler: Any = None
     checkpoint: str = ""
     begun: bool = False
     unasked: bool = False
@@ -58,16 +60,20 @@ class Run:
         fits = tuple(samples.shape[-2:]) == tuple(self.tiling.planner.canvas)
         return finished(self.tiling.pulls, samples) if fits else samples
 
-    def end(self) -> None:
-        """Takes everything off the sampler."""
+    def end(self, following: Any = None) -> None:
+        """Takes everything off the sampler.
+
+        Args:
+            following: the sampler that is about to begin; some WebUIs announce one and the same twice.
+        """
         if self.hung is not None:
-            self.unasked |= self.hung.asked == 0
+            self.unasked |= self.hung.asked == 0 and self.sampler is not following
             self.hung.take_off()
         if self.tiling is not None:
             self.tiling.step = None
         if self.controls is not None:
             self.controls.restore()
-        self.tiling, self.hung, self.controls = None, None, None
+        self.tiling, self.hung, self.controls, self.sampler = None, None, None, None
 
 
 def run_of(p: Job) -> Run | None:

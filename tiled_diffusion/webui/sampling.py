@@ -22,6 +22,7 @@ from .hosts.port import Job
 from .hosts.values import DenoiserCall, Forward
 from .pictures import job_pulls, noise_towards
 from .prompts import encode_regions
+from .rows import Row
 from .run import TITLE, Run
 
 HINTS_OPTION = "tiled_diffusion_hints_in_main_memory"
@@ -98,12 +99,16 @@ def _hang(p: Job, run: Run, tiling: Tiling) -> None:
         if run.controls.whole:
             p.comment(f"{TITLE}: these ControlNet units act on the whole picture: {', '.join(run.controls.whole)}")
 
-    def denoise(original: Forward, x: Tensor, sigma: Tensor, cond: dict[str, Any]) -> Tensor:
+    def denoise(
+        original: Forward, x: Tensor, sigma: Tensor, cond: dict[str, Any], rows: list[Row] | None = None
+    ) -> Tensor:
         if tiling.step is None or tuple(x.shape[-2:]) != tuple(tiling.planner.canvas):
             return original(x, sigma, cond=cond)
-        return tiling.denoise(original, x, sigma, cond)
+        return tiling.denoise(original, x, sigma, cond, rows)
 
-    run.hung = host.sampling.hang(p, lambda call: _begin_step(p, run, tiling, call), denoise)
+    shape = (tiling.batching.size, *tiling.planner.tile_size())
+    run.hung = host.sampling.hang(p, lambda call: _begin_step(p, run, tiling, call), denoise, shape)
+    run.sampler = p.sampler
 
 
 def _encoded(p: Job, run: Run, canvas: Extent) -> dict[int, Any]:

@@ -25,6 +25,8 @@ from .sampling import attach, grid_seed
 from .scope import unwrap, wrap
 
 PEER = "multidiffusion-upscaler-for-automatic1111"
+BUILT_IN = "MultiDiffusion Integrated"
+"""Title of the tiles that Forge and reForge have themselves."""
 
 
 class TiledDiffusionScript(Script):  # type: ignore[misc]
@@ -72,8 +74,9 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
         cell = xyz.DIFFUSION.values(p)
         if cell:
             job = panel_settings_from_dict({**job.to_dict(), **cell})
-        if _peer_is_on(p):
-            raise TiledError(f"{PEER} is switched on too, and would tile these tiles again: switch one of the two off")
+        rival = _rival(p)
+        if rival:
+            raise TiledError(f"{rival} is switched on too, and would tile these tiles again: switch one of the two off")
         if self.is_img2img:
             upscale.enlarge_input(p, job)
         else:
@@ -111,7 +114,7 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
         run = run_of(p)
         if run is None:
             return
-        run.end()
+        run.end(p.sampler)
         try:
             attach(p, run, kwargs["x"], kwargs["noise"])
         except Exception as e:  # noqa: BLE001 the host would only report it, and draw
@@ -174,9 +177,12 @@ def _accordion(label: str, elem_id: str) -> Any:
     return host.page.accordion(label, elem_id, bool(host.page.option("tiled_diffusion_on", False)))
 
 
-def _peer_is_on(p: Job) -> bool:
-    """Whether the other tiling extension is switched on in this job."""
-    return any(
-        PEER in script.file.lower() and "tilediffusion" in script.file.lower() and script.values[:1] == (True,)
-        for script in host.jobs.scripts_of(p)
-    )
+def _rival(p: Job) -> str | None:
+    """Whoever else is switched on in this job and would tile."""
+    for script in host.jobs.scripts_of(p):
+        file, on = script.file.lower(), script.values[:1] == (True,)
+        if on and PEER in file and "tilediffusion" in file:
+            return PEER
+        if on and script.title == BUILT_IN:
+            return BUILT_IN
+    return None

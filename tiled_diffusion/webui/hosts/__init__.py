@@ -7,16 +7,28 @@ from typing import Any
 
 from tiled_diffusion.errors import TiledError
 
-from .a1111 import HOST as A1111
 from .port import Host
 
 __all__ = ["Host", "Script", "host", "require_known_host"]
 
-host: Host = A1111
+FORGE = ("modules_forge",)
+"""Packages by which Forge and its kin are told."""
+UNKNOWN = {"modules.processing_diffusers": "SD.Next"}
+"""Modules by which other WebUIs are told, which have `modules` of the same names and do not ask what we hang there."""
+
+
+def _running() -> Host:
+    """By the packages that a WebUI has; they are imported for the one that runs alone."""
+    if any(find_spec(package) is not None for package in FORGE):
+        from .forge import HOST
+    else:
+        from .a1111 import HOST
+    return HOST
+
+
+host: Host = _running()
 Script: Any = host.page.Script
 """What scripts derive from."""
-UNKNOWN = {"modules_forge": "Forge, or one of its kin"}
-"""Packages by which other WebUIs are told, which have `modules` of the same names and do not ask what we hang there."""
 
 
 def require_known_host() -> None:

@@ -29,6 +29,7 @@ class Job(Protocol):
         all_prompts, all_negative_prompts, all_seeds: of every picture, over all batches.
         prompts: of the present batch.
         init_images: img2img's input pictures.
+        sampler: of the present pass.
     """
 
     width: int
@@ -41,6 +42,7 @@ class Job(Protocol):
     all_seeds: list[int]
     prompts: list[str]
     init_images: list[Any]
+    sampler: Any
 
     def comment(self, text: str) -> None:
         """Shows a line below the pictures."""
@@ -239,13 +241,16 @@ class Sampling(Protocol):
     def start(self) -> None:
         """Registers what hanging needs; called whenever the WebUI (re)loads its scripts."""
 
-    def hang(self, p: Any, begin: Callable[[DenoiserCall], None], denoise: Denoise) -> Hung:
+    def hang(
+        self, p: Any, begin: Callable[[DenoiserCall], None], denoise: Denoise, call_shape: tuple[int, int, int]
+    ) -> Hung:
         """Puts `denoise` in the place of the model of the sampler that is about to begin, on that sampler alone.
 
         Args:
             p: the job.
             begin: called before each denoiser call; model calls follow. What it raises, the next model call raises.
             denoise: what is asked.
+            call_shape: tiles of the largest model call, their height and width in latent pixels.
         """
 
     def before_each_call(self, callback: Callable[[Any], None]) -> None:

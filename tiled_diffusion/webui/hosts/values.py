@@ -8,10 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
+from tiled_diffusion.webui.rows import Row
+
 Forward = Callable[..., Tensor]
-"""A model call of the host: (x [rows, C, H, W], sigma [rows], cond=...) -> [rows, C, H, W]."""
-Denoise = Callable[[Forward, Tensor, Tensor, dict[str, Any]], Tensor]
-"""What is asked in the model's place: (the model call, x, sigma, cond) -> as the model call."""
+"""A model call of the host: (x [rows, C, H, W], sigma [rows], cond=..., negatives=...) -> [rows, C, H, W].
+
+`negatives` says which rows are negative prompts', where that is known and the rows are not the host's own."""
+Denoise = Callable[[Forward, Tensor, Tensor, dict[str, Any], list[Row] | None], Tensor]
+"""What is asked in the model's place: (the model call, x, sigma, cond, rows if the host names them) -> as the call."""
 Networks = Mapping[str, Sequence[Any]]
 """Extra networks such as LoRAs by kind; each has `items`, name first."""
 TokenCount = tuple[int | str, int | str]

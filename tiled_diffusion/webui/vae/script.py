@@ -95,7 +95,9 @@ class TiledVaeScript(Script):  # type: ignore[misc]
             return
         try:
             with tiling.scope():
-                ps.samples = host.vae.decode(p, ps.samples)
+                pictures = host.vae.decode(p, ps.samples)
+            tiling.require_asked()
+            ps.samples = pictures
         except Exception as e:  # noqa: BLE001 whatever it is, the host gets it
             ps.samples = host.vae.undecodable(failing(TITLE, e))
 

@@ -13,10 +13,11 @@ from torch import Tensor
 from tiled_diffusion.settings.vae import VaePanelSettings
 from tiled_diffusion.webui.hosts import host
 from tiled_diffusion.webui.hosts.port import Job
-from tiled_vae import Callbacks, Interrupted, swapped
+from tiled_vae import Callbacks, Interrupted, TiledVaeError, swapped
 
 log = logging.getLogger("tiled_vae")
 TITLE = "Tiled VAE"
+NOT_ASKED = "this WebUI decoded without asking the VAE that was tiled: the picture is without tiles"
 PEER_HOOK = "VAEHook"
 
 
@@ -35,6 +36,7 @@ class Tiling:
         self._depth = 0
         self._thread = get_ident()
         self._said: set[str] = set()
+        self.asked = self._steps_aside = False
         self._can_stop = self._stopped_before = self._stopped = False
 
     @contextmanager
@@ -78,14 +80,28 @@ class Tiling:
             return
         self._disarm()
         if _is_hooked(vae):
+            self._steps_aside = True
             self.say(f"{TITLE}: another extension has put its tiles on this VAE already; this one steps aside")
             return
         with ExitStack() as stack:
             stack.enter_context(_on_device(vae, self.job.move_to_gpu and not host.vae.moves_models()))
             stack.enter_context(swapped(vae, self.job.settings(), self._callbacks(), this_thread_only=True))
+            stack.callback(vae.decoder.register_forward_pre_hook(self._note_call).remove)
             stack.enter_context(_method(host.vae.decoding_owner(), "decode_first_stage", self._decoding))
             self._swap = stack.pop_all()
         self._vae = vae
+
+    def _note_call(self, decoder: Any, args: Any) -> None:  # noqa: ARG002 a hook of torch
+        self.asked |= get_ident() == self._thread
+
+    def require_asked(self) -> None:
+        """After a decoding.
+
+        Raises:
+            TiledVaeError: the host never called what was tiled.
+        """
+        if not (self.asked or self._steps_aside or self._stopped):
+            raise TiledVaeError(NOT_ASKED)
 
     def _disarm(self) -> None:
         self._vae = None

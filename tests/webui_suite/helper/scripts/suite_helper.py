@@ -16,6 +16,12 @@ class VAEHook:
         return type(self.net).forward(self.net, x)
 
 
+def vae():
+    """Of the model in use, in every WebUI."""
+    found = getattr(shared.sd_model, "first_stage_model", None)
+    return found if found is not None else shared.sd_model.forge_objects.vae.first_stage_model
+
+
 class SuiteHelper(scripts.Script):
     def title(self):
         return "Suite helper"
@@ -28,21 +34,21 @@ class SuiteHelper(scripts.Script):
 
     def before_process(self, p, what):
         self.handle = self.hook = None
-        decoder = shared.sd_model.first_stage_model.decoder
+        decoder = vae().decoder
         if what == "overflow":
             self.handle = decoder.conv_in.register_forward_hook(overflow)
         if what == "hook":
             self.hook = decoder.forward = VAEHook(decoder)
 
     def postprocess(self, p, processed, what):
-        decoder = shared.sd_model.first_stage_model.decoder
+        decoder = vae().decoder
         if self.handle is not None:
             self.handle.remove()
         if self.hook is not None:
             processed.infotexts = [f"hook calls: {self.hook.calls}", *processed.infotexts]
             decoder.__dict__.pop("forward", None)
         if what == "state":
-            names = [n for net in (decoder, shared.sd_model.first_stage_model.encoder, shared.sd_model) for n in net.__dict__]
+            names = [n for net in (decoder, vae().encoder, shared.sd_model) for n in net.__dict__]
             left = [n for n in names if n in ("forward", "decode_first_stage")]
             processed.infotexts = [f"left: {left}", *processed.infotexts]
 

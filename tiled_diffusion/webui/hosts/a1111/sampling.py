@@ -53,7 +53,11 @@ class Hung:
             self.asked += 1
             if self._failure is not None:
                 raise self._failure
-            return self._denoise(lambda *a, **k: original(*a, **k, **kwargs), x, sigma, cond)
+
+            def model(x: Tensor, sigma: Tensor, cond: Any, negatives: Any = None) -> Tensor:  # noqa: ARG001
+                return original(x, sigma, cond=cond, **kwargs)
+
+            return self._denoise(model, x, sigma, cond, None)
 
         forward.tiled_hung = self  # type: ignore[attr-defined]
         wrapper.forward = forward
@@ -87,7 +91,12 @@ def start() -> None:
     script_callbacks.on_cfg_denoiser(before_call)
 
 
-def hang(p: Any, begin: Callable[[DenoiserCall], None], denoise: Denoise) -> Hung:
+def hang(
+    p: Any,
+    begin: Callable[[DenoiserCall], None],
+    denoise: Denoise,
+    call_shape: tuple[int, int, int],  # noqa: ARG001 memory is not reserved beforehand
+) -> Hung:
     """On the wrapper of the job's sampler."""
     denoiser = p.sampler.model_wrap_cfg
     hung = _HUNG[denoiser] = Hung(denoiser, begin, denoise)
@@ -137,7 +146,11 @@ def _skips_negatives(denoiser: Any, sigma: Tensor) -> bool:
 def model_size() -> ModelTraits:
     """Read off the model itself."""
     model = shared.sd_model
-    unet = getattr(getattr(model, "model", None), "diffusion_model", None)
+    return traits_of(model, getattr(getattr(model, "model", None), "diffusion_model", None))
+
+
+def traits_of(model: Any, unet: Any) -> ModelTraits:
+    """Of a model and its U-Net, or None."""
     multiple = 2 ** (len(getattr(unet, "channel_mult", (1, 2, 4, 4))) - 1)
     if getattr(model, "is_sdxl", False):
         return ModelTraits(128, multiple)

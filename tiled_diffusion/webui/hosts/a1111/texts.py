@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from modules import devices, extra_networks, prompt_parser, sd_samplers, shared
@@ -38,10 +39,15 @@ def extra_networks_of(text: str) -> tuple[str, dict[str, list[Any]]]:
 
 def prompt_length(text: str) -> TokenCount:
     """Counted as the page does beside its prompts."""
+    return longest_length(text, model_hijack.get_prompt_lengths)
+
+
+def longest_length(text: str, length_of: Callable[[str], TokenCount]) -> TokenCount:
+    """Of everything that a prompt becomes in its course, the longest."""
     words, _ = extra_networks.parse_prompt(text)
     _, parts, _ = prompt_parser.get_multicond_prompt_list([words])
     schedules = prompt_parser.get_learned_conditioning_prompt_schedules(parts, TYPICAL_STEPS)
-    lengths = [model_hijack.get_prompt_lengths(part) for schedule in schedules for _, part in schedule]
+    lengths = [length_of(part) for schedule in schedules for _, part in schedule]
     count, fits = max(lengths, key=lambda length: length[0])
     return count, fits
 

@@ -1,0 +1,164 @@
+"""A host that samples as Forge does: conditions in batches of its own order, modifiers, a wrapper, patchers that are cloned."""
+
+from __future__ import annotations
+
+import copy
+import math
+from types import SimpleNamespace
+
+import torch
+from modules import script_callbacks, sd_samplers_common, shared
+
+from tests.webui.host_model import Denoiser, Job, Model, Sampler, _at, _repeated
+
+
+class Condition:
+    """Rows of anything."""
+
+    def __init__(self, cond):
+        self.cond = cond
+
+
+class TextCondition(Condition):
+    """Rows of texts."""
+
+
+class Patcher:
+    """A U-Net and what is called around it; copies options when it is cloned."""
+
+    def __init__(self, model, options=None):
+        self.model, self.model_options, self.controlnet_linked_list = model, options or {}, None
+
+    def clone(self):
+        return Patcher(self.model, copy.deepcopy(self.model_options))
+
+    def add_conditioning_modifier(self, modifier):
+        self.model_options.setdefault("conditioning_modifiers", []).append(modifier)
+
+    def set_model_unet_function_wrapper(self, wrapper):
+        self.model_options["model_function_wrapper"] = wrapper
+
+    def set_memory_peak_estimation_modifier(self, modifier):
+        self.model_options["memory_peak_estimation_modifier"] = modifier
+
+    def memory_required(self, shape):
+        return math.prod(shape)
+
+
+class ForgeModel(Model):
+    """Has patchers, and says what it has read."""
+
+    def __init__(self, name="one", scale=1.0):
+        super().__init__(name, scale)
+        predictor = SimpleNamespace(noise_scaling=lambda sigma, noise, latent: latent + sigma * noise)
+        inner = SimpleNamespace(diffusion_model=self.model.diffusion_model, predictor=predictor)
+        self.forge_objects = SimpleNamespace(unet=Patcher(inner), vae=None)
+        self.extra_generation_params, self.comments = {}, []
+
+    def apply_model(self, x, t, c_crossattn, transformer_options=None, control=None):
+        assert transformer_options is None or len(transformer_options["cond_or_uncond"]) in (1, 2, 3, x.shape[0])
+        return self.predict(x, t, {"c_crossattn": [c_crossattn]})
+
+
+class ForgeDenoiser(Denoiser):
+    """Guidance as Forge has it: one condition for each part over all pictures, the last ones first."""
+
+    def forward(self, x, sigma):
+        if shared.state.interrupted or shared.state.skipped:
+            raise sd_samplers_common.InterruptedException
+        extra = self.sampler.sampler_extra_args
+        for callback in script_callbacks.registered.get("cfg_denoiser", []):
+            callback(SimpleNamespace(denoiser=self, x=x, sigma=sigma))
+        if self.fail_at == self.step:
+            raise RuntimeError("broken on purpose")
+        model, patcher = shared.sd_model, shared.sd_model.forge_objects.unet
+        longest = max(_at(part.schedules, self.step).shape[0] for parts in extra["cond"].batch for part in parts)
+        cond = [self._entry(parts, longest) for parts in zip(*extra["cond"].batch, strict=True)]
+        for entry, part in zip(cond, extra["cond"].batch[0], strict=True):
+            entry["strength"] = part.weight
+        uncond = [self._entry([SimpleNamespace(schedules=s) for s in extra["uncond"]])]
+        if patcher.controlnet_linked_list is not None:
+            cond[0]["control"] = patcher.controlnet_linked_list
+        given = (
+            model,
+            x,
+            sigma,
+            uncond,
+            cond,
+            1.0 if self.step in self.skips else self.p.cfg_scale,
+            patcher.model_options,
+            0,
+        )
+        for modifier in patcher.model_options.get("conditioning_modifiers", []):
+            given = modifier(*given)
+        _, x, sigma, uncond, cond, scale, options, _ = given
+        rows = [(e, 0) for e in cond] + ([] if math.isclose(scale, 1.0) else [(e, 1) for e in uncond])
+        out = self._predictions(model, x, sigma, rows, options)
+        self.step += 1
+        weights = [e["strength"] for e in cond]
+        own = sum(o * w for o, w in zip(out, weights, strict=False)) / sum(weights)
+        base = out[len(cond)] if len(out) > len(cond) else torch.zeros_like(x)
+        return base + (own - base) * scale * sum(weights)
+
+    skips = ()
+
+    def _entry(self, parts, longest=0):
+        """All parts are as long as the longest one."""
+        texts = [_at(part.schedules, self.step) for part in parts]
+        longest = max(longest, *(t.shape[0] for t in texts))
+        text = torch.stack([_repeated(t, longest) for t in texts])
+        return {"model_conds": {"c_crossattn": TextCondition(text)}}
+
+    def _predictions(self, model, x, sigma, rows, options):
+        """Of each condition; those with texts of one length go together, in reverse order."""
+        out = {}
+        lengths = [entry["model_conds"]["c_crossattn"].cond.shape[1] for entry, _ in rows]
+        for length in dict.fromkeys(lengths):
+            batch = [i for i, own in enumerate(lengths) if own == length][::-1]
+            conds = [rows[i][0]["model_conds"] for i in batch]
+            c = {key: torch.cat([own[key].cond for own in conds]) for key in conds[0]}
+            marks = [rows[i][1] for i in batch]
+            c["transformer_options"] = {"cond_or_uncond": marks}
+            many = {"input": torch.cat([x] * len(batch)), "timestep": torch.cat([sigma] * len(batch)), "c": c}
+            wrapper = options.get("model_function_wrapper")
+            if wrapper is None:
+                done = model.apply_model(many["input"], many["timestep"], **c)
+            else:
+                done = wrapper(model.apply_model, {**many, "cond_or_uncond": marks})
+            out.update(zip(batch, done.chunk(len(batch)), strict=True))
+        return [out[i] for i in range(len(rows))]
+
+
+class ForgeSampler(Sampler):
+    """The same samplers, around another denoiser."""
+
+    def __init__(self, p):
+        super().__init__(p)
+        self.model_wrap_cfg = ForgeDenoiser(self, p)
+
+
+class ForgeJob(Job):
+    """A job whose sampler may be announced twice, as in the hires pass."""
+
+    announced = 1
+
+    @property
+    def sd_model(self):
+        return shared.sd_model
+
+    @sd_model.setter
+    def sd_model(self, model):
+        pass
+
+    def sample(self):
+        self.sampler = ForgeSampler(self)
+        self.sampler.model_wrap_cfg.fail_at = self.fail_at
+        shape = 4, self.height // 8, self.width // 8
+        noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in self.seeds])
+        for _ in range(self.announced):
+            self.script.process_before_every_sampling(self, *self.args, x=noise, noise=noise, c=self.c, uc=self.uc)
+        self.before_sampling()
+        return self.sampler.sample(self, noise, self.c, self.uc)
+
+    def before_sampling(self):
+        """What another script does afterwards."""

@@ -1,0 +1,62 @@
+"""Forge and reForge: the model, and what hangs on its U-Net's patcher while a sampler runs."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from modules import script_callbacks, shared
+from torch import Tensor
+
+from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
+from tiled_diffusion.webui.hosts.a1111.sampling import LATENT_PX as LATENT_PX
+from tiled_diffusion.webui.hosts.a1111.sampling import before_each_call as before_each_call
+from tiled_diffusion.webui.hosts.a1111.sampling import checkpoint as checkpoint
+from tiled_diffusion.webui.hosts.a1111.sampling import draw_noise as draw_noise
+from tiled_diffusion.webui.hosts.a1111.sampling import encoded_colours as encoded_colours
+from tiled_diffusion.webui.hosts.a1111.sampling import free_bytes as free_bytes
+from tiled_diffusion.webui.hosts.a1111.sampling import hypertile_is_on as hypertile_is_on
+from tiled_diffusion.webui.hosts.a1111.sampling import is_edit_model as is_edit_model
+from tiled_diffusion.webui.hosts.a1111.sampling import traits_of
+from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall
+
+from .patcher import Hung
+
+_HUNG: weakref.WeakKeyDictionary[Any, Hung] = weakref.WeakKeyDictionary()
+
+
+def start() -> None:
+    """The one callback that what is hung lives by."""
+    script_callbacks.on_cfg_denoiser(before_call)
+
+
+def hang(p: Any, begin: Callable[[DenoiserCall], None], denoise: Denoise, call_shape: tuple[int, int, int]) -> Hung:
+    """On a clone of the patcher of the model in use."""
+    denoiser = p.sampler.model_wrap_cfg
+    hung = _HUNG[denoiser] = Hung(denoiser, begin, denoise, call_shape)
+    hung.put_on(p.sd_model.forge_objects)
+    return hung
+
+
+def before_call(params: Any) -> None:
+    """Called before each denoiser call of every sampler; the refiner may have brought another model."""
+    hung = _HUNG.get(params.denoiser)
+    if hung is not None:
+        hung.put_on(shared.sd_model.forge_objects)
+
+
+def model_size() -> ModelTraits:
+    """Read off the model itself."""
+    model = shared.sd_model
+    patcher = getattr(getattr(model, "forge_objects", None), "unet", None)
+    return traits_of(model, getattr(getattr(patcher, "model", None), "diffusion_model", None))
+
+
+def noise_level(p: Any, sigma: Tensor) -> tuple[Level, Prediction]:
+    """By the model's own way of noising, which for all samplers is in the same sigmas; it gives the clean latent."""
+    model = p.sd_model.forge_objects.unet.model
+    noising = getattr(model, "predictor", None) or model.model_sampling
+    one, zero = torch.ones_like(sigma), torch.zeros_like(sigma)
+    return Level(noising.noise_scaling(sigma, zero.clone(), one), noising.noise_scaling(sigma, one.clone(), zero)), "x0"

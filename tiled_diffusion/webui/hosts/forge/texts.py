@@ -1,0 +1,39 @@
+"""Forge and reForge: prompts, styles, and what the text encoder makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules import shared
+from modules.sd_hijack import model_hijack
+
+from tiled_diffusion.webui.hosts.a1111.texts import encode as encode
+from tiled_diffusion.webui.hosts.a1111.texts import extra_networks_of as extra_networks_of
+from tiled_diffusion.webui.hosts.a1111.texts import longest_length
+from tiled_diffusion.webui.hosts.a1111.texts import styled as styled
+from tiled_diffusion.webui.hosts.a1111.texts import without_comments as without_comments
+from tiled_diffusion.webui.hosts.values import TokenCount
+
+
+def prompt_length(text: str) -> TokenCount:
+    """Forge asks the model, reForge the text encoder of the model."""
+    count = getattr(shared.sd_model, "get_prompt_lengths_on_ui", None)
+    if count is not None:
+        return longest_length(text, count)
+    encoder = getattr(shared.sd_model, "cond_stage_model", None)
+    if encoder is None:
+        return "-", "-"
+    return longest_length(text, lambda part: model_hijack.get_prompt_lengths(part, encoder))
+
+
+def note_what_was_encoded(p: Any) -> None:
+    """Forge keeps the remarks with the model."""
+    source = model_hijack if hasattr(model_hijack, "comments") else shared.sd_model
+    p.extra_generation_params.update(getattr(source, "extra_generation_params", {}))
+    for remark in getattr(source, "comments", []):
+        p.comment(remark)
+
+
+def padded(parts: list[Any], negative: Any) -> tuple[list[Any], Any]:
+    """Neither pads what the model is given, whatever the settings say."""
+    return parts, negative
