@@ -11,6 +11,7 @@ from modules import script_callbacks, shared
 from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
+from tiled_diffusion.errors import TiledError
 from tiled_diffusion.webui.hosts.a1111.sampling import LATENT_PX as LATENT_PX
 from tiled_diffusion.webui.hosts.a1111.sampling import before_each_call as before_each_call
 from tiled_diffusion.webui.hosts.a1111.sampling import checkpoint as checkpoint
@@ -60,3 +61,16 @@ def noise_level(p: Any, sigma: Tensor) -> tuple[Level, Prediction]:
     noising = getattr(model, "predictor", None) or model.model_sampling
     one, zero = torch.ones_like(sigma), torch.zeros_like(sigma)
     return Level(noising.noise_scaling(sigma, zero.clone(), one), noising.noise_scaling(sigma, one.clone(), zero)), "x0"
+
+
+def encoded(p: Any, pixels: Tensor) -> Tensor:  # noqa: ARG001 the protocol's
+    """Not here: `start_level` cannot be told, so that a picture would not be kept exactly; raises TiledError."""
+    raise TiledError(
+        "regions: pictures as regions are not drawn in Forge and reForge yet: take the pictures out, "
+        "or use AUTOMATIC1111's WebUI or the standalone program"
+    )
+
+
+def start_level(p: Any, *, from_picture: bool) -> tuple[Level, Tensor]:  # noqa: ARG001 the protocol's
+    """Only asked where there are pictures; raises TiledError as `encoded` does."""
+    raise TiledError("regions: how noisy a sampler begins is not known in Forge and reForge yet")
