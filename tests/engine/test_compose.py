@@ -92,6 +92,12 @@ def test_a_region_larger_than_one_and_a_half_native_sides_is_a_grid():
     assert all(tile.box.x + tile.box.w <= 48 for tile in planner.plan().tiles if tile.prompt == 1)
 
 
+def test_the_largest_crop_is_what_memory_is_planned_for():
+    planner = Planner(Extent(96, 128), Settings(tile_width=512, tile_height=512, regions=columns(2)), SD)
+    assert planner.largest_crop() == max(t.view.extent for p in (0, 0.9) for t in planner.plan(0, p).tiles) == (96, 72)
+    assert planner.tile_size() == (64, 64)
+
+
 def test_none_of_it_where_it_is_off():
     planner = Planner(Extent(16, 60), Settings(regions=columns(3), compose=0.0), MODEL)
     assert shares_of(planner.settings, planner.canvas)[1][0, 19] < 1

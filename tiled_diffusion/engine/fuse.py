@@ -67,7 +67,7 @@ def automatic_batch(planner: Planner, images: int, free: int | None) -> int:
     """
     if free is None:
         return 1
-    tile = planner.tile_size()
+    tile = planner.largest_crop()
     per_tile = 2 * images * tile.h * tile.w * BYTES_PER_LATENT_PIXEL
     return max(1, min(MOST_TILES_A_CALL, free // 3 // per_tile))
 

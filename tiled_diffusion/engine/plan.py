@@ -192,6 +192,14 @@ class Planner:
         most = self.model.tile_choices()[-1]
         return Extent(*(n if n <= most else tile for n, tile in zip(area, self.tile_size(), strict=True)))
 
+    def largest_crop(self) -> Extent:
+        """The tile's size, or that of the largest region that is one crop, latent pixels."""
+        if not self.settings.compose:
+            return self.tile_size()
+        moments = {0.0, self.settings.compose, *(region.step_from for region in self.settings.regions)}
+        crops = [grid.extent for moment in moments for grid in self.grids(0, moment) if grid.prompt]
+        return max([self.tile_size(), *crops], key=lambda crop: crop.h * crop.w)
+
     def least_area(self) -> Extent:
         """Smaller regions are evaluated with so much of what is around them, latent pixels."""
         if not self.settings.compose:

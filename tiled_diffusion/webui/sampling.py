@@ -95,7 +95,7 @@ def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor, pulls: tuple[Pull
 def _hang(p: Job, run: Run, tiling: Tiling) -> None:
     run.tiling, run.checkpoint, run.controls = tiling, host.sampling.checkpoint(), tiling.controls
     if run.controls is not None:
-        run.controls.begin(tiling.planner.canvas, tiling.planner.tile_size())
+        run.controls.begin(tiling.planner.canvas, tiling.planner.largest_crop())
         if run.controls.whole:
             p.comment(f"{TITLE}: these ControlNet units act on the whole picture: {', '.join(run.controls.whole)}")
 
@@ -106,7 +106,7 @@ def _hang(p: Job, run: Run, tiling: Tiling) -> None:
             return original(x, sigma, cond=cond)
         return tiling.denoise(original, x, sigma, cond, rows)
 
-    shape = (tiling.batching.size, *tiling.planner.tile_size())
+    shape = (tiling.batching.size, *tiling.planner.largest_crop())
     run.hung = host.sampling.hang(p, lambda call: _begin_step(p, run, tiling, call), denoise, shape)
     run.sampler = p.sampler
 
