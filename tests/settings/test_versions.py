@@ -94,7 +94,8 @@ def test_presets(tmp_path):
 def test_a_panels_controls_fill_a_document_of_version_1():
     merged = merge({"version": 1, "overlap_lp": 6}, {"overlap": 64, "tile_width": 256, "method": "spot"}).tiling
     assert merged == Settings("spot", 256, overlap=48, compose=0.0)
-    assert merge({"version": 1}, {"compose": 0.3}).tiling.compose == 0.3
+    assert merge({"version": 1}, {"compose": 0.3}).tiling.compose == 0, "an API's controls are but its defaults"
+    assert merge({"version": 2}, {"compose": 0.3}).tiling.compose == merge("", {"compose": 0.3}).tiling.compose == 0.3
 
 
 def test_regions_of_version_1_have_soft_edges_from_the_start():

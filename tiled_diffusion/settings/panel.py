@@ -127,7 +127,7 @@ def merged(cls: type[T], value: object, controls: Mapping[str, object]) -> T:
     version = version_of(cls, data, NAME)
     said = read_values(cls, {k: v for k, v in data.items() if k != "version"}, NAME, version)
     try:
-        return made(cls, {**unsaid(cls, version), **from_controls(cls, controls), **said})
+        return made(cls, {**from_controls(cls, controls), **unsaid(cls, version), **said})
     except SettingsError as e:
         raise (e if str(e).startswith(f"{NAME}:") else SettingsError(f"{NAME}.{e}")) from e
 
