@@ -72,6 +72,7 @@ def running(webui: Path, flags: list[str] | None = None, extensions: dict[str, P
             str(interpreter(webui)), "launch.py", "--data-dir", str(data), "--models-dir", str(webui / "models"),
             "--ckpt-dir", str(checkpoints), "--ckpt", str(checkpoints / "tiny-landscapes.safetensors"),
             "--port", str(port), *COMMON_FLAGS, *FLAGS[HOST], *(flags or []),
+            "--gradio-allowed-path", str(webui),  # gradio 4 serves the host's own scripts from nowhere but the data folder
         ]  # fmt: skip
         more = {
             "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False",
