@@ -49,14 +49,17 @@ class Guidance:
         return tuple(part.weight for part in self.parts)
 
 
-def guidances(prompt: str, negative: str, scale: float, settings: Settings) -> tuple[Guidance, ...]:
-    """By a tile's prompt number: 0 the main one, k the k-th region's.
+def guidances(
+    prompt: str, negative: str, scale: float, settings: Settings, tile_texts: Sequence[str] = ()
+) -> tuple[Guidance, ...]:
+    """By a tile's prompt number: 0 the main one, k the k-th region's, and then those of tiles.
 
     Args:
         prompt: the main one.
         negative: the main negative prompt.
         scale: the main CFG scale.
         settings: the regions.
+        tile_texts: in place of the main prompt.
     """
     out = [Guidance(parts(prompt), negative, scale)]
     for region in settings.regions:
@@ -65,7 +68,7 @@ def guidances(prompt: str, negative: str, scale: float, settings: Settings) -> t
         if region.negative_prompt is not None:
             against = joined(negative, region.negative_prompt, region.join)
         out.append(Guidance(parts(own), against, scale if region.cfg_scale is None else region.cfg_scale))
-    return tuple(out)
+    return (*out, *(Guidance(parts(text), negative, scale) for text in tile_texts))
 
 
 class Rows(NamedTuple):

@@ -11,12 +11,15 @@ from typing import Any
 
 from tiled_diffusion.errors import SettingsError
 
+from .boxes import FRACTION, SIDE, check_box
 from .document import Records, document, parse_json, read
 from .fields import Before, Widget, check_fields, entry, rows
 from .kinds import HUGE, Choice, Choices, Number, Switch, Text, Whole
 from .masks import Mask, MaskKind
 from .pictures import FITS, MOST_BYTES_IN_ALL, PictureKind, data_bytes, fitted_into, open_picture, recorded
 from .quoting import quoted
+from .tile_texts import MOST as MOST_TILE_TEXTS
+from .tile_texts import SOURCES, TileText, TileTexts
 
 MOST_REGIONS = 1024
 """In a document, so that grids of many tiles run."""
@@ -24,8 +27,6 @@ MOST_IN_EDITOR = 64
 """Regions that the editor holds: with more of them a page becomes slow, and nobody draws so many by hand."""
 PROMPT = Text(20000)
 SEED = Whole(0, HUGE)
-FRACTION = Number(0, 1)
-SIDE = Number(1e-4, 1)
 TILE = Whole(64, 4096, multiple=8)
 
 METHODS = Choices((
@@ -61,14 +62,6 @@ TOLD_SIZES = Choices((
     Choice("canvas", "Whole canvas", "An SDXL model is told the size of the whole canvas."),
     Choice("tile", "Each tile", "An SDXL model is told the size and place of each tile."),
 ))  # fmt: skip
-
-
-def check_box(box: Region | Reroll) -> None:
-    """Raises SettingsError unless a box, in fractions, lies within the canvas."""
-    for name, size, start in (("w", box.w, box.x), ("h", box.h, box.y)):
-        if start + size > 1.0001:
-            allowed = f"at most {1 - start:g}, so that it ends within the canvas"
-            raise SettingsError(f"{name}: got {size:g}, allowed is {allowed}")
 
 
 @dataclass(frozen=True)
@@ -253,10 +246,28 @@ class Settings:
         FRACTION, "Compose regions",
         "Part of the sampling in which regions keep within their boxes; then edges become soft.", since=2, earlier=0.0,
         widget=Widget("advanced", "slider", step=0.05), flag="X", axis=True))
+    tile_prompts: str = field(default="same", metadata=entry(
+        SOURCES, "Prompt of each tile", "What the tiles outside of regions are drawn with.", since=2,
+        widget=Widget("prompts", "dropdown"), flag="NAME", axis=True))
+    tile_prompts_share: float = field(default=0.3, metadata=entry(
+        FRACTION, "Share", "A phrase counts in a tile that holds this share of its place, or is filled by it to this "
+        "share; so does a box of a list.", since=2, widget=Widget("prompts", "slider", step=0.05), flag="X", axis=True))
+    tile_prompts_join: str = field(default="replace", metadata=entry(
+        JOINS, "Whole prompt", "How the whole prompt joins a caption or a list's text.", since=2,
+        widget=Widget("prompts", "dropdown"), flag="NAME"))
+    tile_texts: tuple[TileText, ...] = field(default=(), metadata=entry(
+        TileTexts(TileText, "tile_texts", MOST_TILE_TEXTS), "Prompts of tiles",
+        "The list: CSV whose first line is row,column,prompt or x,y,w,h,prompt, or JSON.", since=2,
+        widget=Widget("tile texts", "text")))
+    captioner: str = field(default="", metadata=entry(
+        Text(100), "Captioner", "Name of the program that captions tiles; in the WebUI: clip or deepbooru.", since=2,
+        widget=Widget("prompts", "text")))
     # fmt: on
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.tile_prompts == "list" and not self.tile_texts:
+            raise SettingsError("tile_texts: got none, and tile_prompts is 'list': say the prompt of a tile or a box")
         if sum(data_bytes(r.picture) for r in self.regions if r.picture is not None) > MOST_BYTES_IN_ALL:
             raise SettingsError(f"regions: pictures as data are at most {MOST_BYTES_IN_ALL >> 20} MiB together")
 

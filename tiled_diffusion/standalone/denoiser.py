@@ -25,7 +25,7 @@ class Denoiser:
     Attributes:
         model: see load_model.
         request: size and tiling.
-        guidances: by a tile's prompt number: 0 the main one, k the k-th region's.
+        guidances: by a tile's prompt number: 0 the main one, k the k-th region's, and then those of tiles.
         encoded: conditioning of every text in them.
         context: [1, 5, H, W], what an inpainting U-Net sees beside the latent; None for any other.
     """
@@ -37,9 +37,11 @@ class Denoiser:
     context: Tensor | None = None
 
     @classmethod
-    def of(cls, model: Model, request: Request, context: Tensor | None = None) -> Denoiser:
+    def of(
+        cls, model: Model, request: Request, context: Tensor | None = None, tile_texts: Sequence[str] = ()
+    ) -> Denoiser:
         """Encodes all prompts of a request, once."""
-        by_prompt = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)
+        by_prompt = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling, tile_texts)
         texts = list(dict.fromkeys(t for g in by_prompt for t in (*(p.text for p in g.parts), g.negative)))
         return cls(model, request, by_prompt, dict(zip(texts, Encoder(model).encode(texts), strict=True)), context)
 
@@ -87,7 +89,8 @@ class Denoiser:
 
     def _controlled(self, tile: Tile) -> bool:
         """Whether ControlNets act on a tile: its region may switch them off."""
-        return not tile.prompt or self.request.tiling.regions[tile.prompt - 1].controlnet
+        regions = self.request.tiling.regions
+        return not 1 <= tile.prompt <= len(regions) or regions[tile.prompt - 1].controlnet
 
     def _added(self, rows: Sequence[Conditioning], tiles: Sequence[Tile]) -> dict[str, Tensor] | None:
         """SDXL's pooled text and size conditioning: original size, crop corner, target size, each (height, width)."""

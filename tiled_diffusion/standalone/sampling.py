@@ -15,6 +15,7 @@ from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides import Guides, Moment
 from tiled_diffusion.engine.guides.bootstrap import AddNoise, Bootstrap, plain_colours, wants_bootstrap
 from tiled_diffusion.engine.guides.pull import Pull, finished, started
+from tiled_diffusion.engine.guides.tile_prompts import TilePrompts
 from tiled_diffusion.engine.noise import canvas_noise, keyed_generator, region_noise
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import TiledError
@@ -31,6 +32,7 @@ from .inpainting import painting_of
 from .model import Model, free_bytes
 from .pictures import region_pulls
 from .samplers import make_scheduler, noise_levels, set_steps, step_options
+from .tile_prompts import tile_prompts
 from .vae import decode, encode
 
 
@@ -170,10 +172,10 @@ def denoise(
         latents = started(pulls, latents, noise, noise_levels(scheduler, first)[1])
     bootstrap = _bootstrap(model, request, noise)
     controls = load_controls(model, request) if controls is None else controls
-    guide = Guides(tuple(g for g in (bootstrap, controls, *pulls) if g is not None))
-    denoiser = Denoiser.of(model, request, context)
-    generators = [keyed_generator(request.seed + k, "sampler") for k in range(request.batch_size)]
-    options = step_options(scheduler, generators)
+    prompts = tile_prompts(model, request, planner, clean)
+    guide = Guides(tuple(g for g in (prompts, bootstrap, controls, *pulls) if g is not None))
+    denoiser = Denoiser.of(model, request, context, _tile_texts(prompts, planner, len(timesteps)))
+    options = step_options(scheduler, [keyed_generator(request.seed + k, "sampler") for k in range(request.batch_size)])
     batching = Batching(tile_batch(model, planner, request.batch_size), progress.tiles)
     progress.start(len(timesteps), len(planner.plan(0).tiles))
     try:
@@ -196,6 +198,15 @@ def denoise(
     finally:
         progress.finish()
     return finished(pulls, latents.float())
+
+
+def _tile_texts(prompts: TilePrompts | None, planner: Planner, calls: int) -> list[str]:
+    """The texts of all tiles that are to come, by their numbers."""
+    if prompts is None:
+        return []
+    for call in range(calls):
+        prompts.plan(planner.plan(call, call / calls))
+    return [text for (text,) in prompts.texts]
 
 
 def tile_batch(model: Model, planner: Planner, images: int) -> int:

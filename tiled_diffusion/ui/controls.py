@@ -64,6 +64,8 @@ def _component(row: Row, elem_id: str, value: Any, choices: Sequence[str] | None
         return gr.Checkbox(begin, **known)
     if widget.form == "number":
         return gr.Number(begin, precision=0, **known)
+    if widget.form == "text":
+        return gr.Textbox(begin, lines=1, max_lines=8, **known)
     low = getattr(kind, "low", None) if widget.low is None else widget.low
     high = getattr(kind, "high", None) if widget.high is None else widget.high
     return gr.Slider(low, high, begin, step=widget.step or 1, **known)

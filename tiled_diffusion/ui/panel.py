@@ -76,6 +76,8 @@ def build_panel(tab: str, host: PanelHost) -> Panel:
             gr.HTML(f'<div class="td-editor" data-tab="{tab}" data-controlnet="{controlnet}"></div>')
         with gr.Accordion("Advanced tiling", open=False, elem_id=name("advanced")):
             controls.update(controls_of(PanelSettings, [*ADVANCED_LINES.get(tab, ()), "advanced"], name))
+        with gr.Accordion("Prompt of each tile", open=False, elem_id=name("prompts")):
+            controls.update(controls_of(PanelSettings, ["prompts", "tile texts"], name))
         json_box = gr.Textbox(
             value="", label=f"Region data ({tab})", elem_id=name("regions"), elem_classes=["td-hidden"], lines=1
         )

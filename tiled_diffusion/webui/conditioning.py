@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from tiled_diffusion.engine.geometry import Box, Extent
 from tiled_diffusion.engine.view import View
@@ -50,6 +51,18 @@ def of_rows(cond: Mapping[str, Any], rows: int, index: Sequence[int], views: Seq
         return value[list(index)]
 
     return {key: chosen(value) for key, value in cond.items()}
+
+
+def shrunk(cond: Cond, canvas: Extent, size: Extent) -> Cond:
+    """The conditioning with its maps of the canvas made small."""
+
+    def smaller(value: Any) -> Any:
+        if isinstance(value, list):
+            return [smaller(v) for v in value]
+        maps = isinstance(value, Tensor) and value.dim() == 4 and tuple(value.shape[-2:]) == tuple(canvas)
+        return adaptive_avg_pool2d(value, size) if maps else value
+
+    return {key: smaller(value) for key, value in cond.items()}
 
 
 def with_texts(cond: Cond, texts: Sequence[Any], like: Mapping[str, Any]) -> Cond:

@@ -30,6 +30,7 @@ from .conditioning import Cond, of_rows, text_of, tokens, with_texts, with_tile_
 from .controlnet.tiles import ControlTiles
 from .prompts import RegionPrompts
 from .rows import Row, RowCounter
+from .tile_prompts import JobPrompts, Look
 
 Forward = Callable[..., Tensor]
 
@@ -71,6 +72,7 @@ class Tiling:
         level: from (sigma or timestep [rows]) to the noise level, and what the model call gives.
         controls: crops the hints of ControlNets, or None.
         pulls: what the canvas is drawn to; a later one above an earlier one.
+        prompts: of tiles outside of regions, or None where all have the main one.
         calls: denoiser calls so far.
         step: the present one.
     """
@@ -82,6 +84,7 @@ class Tiling:
     level: Callable[[Tensor], tuple[Level, Prediction]] | None = None
     controls: ControlTiles | None = None
     pulls: tuple[Pull, ...] = ()
+    prompts: JobPrompts | None = None
     calls: int = 0
     step: Step | None = None
 
@@ -101,15 +104,21 @@ class Tiling:
         if self.step.plan.is_whole and not self.regions and not self.pulls:
             return original(x, sigma, cond=cond)
         rows = rows or self.step.rows.next(x.shape[0])
-        if rows is None and (self.regions or self.pulls):
+        if rows is None and (self.regions or self.pulls or self.prompts):
             raise TiledError(
                 f"regions: a call with {x.shape[0]} rows where {len(self.step.rows.rows)} are known; another extension "
                 "changes the denoiser's rows, and regions cannot tell which are which: switch one of them off"
             )
-        guide = Guides(tuple(g for g in (self.bootstrap, self.controls, *self.pulls) if g is not None))
+        every = (self.prompts, self.bootstrap, self.controls, *self.pulls)
+        guide = Guides(tuple(g for g in every if g is not None))
         guide.begin_step(self._moment(sigma, rows or []))
+        if self.prompts is not None and self.level is not None:
+            self.prompts.look(Look(original, self.level(sigma)[0], sigma, cond, self.step.schedule_step))
+        plan = guide.plan(self.step.plan)
+        if self.prompts is not None:
+            self.prompts.add_encoded(self.regions)
         call = Call(self, self.step, original, x, sigma, cond, rows or [], guide)
-        return guide.after(fuse(x, guide.plan(self.step.plan), call.evaluate, self.batching), x)
+        return guide.after(fuse(x, plan, call.evaluate, self.batching), x)
 
     def _moment(self, sigma: Tensor, rows: Sequence[Row]) -> Moment:
         assert self.step is not None
@@ -188,8 +197,8 @@ class Call:
 
     def _controlled(self, row: WantedRow) -> bool:
         """Whether ControlNets act on a row."""
-        prompt = row.tile.prompt
-        return not prompt or self.tiling.planner.settings.regions[prompt - 1].controlnet
+        prompt, regions = row.tile.prompt, self.tiling.planner.settings.regions
+        return not 1 <= prompt <= len(regions) or regions[prompt - 1].controlnet
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,12 +85,37 @@ def encode_regions(p: Any, texts: RegionTexts, size: tuple[int, int]) -> dict[in
         k: [_joined(m, own.get(k), r) for m, (_, own) in zip(against, own_texts, strict=True)]
         for k, r in enabled.items()
     }
+    scales = {k: r.cfg_scale for k, r in enabled.items()}
+    return _prompts(p, positive, negative, scales, size)
+
+
+def encode_texts(p: Any, texts: Mapping[int, Sequence[str]], size: tuple[int, int]) -> dict[int, RegionPrompts]:
+    """Encodes texts that take the main prompt's place, beside the main negative prompt.
+
+    Args:
+        p: the host's job.
+        texts: of each picture of the batch, by the job's prompt number.
+        size: width and height of the canvas in image pixels, for SDXL.
+    """
+    hires = bool(getattr(p, "is_hr_pass", False))
+    against = list(p.hr_negative_prompts if hires else p.negative_prompts)
+    positive = {k: [_as_and(text) for text in every] for k, every in texts.items()}
+    return _prompts(p, positive, dict.fromkeys(texts, against), {}, size)
+
+
+def _prompts(
+    p: Any,
+    positive: Mapping[int, Sequence[str]],
+    negative: Mapping[int, Sequence[str]],
+    scales: Mapping[int, float | None],
+    size: tuple[int, int],
+) -> dict[int, RegionPrompts]:
     good = _encoded(p, [t for every in positive.values() for t in every], size, negative=False)
     bad = _encoded(p, [t for every in negative.values() for t in every], size, negative=True)
     host.texts.note_what_was_encoded(p)
     return {
-        k: RegionPrompts(tuple(good[t] for t in positive[k]), tuple(bad[t][0] for t in negative[k]), r.cfg_scale)
-        for k, r in enabled.items()
+        k: RegionPrompts(tuple(good[t] for t in texts), tuple(bad[t][0] for t in negative[k]), scales.get(k))
+        for k, texts in positive.items()
     }
 
 

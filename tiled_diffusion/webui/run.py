@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from tiled_diffusion.engine.guides.pull import finished
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.panel import PanelSettings
+from tiled_diffusion.settings.tile_texts import TileText
 from tiled_vae import TiledVaeError
 
 from .controlnet.tiles import ControlTiles
@@ -41,6 +42,8 @@ class Run:
         checkpoint: whose text encoder made the regions' conditioning.
         begun: a sampling of the present batch was prepared.
         unasked: one that has ended never asked for its tiles.
+        captions: of tiles, by the number of the picture in the job.
+        write_record: writes the records of all pictures, with what is known of them.
     """
 
     job: PanelSettings
@@ -52,6 +55,8 @@ class Run:
     checkpoint: str = ""
     begun: bool = False
     unasked: bool = False
+    captions: dict[int, tuple[TileText, ...]] = field(default_factory=dict)
+    write_record: Callable[[], None] = lambda: None
 
     def finished(self, samples: Any) -> Any:
         """What is kept to the end is exactly that, where a sampler leaves some noise; pictures stay as they are."""

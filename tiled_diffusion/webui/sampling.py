@@ -24,6 +24,7 @@ from .pictures import job_pulls, noise_towards
 from .prompts import encode_regions
 from .rows import Row
 from .run import TITLE, Run
+from .tile_prompts import JobPrompts
 
 HINTS_OPTION = "tiled_diffusion_hints_in_main_memory"
 """Setting of the WebUI: whole hints of ControlNets do not lie on the device that draws."""
@@ -55,8 +56,19 @@ def attach(p: Job, run: Run, x: Tensor, noise: Tensor) -> None:
     whole = planner.plan().is_whole and not active and not pulls
     start = _start_noise(p, settings, noise)
     if not whole:
-        _hang(p, run, _tiling(p, run, planner, start, pulls))
+        tiling = _tiling(p, run, planner, start, pulls)
+        clean = None if x is noise else x.clone()
+        tiling.prompts = JobPrompts.of(p, planner, clean, controlled=tiling.controls is not None)
+        _keep_captions(p, run, tiling.prompts)
+        _hang(p, run, tiling)
     noise.copy_(noise_towards(p, pulls, x, start, from_picture=x is not noise))
+
+
+def _keep_captions(p: Job, run: Run, prompts: JobPrompts | None) -> None:
+    """What a captioner said goes to the records, so that a picture repeats without it; of a hires pass it cannot."""
+    if prompts is not None and prompts.captions and not host.jobs.is_hires(p):
+        run.captions |= enumerate(prompts.captions, start=p.iteration * p.batch_size)
+        run.write_record()
 
 
 def grid_seed(p: Job, settings: Settings) -> int:

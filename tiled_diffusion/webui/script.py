@@ -139,7 +139,8 @@ def _arrived(p: Job) -> None:
     if tags:
         names = ", ".join(f"{kind}:{tag.items[0]}" for kind, every in tags.items() for tag in every)
         p.comment(f"{TITLE}: {names} stands in a region's prompt, but acts on the whole picture")
-    RECORD.write(p, [_record(p, run, image) for image in range(len(p.all_prompts))])
+    run.write_record = lambda: RECORD.write(p, [_record(p, run, image) for image in range(len(p.all_prompts))])
+    run.write_record()
 
 
 def _record(p: Job, run: Run, image: int) -> PanelSettings:
@@ -147,6 +148,8 @@ def _record(p: Job, run: Run, image: int) -> PanelSettings:
     tiling = run.texts.resolved(image).recorded(folders())
     if image > 0 and METHODS[tiling.method].moves:
         tiling = replace(tiling, grid_seed=grid_seed(p, tiling))
+    if image in run.captions:
+        tiling = replace(tiling, tile_prompts="list", tile_texts=run.captions[image])
     return replace(run.job, tiling=tiling)
 
 

@@ -67,7 +67,8 @@ class Bootstrap(Guide):
         )
 
     def _acts_on(self, tile: Tile) -> bool:
-        return tile.prompt > 0 and self.moment.progress < self.settings.regions[tile.prompt - 1].bootstrap
+        regions = self.settings.regions
+        return 1 <= tile.prompt <= len(regions) and self.moment.progress < regions[tile.prompt - 1].bootstrap
 
     def _alone(self, view: Tensor, tile: Tile) -> Tensor:
         assert self.add_noise is not None

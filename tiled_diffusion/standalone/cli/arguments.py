@@ -17,6 +17,7 @@ from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.grid_file import is_grid, request_from_grid
 from tiled_diffusion.settings.request import Request, request_from_dict
 from tiled_diffusion.settings.sides import Sides
+from tiled_diffusion.settings.tile_texts import tile_texts_from_file
 from tiled_diffusion.settings.values import Region, Settings
 from tiled_diffusion.standalone.control_hints import open_hint
 from tiled_diffusion.standalone.metadata import read_png
@@ -147,6 +148,11 @@ def _given_tiling(args: argparse.Namespace) -> dict[str, Any]:
         if given.keys() & {"tile_width", "tile_height"}:
             raise UsageError("--tile: give either --tile or --tile-width and --tile-height, not both")
         given["tile_width"], given["tile_height"] = args.tile
+    if args.tile_texts:
+        given["tile_texts"] = tile_texts_from_file(existing(args.tile_texts))
+        given.setdefault("tile_prompts", "list")
+    if args.caption_command:
+        given.setdefault("tile_prompts", "captions")
     if args.column or args.pictures:
         for region in args.pictures or ():
             open_picture(region.picture).close()

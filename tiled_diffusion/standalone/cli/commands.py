@@ -135,7 +135,7 @@ def _make(
     target = Target(args.out)
     target.prepare()
     host = DiffusersHost(_load(args), folders_of(args))
-    request = request_for(host)
+    request = _captioned(args, host, request_for(host))
     report = inspect_plan(make_planner(host.model, request), request)
     start = time.monotonic()
     pictures = draw(host, request, _progress(args))
@@ -146,6 +146,20 @@ def _make(
         save_png(picture.image, path, request, picture.seed, host, seconds=seconds, folders=host.folders)
     result = {"files": [str(f) for f in files], "seeds": seeds, "seconds": round(seconds, 2), "plan": report.to_dict()}
     _report(args, result, [f"{f}  (seed {s}, {seconds:.1f} s)" for f, s in zip(files, seeds, strict=True)])
+
+
+def _captioned(args: argparse.Namespace, host: DiffusersHost, request: Request) -> Request:
+    """The request with what a captioner says of its start picture, where it asks for that."""
+    from tiled_diffusion.standalone.images import open_image
+    from tiled_diffusion.standalone.sampling import make_planner
+    from tiled_diffusion.standalone.tile_prompts import command_captioner, with_captions
+
+    if request.tiling.tile_prompts != "captions" or not args.caption_command:
+        return request
+    if request.init_image is None:
+        raise TiledError("tile_prompts: got 'captions', allowed only with a start picture")
+    picture = host.upscale(open_image(request.init_image), (request.width, request.height))
+    return with_captions(request, make_planner(host.model, request), picture, command_captioner(args.caption_command))
 
 
 def _load(args: argparse.Namespace) -> Model:

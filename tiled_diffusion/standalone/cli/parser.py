@@ -278,6 +278,16 @@ def _tiling_flags(parser: Parser) -> None:
     )
     for flag in flags_of(Settings):
         flag.add_to(group)
+    group.add_argument(
+        "--tile-texts", metavar="FILE",
+        help="prompts of tiles: CSV whose first line names its columns, prompt and row, column (from 1) or x, y, w, h "
+        "(of a box, in fractions), or a JSON list of such objects",
+    )  # fmt: skip
+    group.add_argument(
+        "--caption-command", metavar="COMMAND",
+        help="captions tiles of the start picture: a program that gets the path of a PNG as its last argument and "
+        "prints what it shows",
+    )  # fmt: skip
 
 
 def _model_flags(parser: Parser) -> None:

@@ -126,6 +126,12 @@ class Jobs(Protocol):
     def is_hires(self, p: Any) -> bool:
         """Whether the second pass of hires fix is at work."""
 
+    def has_hires(self, p: Any) -> bool:
+        """Whether a pass of hires fix is to come, or at work."""
+
+    def captioner(self, name: str) -> Callable[[Any], str]:
+        """What says what a picture shows; raises TiledError that names those that there are."""
+
     def stop_wanted(self) -> bool:
         """Whether the user pressed Interrupt or Skip."""
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from modules import images, sd_samplers_common, shared
 
+from tiled_diffusion.errors import SettingsError, TiledError
+from tiled_diffusion.settings.quoting import quoted
 from tiled_diffusion.webui.hosts.values import Networks, ScriptArguments
 
 from .console import tell as tell
@@ -21,6 +23,46 @@ SINGLES = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt", "main
 def is_hires(p: Any) -> bool:
     """From the encoding of its input to its final decoding."""
     return bool(getattr(p, "is_hr_pass", False))
+
+
+def has_hires(p: Any) -> bool:
+    """As ticked."""
+    return bool(getattr(p, "enable_hr", False))
+
+
+CAPTIONERS = ("clip", "deepbooru")
+
+
+def captioner(name: str) -> Callable[[Any], str]:
+    """The interrogators of img2img, without what they do to the state of the job that is running."""
+    if name not in CAPTIONERS:
+        raise SettingsError(f"captioner: got {quoted(name)}, allowed here are {', '.join(CAPTIONERS)}")
+
+    def caption(picture: Any) -> str:
+        try:
+            return _tags(picture) if name == "deepbooru" else _caption(picture)
+        except Exception as e:
+            raise TiledError(f"captioner: {name} failed: {type(e).__name__}: {e}") from e
+
+    return caption
+
+
+def _tags(picture: Any) -> str:
+    from modules import deepbooru
+
+    deepbooru.model.start()
+    try:
+        return str(deepbooru.model.tag_multi(picture))
+    finally:
+        deepbooru.model.stop()
+
+
+def _caption(picture: Any) -> str:
+    shared.interrogator.load()
+    try:
+        return str(shared.interrogator.generate_caption(picture))
+    finally:
+        shared.interrogator.send_blip_to_ram()
 
 
 def stop_wanted() -> bool:

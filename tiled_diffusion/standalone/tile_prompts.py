@@ -1,0 +1,141 @@
+"""Prompts of tiles in the standalone program: what a start picture shows where, by the model or by a captioner."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from diffusers import DDPMScheduler
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from tiled_diffusion.engine.composition import parts
+from tiled_diffusion.engine.content import Content, content_of, small_canvas
+from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.guides.tile_prompts import PromptFor, TilePrompts, captioned, first_number, of_list
+from tiled_diffusion.engine.noise import canvas_noise
+from tiled_diffusion.engine.plan import Planner
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.request import Request
+
+from .model import Model
+from .prompts import Encoder
+
+Captioner = Callable[[Image.Image], str]
+"""A picture to what it shows, as a prompt."""
+TIME, NOISES = 400, 4
+"""A picture is looked at with noise of this time of 1000, and so often: objects of drawings were told best with it."""
+
+
+def tile_prompts(model: Model, request: Request, planner: Planner, clean: Tensor | None) -> TilePrompts | None:
+    """What the tiles of a request are drawn with; None where all have the main prompt.
+
+    Args:
+        model: see load_model.
+        request: prompt and settings.
+        planner: of its canvas.
+        clean: [1, C, H, W], the start picture's latent, or None.
+
+    Raises:
+        TiledError: what is asked for needs a start picture or a captioner.
+    """
+    source = request.tiling.tile_prompts
+    if source == "same" or planner.plan().is_whole:
+        return None
+    if source == "captions":
+        raise TiledError("tile_prompts: got 'captions', but nobody captions: say --caption-command")
+    return TilePrompts(first_number(request.tiling), [request.prompt], _source(model, request, planner, clean))
+
+
+def _source(model: Model, request: Request, planner: Planner, clean: Tensor | None) -> PromptFor:
+    if request.tiling.tile_prompts == "list":
+        return of_list(planner, [request.prompt])
+    if clean is None:
+        raise TiledError("tile_prompts: got 'content', allowed only with a start picture: noise has no content")
+    content, share = content_of_latent(model, request.prompt, clean), request.tiling.tile_prompts_share
+    return lambda view, image: content.text(view, share)  # noqa: ARG005
+
+
+@torch.no_grad()
+def content_of_latent(model: Model, prompt: str, clean: Tensor) -> Content:
+    """Where the phrases of a prompt are in a picture [1, C, H, W].
+
+    Args:
+        model: see load_model.
+        prompt: the whole one.
+        clean: the picture's latent.
+    """
+    canvas = Extent(*clean.shape[-2:])
+    small = small_canvas(canvas, model.traits)
+    noise = canvas_noise((model.traits.channels, *small), range(NOISES)).to(clean)
+    time = torch.full((NOISES,), TIME, device=clean.device)
+    scheduler = DDPMScheduler.from_config(model.scheduler_config)
+    noisy = scheduler.add_noise(adaptive_avg_pool2d(clean, small).expand_as(noise), noise, time)
+    encoder, sizes = Encoder(model), torch.tensor([[small.h, small.w, 0, 0, small.h, small.w]])
+
+    def predict(prompt: str) -> Tensor:
+        (conditioning,) = encoder.encode([", ".join(part.text for part in parts(prompt))])
+        added = None
+        if conditioning.pooled is not None:
+            ids = (sizes * model.traits.factor).to(model.device, model.dtype)
+            added = {"text_embeds": conditioning.pooled[None].expand(NOISES, -1), "time_ids": ids.expand(NOISES, -1)}
+        text = conditioning.text[None].to(model.dtype).expand(NOISES, -1, -1)
+        rows = noisy.to(model.dtype)
+        out = model.unet(rows, time, encoder_hidden_states=text, added_cond_kwargs=added, return_dict=False)[0]
+        return out.float()  # type: ignore[no-any-return]
+
+    return content_of(prompt, predict, canvas)
+
+
+def with_captions(request: Request, planner: Planner, picture: Image.Image, captioner: Captioner) -> Request:
+    """The request with a list of what the tiles of a start picture show in place of 'captions'.
+
+    Args:
+        request: prompt and settings.
+        planner: of its canvas.
+        picture: of the canvas's size.
+        captioner: is asked once for every tile.
+    """
+    factor = planner.model.factor
+    return replace(request, tiling=captioned(planner, lambda box: captioner(cut(picture, box.scaled(factor)))))
+
+
+def cut(picture: Image.Image, area: Box) -> Image.Image:
+    """What lies in a box of a picture; past the end of a ring it is the beginning again."""
+    sheet = Image.new("RGB", (area.w, area.h))
+    for y in (0, picture.height):
+        for x in (0, picture.width):
+            sheet.paste(picture, (x - area.x, y - area.y))
+    return sheet
+
+
+def command_captioner(command: str) -> Captioner:
+    """A captioner that is a program: it gets the path of a PNG as its last argument and prints the caption.
+
+    Args:
+        command: the program and its first arguments, quoted as in a shell; no shell runs it.
+    """
+    words = shlex.split(command)
+    if not words:
+        raise TiledError("caption-command: it is empty: say a program that takes the path of a picture")
+
+    def caption(picture: Image.Image) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "tile.png"
+            picture.save(path)
+            try:
+                done = subprocess.run([*words, path], capture_output=True, check=False, encoding="utf-8")
+            except OSError as e:
+                raise TiledError(f"caption-command: {words[0]!r} cannot be run: {e}") from None
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+            raise TiledError(f"caption-command: {words[0]!r} ended with status {done.returncode}: {last}")
+        return " ".join(done.stdout.split())
+
+    return caption
