@@ -103,7 +103,7 @@ tiledDiffusion.FileButtons = class FileButtons extends tiledDiffusion.Widget {
         this.#store = store;
         this.#presets = host.presets;
         this.#notices = notices;
-        this.input = tiledDiffusion.ui.el("input", {type: "file", accept: "application/json,.json", hidden: true});
+        this.input = tiledDiffusion.ui.el("input", {type: "file", accept: "application/json,.json,.txt,.py,.md", hidden: true});
         this.nodes = [
             this.button("⇩", "Save to a file", () => this.#export()),
             this.button("⇧", "Load from a file", () => this.input.click()),
@@ -130,6 +130,7 @@ tiledDiffusion.FileButtons = class FileButtons extends tiledDiffusion.Widget {
     /** @param {string} text */
     async #read(text) {
         const {parse, read} = tiledDiffusion.data;
+        if (!text.trimStart().startsWith("{")) return read(await this.#presets.convert({text}));
         if (!FileButtons.#FOREIGN.some(word => text.includes(word))) return parse(text);
         return read(await this.#presets.convert(JSON.parse(text)));
     }

@@ -9,9 +9,12 @@ from typing import Any
 
 from tiled_diffusion.errors import SettingsError, TiledError
 
+from .document import parse_json
 from .fields import VERSION
+from .omost import is_omost, omost_conditions, omost_regions
 from .panel import panel_settings_from_dict
 from .quoting import quoted, shortened
+from .regional import is_regional, regional_regions
 from .values import settings_from_dict
 
 KEY = "Tiled Diffusion"
@@ -137,7 +140,10 @@ def region(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def document_of(data: object) -> dict[str, Any]:
-    """The region document in a file: ours, the peer's saved regions, or a record of the peer's.
+    """The region document in a file: ours, the peer's saved regions, a record of the peer's, or {"text": ...}.
+
+    The text is that of a file that is no JSON object: Omost's canvas, as Python or as a JSON list, or a prompt in
+    Regional Prompter's grammar.
 
     The peer's file always holds all of its slots: those that are off and without a prompt are left out.
 
@@ -147,9 +153,23 @@ def document_of(data: object) -> dict[str, Any]:
     if isinstance(data, dict) and isinstance(data.get("bbox_controls"), list):
         slots = [s for s in data["bbox_controls"] if isinstance(s, dict) and (s.get("enable") or s.get("prompt"))]
         data = {"version": VERSION, "regions": [region(slot) for slot in slots]}
+    elif isinstance(data, dict) and isinstance(data.get("text"), str) and data.keys() == {"text"}:
+        data = _document_of_text(data["text"])
     elif isinstance(data, dict) and "Region control" in data:
         data = {"version": VERSION, "regions": settings_of_record(data).get("regions", [])}
     return settings_from_dict(data, "regions").to_dict()
+
+
+def _document_of_text(text: str) -> dict[str, Any]:
+    if text.lstrip().startswith("["):
+        data = parse_json(text, "regions")
+        return {"version": VERSION, "regions": omost_conditions(data if isinstance(data, list) else [])}
+    if not is_omost(text) and not is_regional(text):
+        raise SettingsError(
+            "regions: this is none of the files that are known: region documents and the other extension's regions "
+            "(JSON), Omost's canvas, and prompts with BREAK, ADDCOL or ADDROW"
+        )
+    return {"version": VERSION, "regions": omost_regions(text) if is_omost(text) else regional_regions(text)}
 
 
 def _method(name: object) -> str:

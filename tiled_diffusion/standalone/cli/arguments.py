@@ -14,11 +14,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.document import parse_json
+from tiled_diffusion.settings.foreign import document_of
 from tiled_diffusion.settings.grid_file import is_grid, request_from_grid
 from tiled_diffusion.settings.request import Request, request_from_dict
 from tiled_diffusion.settings.sides import Sides
 from tiled_diffusion.settings.tile_texts import tile_texts_from_file
-from tiled_diffusion.settings.values import Region, Settings
+from tiled_diffusion.settings.values import Region, Settings, settings_from_dict
 from tiled_diffusion.standalone.control_hints import open_hint
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import Model
@@ -28,6 +29,8 @@ from .parser import UsageError, flags_of, given_flags
 
 FILES = ("init_image", "mask")
 """Fields of a request that name a picture."""
+LAYOUTS = (".txt", ".py", ".md")
+"""Endings of texts that are layouts: Omost's canvas, and Regional Prompter's prompts."""
 NO_FILE = ("data:", "sha256:")
 """What stands in the place of a region's file begins so."""
 
@@ -165,6 +168,8 @@ def _base(what: str | None, given: dict[str, Any], tiling: dict[str, Any]) -> Re
     kind = "" if what is None else Path(what).suffix.lower()
     if what is not None and kind == ".json":
         return _canvas_file(existing(what))
+    if what is not None and kind in LAYOUTS and Path(what).is_file():
+        return _layout(Path(what), given)
     if what is not None and kind == ".png":
         open_picture(what).close()
         return _with_pictures_beside(read_png(Path(what)), Path(what))
@@ -189,6 +194,18 @@ def _canvas_file(path: Path) -> Request:
     except TiledError as e:
         raise TiledError(f"{path}: {e}") from e
     return _with_pictures_beside(request, path)
+
+
+def _layout(path: Path, given: dict[str, Any]) -> Request:
+    """The request of a layout in a text; without --prompt the main one is made of the regions'."""
+    try:
+        data = document_of({"text": path.read_text(encoding="utf-8-sig")})
+    except (OSError, UnicodeDecodeError) as e:
+        raise TiledError(f"{path}: cannot be read as text ({e})") from e
+    except TiledError as e:
+        raise TiledError(f"{path}: {e}") from e
+    tiling = settings_from_dict(data)
+    return Request(prompt=given.get("prompt", joined(tiling.regions)), tiling=tiling)
 
 
 def _with_pictures_beside(request: Request, file: Path) -> Request:
