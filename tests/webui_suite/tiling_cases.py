@@ -262,7 +262,7 @@ def _(w: Webui):
 ERRORS = [
     ({"tile_width": 3}, "settings.tile_width"),
     ({"tile_size": 64}, "unknown field 'tile_size'"),
-    ({"version": 1, "tile_width": 64}, "unknown field 'tile_width'"),
+    ({"version": 1, "tile_width": 64}, "'tile_width' is not in version 1"),
     ({"method": "none"}, "settings.method"),
     ({"tile_width_lp": 16, "overlap_lp": 16}, "overlap"),
     ("{", "no valid JSON"),
