@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import sys
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -289,11 +290,28 @@ def _batch(p: Job, number: int) -> Tensor:
     p.script.before_process_batch(p, *p.args)
     p.tagged = p.prompts
     p.prompts = [extra_networks.parse_prompt(text)[0] for text in p.prompts]
+    activate(p)
     p.script.process_batch(p, *p.args)
     p.setup_conds()
     out = p.sample()
     p.infotexts += [_infotext(p, i) for i in range(len(p.prompts))]
     return out
+
+
+def activate(p: Job) -> None:
+    """Loads the networks of the first prompt's tags, where the WebUI has its built-in extension for them."""
+    module = sys.modules.get("networks")
+    if module is not None:
+        tags = extra_networks.parse_prompt(p.tagged[0])[1].get("lora", [])
+        module.loaded_networks[:] = [network(*tag.items) for tag in tags]
+    p.script.after_extra_networks_activate(p, *p.args)
+
+
+def network(name: str, text: str = "1", unet: str | None = None) -> SimpleNamespace:
+    """One that is loaded."""
+    return SimpleNamespace(
+        name=name, mentioned_name=name, te_multiplier=float(text), unet_multiplier=float(unet or text), dyn_dim=None
+    )
 
 
 def _infotext(p: Job, index: int, use_main_prompt: bool = False) -> str:

@@ -149,7 +149,7 @@ def test_an_edit_model_refuses_regions():
         job(REGION)
 
 
-def test_a_lora_in_a_region_is_loaded_for_the_picture_and_told():
+def test_a_lora_in_a_region_is_loaded_for_the_picture_and_told_where_it_acts_everywhere():
     p = Job(args=(True, {**TILES, "regions": [{"prompt": "a tree <lora:leaves:0.5>", "w": 0.5}]}))
     run(p)
     assert p.tagged[0].endswith("<lora:leaves:0.5>")

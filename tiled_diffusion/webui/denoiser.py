@@ -9,6 +9,7 @@ region's own (see engine/guidance.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,7 @@ from tiled_diffusion.errors import TiledError
 
 from .conditioning import Cond, of_rows, text_of, tokens, with_texts, with_tile_sizes
 from .controlnet.tiles import ControlTiles
+from .hosts.port import NetworkSwitch
 from .prompts import RegionPrompts
 from .rows import Row, RowCounter
 from .tile_prompts import JobPrompts, Look
@@ -73,6 +75,7 @@ class Tiling:
         controls: crops the hints of ControlNets, or None.
         pulls: what the canvas is drawn to; a later one above an earlier one.
         prompts: of tiles outside of regions, or None where all have the main one.
+        networks: which LoRAs act; None where all do everywhere.
         calls: denoiser calls so far.
         step: the present one.
     """
@@ -85,6 +88,7 @@ class Tiling:
     controls: ControlTiles | None = None
     pulls: tuple[Pull, ...] = ()
     prompts: JobPrompts | None = None
+    networks: NetworkSwitch | None = None
     calls: int = 0
     step: Step | None = None
 
@@ -168,10 +172,12 @@ class Call:
         of_regions = {k: RegionTile(self, tile, views[k]) for k, tile in enumerate(tiles) if tile.prompt}
         wanted = [row for region_tile in of_regions.values() for row in region_tile.wanted]
         predictions: dict[int, Tensor] = {}
-        kinds = [(tokens(row.text), self._controlled(row)) for row in wanted]
+        kinds = [(tokens(row.text), self._controlled(row), self._prompts(row).networks_key) for row in wanted]
         for kind in sorted(set(kinds)):
             alike = [i for i, own in enumerate(kinds) if own == kind]
-            predictions.update(zip(alike, torch.split(self.run([wanted[i] for i in alike]), 1), strict=True))
+            with self._networks(wanted[alike[0]]):
+                out_of_call = self.run([wanted[i] for i in alike])
+            predictions.update(zip(alike, torch.split(out_of_call, 1), strict=True))
         first = 0
         for k, region_tile in of_regions.items():
             count = len(region_tile.wanted)
@@ -194,6 +200,14 @@ class Call:
         rows = ModelRows(tiles, images, negatives, [self._controlled(row) for row in wanted])
         with self.guide.model_call(rows, x, cond):
             return self.original(x, sigma, cond=cond, negatives=negatives)
+
+    def _prompts(self, row: WantedRow) -> RegionPrompts:
+        return self.tiling.regions[row.tile.prompt]
+
+    def _networks(self, row: WantedRow) -> AbstractContextManager[None]:
+        """Within, the networks of a row's region act."""
+        own = self._prompts(row).networks
+        return nullcontext() if self.tiling.networks is None or not own else self.tiling.networks.only(own)
 
     def _controlled(self, row: WantedRow) -> bool:
         """Whether ControlNets act on a row."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tiled_diffusion.engine.composition import joined, parts
@@ -11,7 +11,11 @@ from tiled_diffusion.settings.values import Region
 
 from .conditioning import repeated, tokens
 from .hosts import host
+from .hosts.port import NetworkSwitch
 from .region_texts import RegionTexts, Text
+
+NETWORK = "lora"
+"""Kind of the networks that can act in a region alone."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,18 @@ class RegionPrompts:
         parts: for each picture of the batch.
         negative: for each picture of the batch.
         scale: its CFG scale, or None for the main one.
+        networks: tags of the LoRAs that act in it beside the main prompt's.
     """
 
     parts: tuple[tuple[Part, ...], ...]
     negative: tuple[Part, ...]
     scale: float | None
+    networks: tuple[Any, ...] = ()
+
+    @property
+    def networks_key(self) -> str:
+        """Equal where the same networks act equally."""
+        return " ".join(":".join(tag.items) for tag in self.networks)
 
     @property
     def plain(self) -> bool:
@@ -61,13 +72,16 @@ class RegionPrompts:
         return host.texts.padded(parts, self.negative[image].at(step))
 
 
-def encode_regions(p: Any, texts: RegionTexts, size: tuple[int, int]) -> dict[int, RegionPrompts]:
+def encode_regions(
+    p: Any, texts: RegionTexts, size: tuple[int, int], networks: NetworkSwitch | None = None
+) -> dict[int, RegionPrompts]:
     """Encodes the prompts of all enabled regions.
 
     Args:
         p: the host's job; in a hires pass its hires prompts count.
         texts: the regions' own prompts.
         size: width and height of the canvas in image pixels, for SDXL.
+        networks: which LoRAs act; None where all do everywhere.
 
     Returns:
         By the job's prompt number, from 1.
@@ -86,7 +100,15 @@ def encode_regions(p: Any, texts: RegionTexts, size: tuple[int, int]) -> dict[in
         for k, r in enabled.items()
     }
     scales = {k: r.cfg_scale for k, r in enabled.items()}
-    return _prompts(p, positive, negative, scales, size)
+    if networks is None:
+        return _prompts(p, positive, negative, scales, size)
+    encoded: dict[int, RegionPrompts] = {}
+    for k in enabled:
+        own = networks_of_region(texts, k, p.iteration * p.batch_size)
+        with networks.only(own):
+            encoded |= _prompts(p, {k: positive[k]}, {k: negative[k]}, scales, size)
+        encoded[k] = replace(encoded[k], networks=own)
+    return encoded
 
 
 def encode_texts(p: Any, texts: Mapping[int, Sequence[str]], size: tuple[int, int]) -> dict[int, RegionPrompts]:
@@ -140,6 +162,22 @@ def _encoded(p: Any, texts: list[str], size: tuple[int, int], *, negative: bool)
         text: tuple(Part(schedules, weight) for schedules, weight in every)
         for text, every in zip(distinct, encoded, strict=True)
     }
+
+
+def networks_of_region(texts: RegionTexts, number: int, image: int) -> tuple[Any, ...]:
+    """The <lora:...> in a region's prompt of a picture."""
+    text = texts.of(image)[0].get(number)
+    return () if text is None else tuple(host.texts.extra_networks_of(text.full)[1].get(NETWORK, ()))
+
+
+def has_networks(texts: RegionTexts) -> bool:
+    """Whether a region's prompt has one."""
+    return any(networks_of_region(texts, number, 0) for number in texts.of(0)[0])
+
+
+def names_of(tags: Mapping[str, Sequence[Any]]) -> set[str]:
+    """The LoRAs among networks by kind."""
+    return {tag.items[0] for tag in tags.get(NETWORK, ())}
 
 
 def networks_of_regions(texts: RegionTexts, main: str, image: int) -> dict[str, list[Any]]:

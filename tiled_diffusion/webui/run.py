@@ -18,7 +18,7 @@ from .controlnet.tiles import ControlTiles
 from .denoiser import Tiling
 from .hosts import host
 from .hosts.failure import job_error
-from .hosts.port import Hung, Job
+from .hosts.port import Hung, Job, NetworkSwitch
 from .region_texts import RegionTexts
 from .scope import unwrap, wrap
 
@@ -42,6 +42,8 @@ class Run:
         checkpoint: whose text encoder made the regions' conditioning.
         begun: a sampling of the present batch was prepared.
         unasked: one that has ended never asked for its tiles.
+        added_networks: names of those that stand in regions' prompts alone.
+        networks: which networks act, or None where all do everywhere.
         captions: of tiles, by the number of the picture in the job.
         write_record: writes the records of all pictures, with what is known of them.
     """
@@ -55,6 +57,8 @@ class Run:
     checkpoint: str = ""
     begun: bool = False
     unasked: bool = False
+    added_networks: set[str] = field(default_factory=set)
+    networks: NetworkSwitch | None = None
     captions: dict[int, tuple[TileText, ...]] = field(default_factory=dict)
     write_record: Callable[[], None] = lambda: None
 

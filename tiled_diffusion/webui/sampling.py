@@ -98,6 +98,7 @@ def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor, pulls: tuple[Pull
         lambda sigma: host.sampling.noise_level(p, sigma),
         controls,
         pulls,
+        networks=run.networks,
     )
     if host.sampling.hypertile_is_on(hires=host.jobs.is_hires(p)):
         p.comment(f"{TITLE}: Hypertile takes every tile to have the picture's shape; switch it off if tiles look torn")
@@ -127,7 +128,7 @@ def _encoded(p: Job, run: Run, canvas: Extent) -> dict[int, Any]:
     if not any(r.draws for r in run.job.tiling.regions):
         return {}
     px = host.sampling.LATENT_PX
-    return encode_regions(p, run.texts, (canvas.w * px, canvas.h * px))
+    return encode_regions(p, run.texts, (canvas.w * px, canvas.h * px), run.networks)
 
 
 def _begin_step(p: Job, run: Run, tiling: Tiling, call: DenoiserCall) -> None:

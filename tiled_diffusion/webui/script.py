@@ -18,7 +18,7 @@ from .hosts.port import Job
 from .infotext import DIFFUSION as RECORD
 from .infotext import diffusion_fields
 from .pictures import folders
-from .prompts import networks_of_regions
+from .prompts import NETWORK, has_networks, names_of, networks_of_regions
 from .region_texts import RegionTexts
 from .run import RUN, TITLE, WRAPPED, Run, failing, guard, refuse, run_of
 from .sampling import attach, grid_seed
@@ -98,7 +98,15 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
         """Adds the regions' LoRAs to the batch."""
         run = run_of(p)
         if run is not None and p.prompts:
-            host.jobs.add_networks(p, networks_of_regions(run.texts, p.prompts[0], p.iteration * p.batch_size))
+            tags = networks_of_regions(run.texts, p.prompts[0], p.iteration * p.batch_size)
+            run.added_networks = names_of(tags)
+            host.jobs.add_networks(p, tags)
+
+    def after_extra_networks_activate(self, p: Job, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Lets the regions' LoRAs act in their regions alone, where the host can."""
+        run = run_of(p)
+        if run is not None:
+            run.networks = host.texts.network_switch(tuple(run.added_networks)) if has_networks(run.texts) else None
 
     def process_batch(self, p: Job, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Adds the regions' LoRAs to the hires pass."""
@@ -106,7 +114,9 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
         if run is None or hires is None:
             return
         prompt, known = hires
-        for kind, tags in networks_of_regions(run.texts, prompt, p.iteration * p.batch_size).items():
+        added = networks_of_regions(run.texts, prompt, p.iteration * p.batch_size)
+        run.added_networks = names_of(added)
+        for kind, tags in added.items():
             known.setdefault(kind, []).extend(tags)
 
     def process_before_every_sampling(self, p: Job, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
@@ -136,6 +146,8 @@ def _arrived(p: Job) -> None:
     if run.texts.lost:
         p.comment(f"{TITLE}: an extension that rewrites prompts has dropped the regions': theirs hold as written")
     tags = networks_of_regions(run.texts, "", 0)
+    if host.texts.keeps_networks_apart():
+        tags.pop(NETWORK, None)
     if tags:
         names = ", ".join(f"{kind}:{tag.items[0]}" for kind, every in tags.items() for tag in every)
         p.comment(f"{TITLE}: {names} stands in a region's prompt, but acts on the whole picture")

@@ -175,6 +175,13 @@ class Jobs(Protocol):
         """Changes every text of a job that may hold a prompt."""
 
 
+class NetworkSwitch(Protocol):
+    """The loaded networks of a job."""
+
+    def only(self, tags: Sequence[Any]) -> AbstractContextManager[None]:
+        """Within, the main prompt's networks act and those of some tags, as strongly as the tags say."""
+
+
 class Texts(Protocol):
     """Prompts and their encoding."""
 
@@ -194,6 +201,12 @@ class Texts(Protocol):
         self, p: Any, prompts: list[str], size: tuple[int, int], negative: bool
     ) -> list[list[tuple[list[Any], float]]]:
         """Conditioning of prompts: for each a list of (schedules, weight), one for each part of an AND composition."""
+
+    def keeps_networks_apart(self) -> bool:
+        """Whether LoRAs can act in some model calls and not in others."""
+
+    def network_switch(self, added: Sequence[str]) -> NetworkSwitch | None:
+        """Lets the networks named act no more but where they are asked for; None where that cannot be."""
 
     def note_what_was_encoded(self, p: Any) -> None:
         """The text encoder's remarks on what it has read (hashes of embeddings, texts too long) go to the job."""

@@ -13,6 +13,8 @@ from tiled_diffusion.webui.conditioning import repeated, tokens, with_empty
 from tiled_diffusion.webui.hosts.values import TokenCount
 
 from .jobs import is_hires
+from .networks import keeps_networks_apart as keeps_networks_apart
+from .networks import network_switch as network_switch
 from .page import option
 
 TYPICAL_STEPS = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from modules import shared
@@ -32,6 +33,15 @@ def note_what_was_encoded(p: Any) -> None:
     p.extra_generation_params.update(getattr(source, "extra_generation_params", {}))
     for remark in getattr(source, "comments", []):
         p.comment(remark)
+
+
+def keeps_networks_apart() -> bool:
+    """Both add LoRAs to a patcher's weights before a sampling begins."""
+    return False
+
+
+def network_switch(added: Sequence[str]) -> None:
+    """There is none."""
 
 
 def padded(parts: list[Any], negative: Any) -> tuple[list[Any], Any]:
