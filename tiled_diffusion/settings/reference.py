@@ -13,6 +13,7 @@ from .panel import PanelSettings, control_rows
 from .plot import plot_axes
 from .request import Request
 from .sides import Sides
+from .tile_texts import TileText
 from .vae import VaePanelSettings
 from .values import Region, Reroll
 
@@ -39,6 +40,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "axes": lambda: axes_line(PanelSettings),
     "settings": lambda: fields_table(PanelSettings),
     "regions": lambda: fields_table(Region),
+    "prompts of tiles": lambda: fields_table(TileText),
     "rerolls": lambda: fields_table(Reroll),
     "canvas": lambda: fields_table(Request),
     "controls": lambda: fields_table(Control),

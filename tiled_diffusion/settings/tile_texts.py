@@ -24,6 +24,11 @@ SOURCES = Choices((
     Choice("captions", "Captions", "A captioner says what each tile of the start picture shows."),
     Choice("list", "List", "A list says the prompt of each tile, or of each box."),
 ))  # fmt: skip
+TEXT_JOINS = Choices((
+    Choice("replace", "left out", "The tile's text stands alone."),
+    Choice("append", "before it", "The whole prompt, then the tile's text."),
+    Choice("prepend", "after it", "The tile's text, then the whole prompt."),
+))  # fmt: skip
 MOST = 4096
 TILE_NUMBER = Whole(1, 1024)
 

@@ -19,7 +19,7 @@ from .masks import Mask, MaskKind
 from .pictures import FITS, MOST_BYTES_IN_ALL, PictureKind, data_bytes, fitted_into, open_picture, recorded
 from .quoting import quoted
 from .tile_texts import MOST as MOST_TILE_TEXTS
-from .tile_texts import SOURCES, TileText, TileTexts
+from .tile_texts import SOURCES, TEXT_JOINS, TileText, TileTexts
 
 MOST_REGIONS = 1024
 """In a document, so that grids of many tiles run."""
@@ -250,10 +250,10 @@ class Settings:
         SOURCES, "Prompt of each tile", "What the tiles outside of regions are drawn with.", since=2,
         widget=Widget("prompts", "dropdown"), flag="NAME", axis=True))
     tile_prompts_share: float = field(default=0.3, metadata=entry(
-        FRACTION, "Share", "A phrase counts in a tile that holds this share of its place, or is filled by it to this "
-        "share; so does a box of a list.", since=2, widget=Widget("prompts", "slider", step=0.05), flag="X", axis=True))
+        FRACTION, "Share", "A phrase counts in a tile that holds this share of the most that a tile can hold of it; a "
+        "box of a list, where it shares so much with the tile.", since=2, widget=Widget("prompts", "slider", step=0.05), flag="X", axis=True))
     tile_prompts_join: str = field(default="replace", metadata=entry(
-        JOINS, "Whole prompt", "How the whole prompt joins a caption or a list's text.", since=2,
+        TEXT_JOINS, "Whole prompt", "How the whole prompt joins a caption or a list's text.", since=2,
         widget=Widget("prompts", "dropdown"), flag="NAME"))
     tile_texts: tuple[TileText, ...] = field(default=(), metadata=entry(
         TileTexts(TileText, "tile_texts", MOST_TILE_TEXTS), "Prompts of tiles",
