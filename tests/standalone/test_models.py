@@ -43,8 +43,8 @@ def test_precision(dtype):
     assert torch.isfinite(latents).all()
 
 
-def _flux(folder):
-    (folder / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+def _cascade(folder):
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableCascadeDecoderPipeline"}))
     return folder
 
 
@@ -79,10 +79,10 @@ def _broken_index(folder):
     [
         (lambda f: f / "missing", "there is no file or folder"),
         (lambda f: f, "is no diffusers model, it has no model_index.json"),
-        (_flux, "holds a FluxPipeline; supported are Stable Diffusion 1.x, 2.x and XL"),
+        (_cascade, "holds a StableCascadeDecoderPipeline; supported are Stable Diffusion 1.x, 2.x and XL"),
         (_broken_index, "model_index.json cannot be read"),
-        (_sd3_file, "is a Flux or SD3 model"),
-        (_lora_file, "is no U-Net model"),
+        (_sd3_file, "sd3.safetensors cannot be loaded .* Put a diffusers folder of a model of the same kind beside it"),
+        (_lora_file, "is no model of a kind that is known"),
         (_text_file, "is no .safetensors file"),
         (_damaged, "damaged cannot be loaded"),
     ],

@@ -90,12 +90,12 @@ def content_of(prompt: str, predict: Predict, canvas: Extent) -> Content:
     return Content(every, places)
 
 
-PLACE = 0.5
+PLACE = 0.35
 """A phrase is where differences are above this part of their height."""
 
 
 def place(difference: Tensor) -> Tensor:
-    """[h, w] bool of mean squared differences [h, w]: where they are above half of their height, without outliers."""
+    """[h, w] bool of mean squared differences [h, w]: where their root is above PLACE of its height."""
     smooth = avg_pool2d(pad(difference.float()[None, None], (1, 1, 1, 1), mode="replicate"), 3, 1)[0, 0].sqrt()
     low, high = smooth.quantile(0.02), smooth.quantile(0.98)
     return smooth > low + (high - low) * PLACE

@@ -251,7 +251,8 @@ class Settings:
         widget=Widget("prompts", "dropdown"), flag="NAME", axis=True))
     tile_prompts_share: float = field(default=0.3, metadata=entry(
         FRACTION, "Share", "A phrase counts in a tile that holds this share of the most that a tile can hold of it; a "
-        "box of a list, where it shares so much with the tile.", since=2, widget=Widget("prompts", "slider", step=0.05), flag="X", axis=True))
+        "box of a list, where it shares so much with the tile.", since=2,
+        widget=Widget("prompts", "slider", step=0.05), flag="X", axis=True))
     tile_prompts_join: str = field(default="replace", metadata=entry(
         TEXT_JOINS, "Whole prompt", "How the whole prompt joins a caption or a list's text.", since=2,
         widget=Widget("prompts", "dropdown"), flag="NAME"))

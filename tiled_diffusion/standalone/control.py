@@ -138,6 +138,8 @@ def load_controls(model: Model, request: Request) -> ControlNets:
     Raises:
         TiledError: says which one's model or hint cannot be used, and why.
     """
+    if request.controls and model.is_flow:
+        raise TiledError(f"controls: ControlNets of {model.kind} models are not known here yet: leave them out")
     factor = model.traits.factor
     canvas = Extent(request.height // factor, request.width // factor)
     nets = []

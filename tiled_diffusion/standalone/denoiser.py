@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from tiled_diffusion.engine.guides import Guide, ModelRows, Moment
 from tiled_diffusion.engine.tiles import Plan, Tile
 from tiled_diffusion.settings.request import Request
 
+from . import flow
 from .model import Model
 from .prompts import Conditioning, Encoder
 
@@ -41,7 +42,10 @@ class Denoiser:
         cls, model: Model, request: Request, context: Tensor | None = None, tile_texts: Sequence[str] = ()
     ) -> Denoiser:
         """Encodes all prompts of a request, once."""
-        by_prompt = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling, tile_texts)
+        scale, tiling = request.cfg_scale, request.tiling
+        if flow.is_distilled(model):
+            scale, tiling = 1.0, replace(tiling, regions=tuple(replace(r, cfg_scale=None) for r in tiling.regions))
+        by_prompt = guidances(request.prompt, request.negative_prompt, scale, tiling, tile_texts)
         texts = list(dict.fromkeys(t for g in by_prompt for t in (*(p.text for p in g.parts), g.negative)))
         return cls(model, request, by_prompt, dict(zip(texts, Encoder(model).encode(texts), strict=True)), context)
 
@@ -68,6 +72,8 @@ class Denoiser:
 
     def _evaluate(self, wanted: Sequence[Wanted], t: Tensor, guide: Guide) -> Sequence[Tensor]:
         """Predictions of rows [B, C, h, w], each with one text, in one U-Net call."""
+        if self.model.is_flow:
+            return self._evaluate_flow(wanted, t)
         dtype, images = self.model.dtype, wanted[0].x.shape[0]
         conditionings = [self.encoded[row.text] for row in wanted for _ in range(images)]
         text = torch.stack([c.text for c in conditionings]).to(dtype)
@@ -79,6 +85,21 @@ class Denoiser:
             seen = self._with_context(crops, tiles)
             out = self.model.unet(seen, t, **inputs, return_dict=False, **more)[0].float()
         return torch.split(out, images)
+
+    def _evaluate_flow(self, wanted: Sequence[Wanted], t: Tensor) -> Sequence[Tensor]:
+        dtype, images = self.model.dtype, wanted[0].x.shape[0]
+        rows = [row for row in wanted for _ in range(images)]
+        texts = [self.encoded[row.text] for row in rows]
+        pooled = torch.stack([c.pooled for c in texts if c.pooled is not None]).to(dtype)
+        crops, text = torch.cat([row.x for row in wanted]).to(dtype), torch.stack([c.text for c in texts]).to(dtype)
+        scales = [self._scale(row.tile) for row in rows]
+        return torch.split(flow.predicted(self.model.unet, crops, t, text, pooled, scales).float(), images)
+
+    def _scale(self, tile: Tile) -> float:
+        """The CFG scale of a tile: its region's own, or the main one."""
+        regions = self.request.tiling.regions
+        own = regions[tile.prompt - 1].cfg_scale if 1 <= tile.prompt <= len(regions) else None
+        return self.request.cfg_scale if own is None else own
 
     def _with_context(self, crops: Tensor, tiles: Sequence[Tile]) -> Tensor:
         """Crops [rows, 4, h, w] with what an inpainting U-Net sees beside them."""

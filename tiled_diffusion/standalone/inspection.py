@@ -32,6 +32,8 @@ from tiled_diffusion.engine.guidance import guidances
 from tiled_diffusion.engine.plan import Grid, Planner
 from tiled_diffusion.settings.request import Request
 
+from . import flow
+
 MOST_STEPS = 64
 """Steps that are looked at where the grid moves."""
 
@@ -143,7 +145,7 @@ def inspect_plan(planner: Planner, request: Request, unet: Any = None, automatic
     overlap = [planner.overlap(axis.tile) if len(axis.starts) > 1 else 0 for axis in (cols, rows)]
     memory = None
     if unet is not None:
-        memory = _memory(planner.canvas, plans[0], size, per_tile, request.batch_size, unet)
+        memory = _memory(planner, plans[0], size, per_tile, request.batch_size, unet)
     return Report(
         method=planner.settings.method,
         canvas=(planner.canvas.w * px, planner.canvas.h * px),
@@ -161,11 +163,11 @@ def inspect_plan(planner: Planner, request: Request, unet: Any = None, automatic
     )
 
 
-def _memory(canvas: Extent, grids: Sequence[Grid], tile_batch: int, per_tile: int, images: int, unet: Any) -> Memory:
+def _memory(planner: Planner, grids: Sequence[Grid], tile_batch: int, per_tile: int, images: int, unet: Any) -> Memory:
     weights = sum(p.numel() * p.element_size() for p in unet.parameters())
     largest = max(grids, key=lambda grid: min(grid.count, tile_batch) * grid.extent.h * grid.extent.w)
     activations = unet_activations(unet, min(largest.count, tile_batch) * per_tile, largest.extent)
-    return Memory(weights, activations, canvas_bytes(canvas, images, unet.config["out_channels"]))
+    return Memory(weights, activations, canvas_bytes(planner.canvas, images, planner.model.channels))
 
 
 def canvas_bytes(canvas: Extent, images: int, channels: int = 4) -> int:
@@ -178,13 +180,22 @@ def unet_activations(unet: Any, rows: int, tile: Extent) -> int:
     dtype = next(unet.parameters()).dtype
     with torch.device("meta"):
         hollow = torch.nn.Module.to(type(unet).from_config(dict(unet.config)), dtype).eval()
-        x = torch.empty(rows, unet.config["in_channels"], *tile, dtype=dtype)
-        text = torch.empty(rows, 77, _text_width(unet.config), dtype=dtype)
-        more = _added_conditions(unet, rows, dtype)
+        call = _blank_call(unet, rows, tile, dtype)
         counter = LiveBytes()
         with torch.no_grad(), FusedAttention(), counter:
-            hollow(x, torch.empty(rows), encoder_hidden_states=text, added_cond_kwargs=more)
+            call(hollow)
     return counter.peak
+
+
+def _blank_call(unet: Any, rows: int, tile: Extent, dtype: torch.dtype) -> Callable[[Any], Any]:
+    """A call of such a network on tensors without numbers."""
+    if "cross_attention_dim" not in unet.config:
+        x, t, words, pooled = flow.blank_call(unet, rows, tile, dtype)
+        return lambda hollow: flow.predicted(hollow, x, t, words, pooled, [1.0] * rows)
+    x = torch.empty(rows, unet.config["in_channels"], *tile, dtype=dtype)
+    text = torch.empty(rows, 77, _text_width(unet.config), dtype=dtype)
+    more = _added_conditions(unet, rows, dtype)
+    return lambda hollow: hollow(x, torch.empty(rows), encoder_hidden_states=text, added_cond_kwargs=more)
 
 
 def _text_width(config: Mapping[str, Any]) -> int:

@@ -1,8 +1,9 @@
-"""Loads Stable Diffusion 1.x, 2.x and XL models from a diffusers folder or a single .safetensors file."""
+"""Loads Stable Diffusion 1.x, 2.x, XL and 3.x and Flux models from a diffusers folder or a single .safetensors file."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from safetensors import SafetensorError, safe_open
 from tiled_diffusion.engine.model import ModelTraits, Prediction
 from tiled_diffusion.errors import TiledError
 
-SUPPORTED = "Stable Diffusion 1.x, 2.x and XL models for text-to-image and inpainting"
+from . import flow
+
+SUPPORTED = "Stable Diffusion 1.x, 2.x and XL models for text-to-image and inpainting, SD 3.x and Flux"
 CHANNELS = (4, 9)
 """What U-Nets see: a latent, and those for inpainting a mask and the latent of the masked photo too."""
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -25,11 +28,13 @@ class Model:
 
     Attributes:
         name: file or folder name.
-        kind: "sd1", "sd2" or "sdxl".
-        unet, vae, text_encoders, tokenizers: diffusers' and transformers' objects, in eval mode.
+        kind: "sd1", "sd2", "sdxl", "sd3" or "flux".
+        unet: the U-Net, or the transformer in its place.
+        vae, text_encoders, tokenizers: diffusers' and transformers' objects, in eval mode.
         scheduler_config: noise schedule and prediction type.
         traits: sizes, factor, channels and prediction, as the engine needs them.
         device, dtype: of U-Net and text encoders.
+        pipe: the pipeline whose text encoders are asked, for SD 3 and Flux.
     """
 
     name: str
@@ -42,6 +47,12 @@ class Model:
     traits: ModelTraits
     device: torch.device
     dtype: torch.dtype
+    pipe: Any = None
+
+    @property
+    def is_flow(self) -> bool:
+        """Whether it is a transformer that predicts a flow's velocity."""
+        return self.kind in flow.KINDS
 
     @property
     def unit_px(self) -> int:
@@ -83,6 +94,9 @@ def model_from_pipeline(pipe: Any, name: str, device: torch.device, dtype: torch
     Raises:
         TiledError: the U-Net is neither one for plain text-to-image nor for inpainting.
     """
+    kind = flow.kind_of(pipe)
+    if kind is not None:
+        return _flow_model(pipe, kind, name, device, dtype)
     unet = pipe.unet
     if unet.config.in_channels not in CHANNELS:
         channels = unet.config.in_channels
@@ -110,6 +124,22 @@ def model_from_pipeline(pipe: Any, name: str, device: torch.device, dtype: torch
         device=device,
         dtype=dtype,
     )
+
+
+def _flow_model(pipe: Any, kind: str, name: str, device: torch.device, dtype: torch.dtype) -> Model:
+    encoders = [getattr(pipe, f"text_encoder{number}", None) for number in ("", "_2", "_3")]
+    tokenizers = [getattr(pipe, f"tokenizer{number}", None) for number in ("", "_2", "_3")]
+    for part in (pipe.transformer, pipe.vae, *filter(None, encoders)):
+        part.to(device).eval().requires_grad_(False)
+        if part.dtype != dtype:
+            part.to(dtype)
+    return Model(
+        name=name, kind=kind, unet=pipe.transformer, vae=pipe.vae,
+        text_encoders=tuple(e for e in encoders if e is not None),
+        tokenizers=tuple(t for t in tokenizers if t is not None),
+        scheduler_config=dict(pipe.scheduler.config), traits=flow.traits_of(pipe), device=device, dtype=dtype,
+        pipe=pipe,
+    )  # fmt: skip
 
 
 _PREDICTIONS: dict[str, Prediction] = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
@@ -161,7 +191,7 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def _from_folder(folder: Path, dtype: torch.dtype) -> Any:
-    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+    from diffusers import FluxPipeline, StableDiffusion3Pipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 
     index = folder / "model_index.json"
     if not index.is_file():
@@ -170,8 +200,15 @@ def _from_folder(folder: Path, dtype: torch.dtype) -> Any:
         class_name = str(json.loads(index.read_text(encoding="utf-8")).get("_class_name", "?"))
     except (ValueError, AttributeError, OSError) as e:
         raise TiledError(f"model: {index} cannot be read ({e})") from e
-    if class_name.startswith("StableDiffusionXL"):
-        pipeline, options = StableDiffusionXLPipeline, {}
+    plain = {"StableDiffusion3Pipeline": StableDiffusion3Pipeline, "FluxPipeline": FluxPipeline}
+    pipeline: Any
+    options: dict[str, Any] = {}
+    if class_name in plain:
+        pipeline = plain[class_name]
+        if class_name == "StableDiffusion3Pipeline":  # its third text encoder, T5, may be left away
+            options = {name: None for name in ("text_encoder_3", "tokenizer_3") if not (folder / name).is_dir()}
+    elif class_name.startswith("StableDiffusionXL"):
+        pipeline = StableDiffusionXLPipeline
     elif class_name.startswith("StableDiffusion") and "3" not in class_name:
         pipeline = StableDiffusionPipeline
         options = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
@@ -189,18 +226,8 @@ def _from_file(path: Path, dtype: torch.dtype) -> Any:
     The tokenizer and the shapes come from a diffusers folder of the same name beside it, if there is one; for this
     project's own checkpoint from the shipped folder; else from what diffusers finds in its cache. Nothing is fetched.
     """
-    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-
     keys = _keys(path)
-    if not any(k.startswith("model.diffusion_model.input_blocks.") for k in keys):
-        what = (
-            "a Flux or SD3 model"
-            if any("double_blocks" in k or "joint_blocks" in k for k in keys)
-            else "no U-Net model"
-        )
-        raise TiledError(f"model: {path} is {what}; supported are {SUPPORTED}")
-    is_xl = any(k.startswith("conditioner.embedders.1.") for k in keys)
-    options: dict[str, Any] = {} if is_xl else {"safety_checker": None, "feature_extractor": None}
+    pipeline, options = _pipeline_of(path, keys)
     config = path.with_suffix("")
     embedding = keys.get("cond_stage_model.transformer.text_model.embeddings.token_embedding.weight")
     if config.is_dir():
@@ -209,7 +236,6 @@ def _from_file(path: Path, dtype: torch.dtype) -> Any:
         options["config"] = str(checkpoint_folder())
     if path.with_suffix(".yaml").is_file():
         options["original_config"] = str(path.with_suffix(".yaml"))
-    pipeline = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
     try:
         return pipeline.from_single_file(str(path), dtype=dtype, local_files_only=True, **options)
     except Exception as e:
@@ -217,6 +243,21 @@ def _from_file(path: Path, dtype: torch.dtype) -> Any:
             f"model: {path} cannot be loaded ({_first_line(e)}). Put a diffusers folder of a model of the same kind "
             f"beside it, named {config.name}, for its tokenizer and shapes"
         ) from e
+
+
+def _pipeline_of(path: Path, keys: Iterable[str]) -> tuple[Any, dict[str, Any]]:
+    """The pipeline's class for a file with tensors of these names, and how it is made."""
+    from diffusers import FluxPipeline, StableDiffusion3Pipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+
+    if any(".joint_blocks." in k or k.startswith("joint_blocks.") for k in keys):
+        return StableDiffusion3Pipeline, {}
+    if any(".double_blocks." in k or k.startswith("double_blocks.") for k in keys):
+        return FluxPipeline, {}
+    if not any(k.startswith("model.diffusion_model.input_blocks.") for k in keys):
+        raise TiledError(f"model: {path} is no model of a kind that is known; supported are {SUPPORTED}")
+    if any(k.startswith("conditioner.embedders.1.") for k in keys):
+        return StableDiffusionXLPipeline, {}
+    return StableDiffusionPipeline, {"safety_checker": None, "feature_extractor": None}
 
 
 def _keys(path: Path) -> dict[str, list[int]]:

@@ -17,8 +17,10 @@ from compel import Compel, ReturnedEmbeddingsType
 from compel.prompt_parser import Conjunction, FlattenedPrompt, Fragment
 from torch import Tensor
 
+from . import flow
 from .model import Model
 
+log = logging.getLogger("tiled_diffusion")
 _TOKEN = re.compile(r"\\[()\[\]\\]|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|[()\[\]]|[^()\[\]\\:]+|[:\\]", re.S)
 _STRONGER = 1.1
 
@@ -29,7 +31,7 @@ class Conditioning:
 
     Attributes:
         text: [tokens, channels], cross-attention.
-        pooled: [channels] for SDXL, else None.
+        pooled: [channels] for SDXL, SD 3 and Flux, else None.
     """
 
     text: Tensor
@@ -87,6 +89,9 @@ class Encoder:
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self._compels: list[Compel] = []
+        if model.is_flow:
+            return
         kind = (
             ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
             if model.kind == "sdxl"
@@ -107,12 +112,21 @@ class Encoder:
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> list[Conditioning]:
         """One conditioning for each prompt, padded to a common length with what an empty prompt gives."""
+        if self.model.is_flow:
+            return [Conditioning(*both) for both in flow.encoded(self.model, [self._unweighted(p) for p in prompts])]
         logging.getLogger("transformers.tokenization_utils_base").setLevel(logging.ERROR)  # long prompts are meant
         parts = [self._texts(c, prompts) for c in self._compels]
         texts = [torch.cat(channels, dim=-1)[0] for channels in zip(*parts, strict=True)]
         if self.model.kind != "sdxl":
             return [Conditioning(t) for t in texts]
         return [Conditioning(t, self._pooled(p)) for t, p in zip(texts, prompts, strict=True)]
+
+    @staticmethod
+    def _unweighted(prompt: str) -> str:
+        pieces = parse_weights(prompt)
+        if any(weight != 1 for _, weight in pieces):
+            log.warning("weights of words such as (red:1.2) are left out: this model's text encoders know none")
+        return "".join(text for text, _ in pieces)
 
     @staticmethod
     def _texts(compel: Compel, prompts: Sequence[str]) -> list[Tensor]:

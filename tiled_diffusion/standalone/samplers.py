@@ -9,9 +9,12 @@ from typing import Any
 import diffusers
 import torch
 
+from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.model import Level
 from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.settings.request import SAMPLERS
+
+from . import flow
 
 _CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "Euler": ("EulerDiscreteScheduler", {}),
@@ -27,6 +30,15 @@ _CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "LCM": ("LCMScheduler", {}),
 }
 assert tuple(_CLASSES) == SAMPLERS
+
+_FLOWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "Euler": ("FlowMatchEulerDiscreteScheduler", {}),
+    "Heun": ("FlowMatchHeunDiscreteScheduler", {}),
+    "DPM++ 2M": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
+    "UniPC": ("UniPCMultistepScheduler", {}),
+    "LCM": ("FlowMatchLCMScheduler", {}),
+}
+"""For rectified flows."""
 
 _OF_THE_MODEL = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type",
@@ -51,9 +63,40 @@ def make_scheduler(name: str, scheduler_config: Mapping[str, Any]) -> Any:
     return scheduler(**own, **options)
 
 
+def make_flow_schedule(name: str, config: Mapping[str, Any], crop: Extent, *, linear: bool) -> flow.FlowSchedule:
+    """A fresh scheduler of a rectified flow.
+
+    Args:
+        name: of the sampler.
+        config: of the model's own scheduler.
+        crop: size of the pictures that the model sees, latent pixels: some schedules go by it.
+        linear: see FlowSchedule.
+
+    Raises:
+        SettingsError: a flow has no sampler of this name.
+    """
+    if name not in _FLOWS:
+        raise SettingsError(f"sampler: got {name!r}, allowed for this model is one of {', '.join(_FLOWS)}")
+    class_name, options = _FLOWS[name]
+    mu = flow.dynamic_shift(config, crop)
+    scheduler = getattr(diffusers, class_name)
+    if not class_name.startswith("FlowMatch"):
+        shift = flow.static_shift(config, mu)
+        own = {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": shift}
+        return flow.FlowSchedule(scheduler(**own, **options), mu, linear=linear)
+    accepted = inspect.signature(scheduler.__init__).parameters
+    own = {k: v for k, v in config.items() if k in accepted and v is not None}
+    if class_name == "FlowMatchEulerDiscreteScheduler":
+        return flow.FlowSchedule(scheduler(**own), mu, linear=linear)
+    own.pop("use_dynamic_shifting", None)
+    return flow.FlowSchedule(scheduler(**{**own, "shift": flow.static_shift(config, mu)}), mu, linear=linear)
+
+
 def set_steps(scheduler: Any, steps: int, device: torch.device) -> None:
     """set_timesteps; LCM's grid of 50 training steps grows where more are asked for."""
-    if isinstance(scheduler, diffusers.LCMScheduler):
+    if isinstance(scheduler, flow.FlowSchedule):
+        scheduler.begin(steps, device)
+    elif isinstance(scheduler, diffusers.LCMScheduler):
         scheduler.set_timesteps(steps, device=device, original_inference_steps=max(50, steps))
     else:
         scheduler.set_timesteps(steps, device=device)
@@ -77,6 +120,9 @@ def noise_levels(scheduler: Any, index: int) -> tuple[Level, Level]:
         latent.
     """
     sigmas = getattr(scheduler, "sigmas", None)
+    if isinstance(scheduler, flow.FlowSchedule):
+        own = Level.of_flow(scheduler.sigmas[index].reshape(1).float())
+        return own, own
     if sigmas is None:  # DDIM, PNDM, LCM
         own = Level.of_alphas_cumprod(scheduler.alphas_cumprod[scheduler.timesteps[index].long().cpu()].reshape(1))
         return own, own

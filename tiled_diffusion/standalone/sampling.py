@@ -31,7 +31,7 @@ from .inpainting import context as context_of
 from .inpainting import painting_of
 from .model import Model, free_bytes
 from .pictures import region_pulls
-from .samplers import make_scheduler, noise_levels, set_steps, step_options
+from .samplers import make_flow_schedule, make_scheduler, noise_levels, set_steps, step_options
 from .tile_prompts import tile_prompts
 from .vae import decode, encode
 
@@ -164,7 +164,7 @@ def denoise(
         [B, C, H, W] float32.
     """
     planner = make_planner(model, request)
-    scheduler = make_scheduler(request.sampler, model.scheduler_config)
+    scheduler = _scheduler(model, request, planner)
     set_steps(scheduler, request.steps, model.device)
     timesteps, latents = _start(scheduler, request, noise, clean)
     first = len(scheduler.timesteps) - len(timesteps)
@@ -198,6 +198,13 @@ def denoise(
     finally:
         progress.finish()
     return finished(pulls, latents.float())
+
+
+def _scheduler(model: Model, request: Request, planner: Planner) -> Any:
+    if not model.is_flow:
+        return make_scheduler(request.sampler, model.scheduler_config)
+    linear = model.kind == "flux"
+    return make_flow_schedule(request.sampler, model.scheduler_config, planner.largest_crop(), linear=linear)
 
 
 def _tile_texts(prompts: TilePrompts | None, planner: Planner, calls: int) -> list[str]:

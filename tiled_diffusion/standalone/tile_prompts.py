@@ -19,11 +19,13 @@ from tiled_diffusion.engine.composition import parts
 from tiled_diffusion.engine.content import Content, content_of, small_canvas
 from tiled_diffusion.engine.geometry import Box, Extent
 from tiled_diffusion.engine.guides.tile_prompts import PromptFor, TilePrompts, captioned, first_number, of_list
+from tiled_diffusion.engine.model import Level
 from tiled_diffusion.engine.noise import canvas_noise
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.request import Request
 
+from . import flow
 from .model import Model
 from .prompts import Encoder
 
@@ -75,12 +77,16 @@ def content_of_latent(model: Model, prompt: str, clean: Tensor) -> Content:
     small = small_canvas(canvas, model.traits)
     noise = canvas_noise((model.traits.channels, *small), range(NOISES)).to(clean)
     time = torch.full((NOISES,), TIME, device=clean.device)
-    scheduler = DDPMScheduler.from_config(model.scheduler_config)
-    noisy = scheduler.add_noise(adaptive_avg_pool2d(clean, small).expand_as(noise), noise, time)
+    noisy = _noisy(model, adaptive_avg_pool2d(clean, small).expand_as(noise), noise, time)
     encoder, sizes = Encoder(model), torch.tensor([[small.h, small.w, 0, 0, small.h, small.w]])
 
     def predict(prompt: str) -> Tensor:
         (conditioning,) = encoder.encode([", ".join(part.text for part in parts(prompt))])
+        if model.is_flow and conditioning.pooled is not None:
+            text, pooled = (n.to(model.dtype)[None] for n in (conditioning.text, conditioning.pooled))
+            rows, scales = noisy.to(model.dtype), [1.0] * NOISES
+            told = text.expand(NOISES, -1, -1), pooled.expand(NOISES, -1)
+            return flow.predicted(model.unet, rows, time[:1], *told, scales).float()
         added = None
         if conditioning.pooled is not None:
             ids = (sizes * model.traits.factor).to(model.device, model.dtype)
@@ -91,6 +97,12 @@ def content_of_latent(model: Model, prompt: str, clean: Tensor) -> Content:
         return out.float()  # type: ignore[no-any-return]
 
     return content_of(prompt, predict, canvas)
+
+
+def _noisy(model: Model, clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+    if not model.is_flow:
+        return DDPMScheduler.from_config(model.scheduler_config).add_noise(clean, noise, time)  # type: ignore[no-any-return]
+    return Level.of_flow(time.float() / 1000).noised(clean, noise)
 
 
 def with_captions(request: Request, planner: Planner, picture: Image.Image, captioner: Captioner) -> Request:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiled_diffusion.errors import OutOfMemoryError, TiledError
+from tiled_diffusion.settings.fields import row
 from tiled_diffusion.standalone.output import Target
 
 from .parser import build_parser
@@ -135,7 +136,7 @@ def _make(
     target = Target(args.out)
     target.prepare()
     host = DiffusersHost(_load(args), folders_of(args))
-    request = _captioned(args, host, request_for(host))
+    request = _captioned(args, host, _with_sampler(args, host.model, request_for(host)))
     report = inspect_plan(make_planner(host.model, request), request)
     start = time.monotonic()
     pictures = draw(host, request, _progress(args))
@@ -146,6 +147,12 @@ def _make(
         save_png(picture.image, path, request, picture.seed, host, seconds=seconds, folders=host.folders)
     result = {"files": [str(f) for f in files], "seeds": seeds, "seconds": round(seconds, 2), "plan": report.to_dict()}
     _report(args, result, [f"{f}  (seed {s}, {seconds:.1f} s)" for f, s in zip(files, seeds, strict=True)])
+
+
+def _with_sampler(args: argparse.Namespace, model: Model, request: Request) -> Request:
+    """Rectified flows have no ancestral samplers: where none was chosen, theirs is Euler."""
+    chosen = hasattr(args, "sampler") or request.sampler != row(type(request), "sampler").default
+    return request if chosen or not model.is_flow else replace(request, sampler="Euler")
 
 
 def _captioned(args: argparse.Namespace, host: DiffusersHost, request: Request) -> Request:
