@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ class Denoiser:
         guidances: by a tile's prompt number: 0 the main one, k the k-th region's.
         encoded: conditioning of every text in them.
         context: [1, 5, H, W], what an inpainting U-Net sees beside the latent; None for any other.
+        own: where pictures have texts of their own, the text of each, by what stands for it in the guidance.
     """
 
     model: Model
@@ -35,6 +36,7 @@ class Denoiser:
     guidances: tuple[Guidance, ...]
     encoded: dict[str, Conditioning]
     context: Tensor | None = None
+    own: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Model, request: Request, context: Tensor | None = None) -> Denoiser:
@@ -42,6 +44,17 @@ class Denoiser:
         by_prompt = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)
         texts = list(dict.fromkeys(t for g in by_prompt for t in (*(p.text for p in g.parts), g.negative)))
         return cls(model, request, by_prompt, dict(zip(texts, Encoder(model).encode(texts), strict=True)), context)
+
+    @classmethod
+    def of_each(cls, model: Model, requests: Sequence[Request], context: Tensor | None = None) -> Denoiser:
+        """For a batch of requests without regions that differ in their texts alone: each picture has its own."""
+        each = [guidances(r.prompt, r.negative_prompt, r.cfg_scale, r.tiling)[0] for r in requests]
+        named = tuple(replace(part, text=f"part {j}") for j, part in enumerate(each[0].parts))
+        own = {"negative": [g.negative for g in each]}
+        own |= {part.text: [g.parts[j].text for g in each] for j, part in enumerate(named)}
+        texts = list(dict.fromkeys(t for every in own.values() for t in every))
+        encoded = dict(zip(texts, Encoder(model).encode(texts), strict=True))
+        return cls(model, requests[0], (replace(each[0], parts=named, negative="negative"),), encoded, context, own)
 
     def predict(
         self, x: Tensor, t: Tensor, plan: Plan, batching: Batching, moment: Moment, guide: Guide | None = None
@@ -67,7 +80,7 @@ class Denoiser:
     def _evaluate(self, wanted: Sequence[Wanted], t: Tensor, guide: Guide) -> Sequence[Tensor]:
         """Predictions of rows [B, C, h, w], each with one text, in one U-Net call."""
         dtype, images = self.model.dtype, wanted[0].x.shape[0]
-        conditionings = [self.encoded[row.text] for row in wanted for _ in range(images)]
+        conditionings = [self.encoded[t] for row in wanted for t in self.own.get(row.text, [row.text] * images)]
         text = torch.stack([c.text for c in conditionings]).to(dtype)
         tiles = [row.tile for row in wanted for _ in range(images)]
         inputs = {"encoder_hidden_states": text, "added_cond_kwargs": self._added(conditionings, tiles)}

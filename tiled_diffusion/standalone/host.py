@@ -18,6 +18,7 @@ from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings
 
 from . import vae
+from .batches import draw_together, groups
 from .images import opaque, to_images, to_pixels
 from .model import Model
 from .sampling import generate
@@ -31,10 +32,12 @@ class DiffusersHost:
     Attributes:
         model: see load_model.
         folders: in which the files of regions' pictures may lie; None allows the working folder.
+        batch: of tasks that are alike, so many are drawn at once.
     """
 
     model: Model
     folders: tuple[Path, ...] | None = None
+    batch: int = 1
 
     @property
     def name(self) -> str:
@@ -52,9 +55,14 @@ class DiffusersHost:
         return self.model.traits.native * self.model.traits.factor
 
     def draw(self, tasks: Sequence[Task], progress: Progress | None = None) -> list[Picture]:
-        """Draws one task after the other, each as one batch."""
+        """Draws one task after the other, each as one batch; or, where they are alike, `batch` tasks at once."""
         pictures = []
-        for task in tasks:
+        for group in groups(tasks, self.batch):
+            if len(group) > 1:
+                images = draw_together(self.model, group, progress)
+                pictures += [Picture(i, task.request.seed) for i, task in zip(images, group, strict=True)]
+                continue
+            (task,) = group
             images = generate(
                 self.model,
                 task.request,
