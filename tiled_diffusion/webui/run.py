@@ -24,6 +24,8 @@ from .scope import unwrap, wrap
 TITLE = "Tiled Diffusion"
 WRAPPED = ("setup_prompts", "init", "sample")
 RUN = "_tiled_diffusion_run"
+HOLD = "_tiled_diffusion_hold"
+"""Where a job of a script of ours says for how much of the sampling means of its input hold; it is drawn untiled."""
 NOT_ASKED = "this WebUI, or a script in it, did not ask for tiles: the picture is without them"
 
 
@@ -41,6 +43,7 @@ class Run:
         checkpoint: whose text encoder made the regions' conditioning.
         begun: a sampling of the present batch was prepared.
         unasked: one that has ended never asked for its tiles.
+        hold: for how much of the sampling the means of an input picture's areas hold.
     """
 
     job: PanelSettings
@@ -52,6 +55,7 @@ class Run:
     checkpoint: str = ""
     begun: bool = False
     unasked: bool = False
+    hold: float = 0.0
 
     def finished(self, samples: Any) -> Any:
         """What is kept to the end is exactly that, where a sampler leaves some noise; pictures stay as they are."""

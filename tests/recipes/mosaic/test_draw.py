@@ -189,7 +189,8 @@ def test_tiles_have_their_prompts_and_batches_are_of_one_kind(tmp_path):
 @pytest.mark.parametrize(("asked", "picture", "message"), [
     (settings(8), photo(6, 6), "picture: got 6x6 px, which is smaller than the grid of 8x8"),
     (settings(tile=64), photo(), "tile: got 64, allowed are multiples of 24: 48 or 72"),
-    (settings(depth=2), photo(96, 64), "depth: got 2 for 96x64 px and 4x3 tiles"),
+    (settings(depth=2), photo(96, 64), "depth: the picture has 96x64 px and the grid 4x3 tiles"),
+    (settings(loop=True), photo(96, 64), "loop: the picture has 96x64 px"),
     (settings(enter=(Place(4, 0),)), photo(), "enter: got 4,0, but the grid has 4x4 tiles"),
 ])  # fmt: skip
 def test_what_cannot_be_drawn_is_told_before_anything_is_written(asked, picture, message, tmp_path):

@@ -10,13 +10,14 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from PIL import Image
 
 from tiled_diffusion.engine.composition import parts
 from tiled_diffusion.engine.noise import keyed_seed
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.recipes.host import Host, Task
+from tiled_diffusion.recipes.host import Picture, Task
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.mosaic import Grid, Mosaic, Place
 from tiled_diffusion.settings.request import Request
@@ -30,6 +31,28 @@ from .page import write_page
 from .prompts import Caption, tile_requests
 
 BATCH = 4
+
+
+class Painter(Protocol):
+    """What a mosaic asks of a host; `recipes.host.Host` says what each part promises."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, with all that changes its pictures and no request says."""
+
+    @property
+    def unit_px(self) -> int:
+        """What sides of a tile are multiples of, image pixels."""
+
+    @property
+    def native_px(self) -> int:
+        """Side of a tile where none is said, image pixels."""
+
+    def draw(self, tasks: Sequence[Task], progress: Progress | None = None) -> list[Picture]:
+        """The tasks' pictures."""
+
+    def upscale(self, image: Image.Image, size: tuple[int, int], upscaler: str = "lanczos") -> Image.Image:
+        """A picture in RGB, at a size."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +98,7 @@ def tile_seed(seed: int, level: int, place: Place) -> int:
 
 
 def mosaic(
-    host: Host, settings: Mosaic, path: Path, picture: Image.Image | None = None, how: How | None = None
+    host: Painter, settings: Mosaic, path: Path, picture: Image.Image | None = None, how: How | None = None
 ) -> Iterator[Finished]:
     """Draws what is missing of a mosaic.
 
@@ -115,7 +138,7 @@ def mosaic(
         write_page(folder)
 
 
-def _settled_settings(host: Host, settings: Mosaic, first: Image.Image | None) -> Mosaic:
+def _settled_settings(host: Painter, settings: Mosaic, first: Image.Image | None) -> Mosaic:
     request = settings.request
     size = (request.width, request.height) if first is None else first.size
     tile, grid = settings.tile or host.native_px, fitted_grid(settings.grid, size)
@@ -125,8 +148,8 @@ def _settled_settings(host: Host, settings: Mosaic, first: Image.Image | None) -
     deep = settings.depth > 1 or settings.loops
     if deep and (grid.columns != grid.rows or size[0] != size[1]):
         raise TiledError(
-            f"depth: got {settings.depth} for {size[0]}x{size[1]} px and {grid.columns}x{grid.rows} tiles, but tiles "
-            "are square: only a square picture in a square grid can be entered"
+            f"{'depth' if settings.depth > 1 else 'loop'}: the picture has {size[0]}x{size[1]} px and the grid "
+            f"{grid.columns}x{grid.rows} tiles, but tiles are square: so must picture and grid be, to be entered"
         )
     far = next((p for p in settings.enter if p.x >= grid.columns or p.y >= grid.rows), None)
     if far is not None:
@@ -135,7 +158,7 @@ def _settled_settings(host: Host, settings: Mosaic, first: Image.Image | None) -
     return replace(settings, tile=tile, grid=Grid(*grid), picture_sha256=sha256)
 
 
-def _first(host: Host, folder: MosaicFolder, how: How) -> Image.Image:
+def _first(host: Painter, folder: MosaicFolder, how: How) -> Image.Image:
     request = replace(folder.settings.request, hold=0.0)
     return host.draw([Task(request)], how.progress)[0].image
 
@@ -144,7 +167,7 @@ def _first(host: Host, folder: MosaicFolder, how: How) -> Image.Image:
 class _Work:
     """The levels of a folder being drawn."""
 
-    host: Host
+    host: Painter
     folder: MosaicFolder
     how: How
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from .files import LOCK, read_json, write_json
 from .pyramid import Pyramid, opened
 
 MANIFEST, FIRST, ENTERED, REDRAWN = "mosaic.json", "0.png", "entered.json", "redrawn.json"
+NAME = re.compile(r"\w[\w -]{0,62}\w|\w")
 PNG_BYTES, JPEG_BYTES = 2.2, 0.7
 """On disk for each pixel of full size, with the smaller levels: for noisy pictures, so that the guess is no promise
 that breaks."""
@@ -162,6 +164,24 @@ def gigabytes(count: int) -> str:
 
 def _digest(value: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def named_folder(base: Path, name: str) -> Path:
+    """The folder of a mosaic that is called by a name, within the folder of all of them.
+
+    Raises:
+        TiledError: it is no plain name: nothing outside of the folder can be named.
+    """
+    name = name.strip()
+    if not NAME.fullmatch(name):
+        raise TiledError(f"name: got {name[:80]!r}, allowed are 1 to 64 letters, digits, spaces and hyphens")
+    return base / name
+
+
+def mosaics_in(base: Path) -> list[str]:
+    """Names of the mosaics in a folder, the latest first."""
+    manifests = sorted(base.glob(f"*/{MANIFEST}"), key=lambda p: p.stat().st_mtime, reverse=True)
+    return [p.parent.name for p in manifests]
 
 
 def opened_folder(path: Path) -> MosaicFolder:

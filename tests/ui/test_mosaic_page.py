@@ -1,32 +1,25 @@
 """The viewer in a browser: from a disk, without a network, and through the levels."""
 
 import io
-import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.recipes.mosaic.common import drawn, photo, settings
+from tests.recipes.mosaic.common import REQUEST, drawn, photo, settings
 from tiled_diffusion.recipes.mosaic.folder import opened_folder
-
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="module")
-def page():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as p:
-        try:
-            browser = p.chromium.launch(executable_path=CHROMIUM)
-        except playwright.Error as e:
-            pytest.skip(f"no Chromium: {e}")
-        page = browser.new_page(viewport={"width": 800, "height": 800})
-        page.asked, page.errors = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        yield page
-        browser.close()
+def page(browser):
+    context = browser.new_context(viewport={"width": 800, "height": 800})
+    page = context.new_page()
+    page.asked, page.errors = [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    yield page
+    context.close()
 
 
 def opened(page, path):
@@ -92,10 +85,6 @@ def test_elsewhere_a_click_stays(page, folder):
 
 
 def test_the_pages_words_are_text(page, tmp_path):
-    from dataclasses import replace
-
-    from tests.recipes.mosaic.common import REQUEST
-
     drawn(tmp_path, settings(request=replace(REQUEST, prompt="</title><script>window.bad = 1</script>LEVELS")))
     opened(page, tmp_path)
     assert page.title() == "</title><script>window.bad = 1</script>LEVELS"
