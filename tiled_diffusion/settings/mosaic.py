@@ -213,7 +213,7 @@ class Mosaic:
         PathKind(), "Enter", "The tile of each level that is entered; the last one is repeated.", since=2, flag="PATH"))
     loop: bool | None = field(default=None, metadata=entry(
         Switch(), "Loop", "The last level's entered tile is the first picture again, so that a zoom never ends.",
-        null="from depth 2 on", since=2))
+        null="from depth 2 on", since=2, flag=""))
     loop_strength: float = field(default=0.3, metadata=entry(
         Number(0, 1), "Loop strength", "How much of that tile is drawn anew.", since=2, flag="X"))
     jpeg: int | None = field(default=None, metadata=entry(

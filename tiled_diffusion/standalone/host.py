@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,10 @@ from torch import Tensor
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes import upscale as recipe
 from tiled_diffusion.recipes.host import Picture, Task
+from tiled_diffusion.recipes.mosaic.draw import Finished, How
+from tiled_diffusion.recipes.mosaic.draw import mosaic as mosaic_recipe
 from tiled_diffusion.recipes.progress import Progress
+from tiled_diffusion.settings.mosaic import Mosaic
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings
 
@@ -123,3 +126,25 @@ def upscale(
     """
     pictures = recipe.upscale(DiffusersHost(model), request, image, scale, upscaler, progress)
     return [picture.image for picture in pictures]
+
+
+def mosaic(
+    model: Model, settings: Mosaic, folder: str | Path, picture: Image.Image | None = None, how: How | None = None
+) -> Iterator[Finished]:
+    """Draws a mosaic into a folder, or what is missing of it, tile by tile; `recipes.mosaic.draw.mosaic` says more.
+
+    Args:
+        model: see load_model.
+        settings: the mosaic.
+        folder: new, empty, or that of the same mosaic.
+        picture: the first picture; None draws it from the prompt.
+        how: what does not change it, such as how many tiles are drawn at once.
+
+    Yields:
+        Tiles as they are finished.
+
+    Raises:
+        TiledError: as the recipe says.
+    """
+    how = how or How()
+    return mosaic_recipe(DiffusersHost(model, batch=how.batch), settings, Path(folder), picture, how)

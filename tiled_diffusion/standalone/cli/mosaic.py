@@ -8,8 +8,8 @@ import secrets
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -169,28 +169,45 @@ def _draw(args: argparse.Namespace, asked: Asked, model: Any) -> int:
     if not asked.sized:
         request = replace(settings.request, width=host.native_px, height=host.native_px)
         settings = replace(settings, request=request)
-    say = (lambda _: None) if args.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
-    how = How(args.batch, _captioner(args.captioner), say=say)
-    return _shown(mosaic(host, settings, asked.folder, asked.picture, how), args.quiet)
-
-
-def _shown(tiles: Iterator[Finished], quiet: bool) -> int:
-    """Shows a bar of tiles as they come, with the time left; returns how many came."""
-    drawn = 0
-    with ExitStack() as stack:
-        bar: Any = None
-        for tile in tiles:
-            bar = stack.enter_context(_bar(tile, quiet)) if bar is None else bar
-            bar.update()
+    with closing(TileBar(args.quiet)) as bar:
+        how = How(args.batch, _captioner(args.captioner), say=bar.begin)
+        drawn = 0
+        for tile in mosaic(host, settings, asked.folder, asked.picture, how):
+            bar.show(tile)
             drawn += 1
     return drawn
 
 
-def _bar(first: Finished, quiet: bool) -> Any:
-    before = first.done - 1
-    return tqdm(
-        total=first.total, initial=before, unit="tile", file=sys.stderr, dynamic_ncols=True, disable=quiet
-    )  # fmt: skip
+class TileBar:
+    """A bar of tiles with the time left, which counts from when the drawing begins: tiles come in batches.
+
+    Args:
+        quiet: nothing is shown.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+
+    def begin(self, line: str) -> None:
+        """Says what is to come, and shows the bar."""
+        if not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+            self._bar = tqdm(unit="tile", file=sys.stderr, dynamic_ncols=True, smoothing=0)
+
+    def show(self, tile: Finished) -> None:
+        """One tile more."""
+        if self._bar is None:
+            return
+        if self._bar.total is None:
+            self._bar.total = tile.total
+            self._bar.initial = self._bar.n = tile.done - 1
+        self._bar.update()
+
+    def close(self) -> None:
+        """Leaves the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 def _captioner(name: str | None) -> Caption | None:
