@@ -35,6 +35,9 @@ MORE = {
     "tiled_vae/cli.py": {"numpy", "PIL", "safetensors", "diffusers"},
     "tiled_vae/__main__.py": set(),
     "tiled_diffusion/webui/hosts": {"modules", "fastapi"},
+    "tiled_diffusion/recipes/mosaic/files.py": {"filelock"},
+    "tiled_diffusion/recipes/mosaic/tiff.py": {"tifffile"},
+    "tiled_diffusion/recipes/mosaic/video.py": {"av"},
 }
 """What single files and folders may use beyond their room's libraries: the hosts alone import `modules`."""
 COMMON = {"tiled_diffusion", "tiled_diffusion.errors"}

@@ -1,5 +1,7 @@
 """The demo leaves all its files, and a page that shows exactly them."""
 
+import html
+import json
 import re
 import shlex
 from html.parser import HTMLParser
@@ -16,7 +18,7 @@ from tiled_diffusion.standalone.metadata import read_png
 
 NAMES = {
     "panorama.png", "panorama-plan.png", "ring.png", "ring-rolled.png", "ring-plan.png", "prompts.png",
-    "prompts-plan.png", "regions.png", "regions.json", "regions-plan.png", "drawing.png", "guided.png", "guided-plan.png", "upscale-before.png", "upscale.png", "upscale-plan.png", "index.html",
+    "prompts-plan.png", "regions.png", "regions.json", "regions-plan.png", "drawing.png", "guided.png", "guided-plan.png", "upscale-before.png", "upscale.png", "upscale-plan.png", "index.html", "mosaic", "mosaic.png",
 }  # fmt: skip
 
 
@@ -44,17 +46,27 @@ def test_all_files_are_there(demo):
 def test_the_page_refers_to_these_files_and_nothing_else(demo):
     links = Links()
     links.feed((demo / "index.html").read_text(encoding="utf-8"))
-    assert links.targets == NAMES - {"index.html", "regions.json"}
+    zoom = "mosaic/zoom.webm" if (demo / "mosaic" / "zoom.webm").is_file() else "mosaic/zoom.gif"
+    assert links.targets == (NAMES - {"index.html", "regions.json", "mosaic"}) | {zoom, "mosaic/index.html"}
+    assert all((demo / name).is_file() for name in links.targets)
     assert "script" not in links.tags
     assert "link" not in links.tags
 
 
 def test_the_page_tells_settings_times_and_commands(demo):
     text = (demo / "index.html").read_text(encoding="utf-8")
-    assert len(re.findall(r"<dt>time</dt><dd>[\d.]+ s</dd>", text)) == 6
+    assert len(re.findall(r"<dt>time</dt><dd>[\d.]+ s</dd>", text)) == 7
     assert text.count(PROGRAM + " generate") >= 4
     assert "prefers-color-scheme" in text
     assert "http" not in text
+
+
+def test_the_command_of_the_mosaic_goes_on_with_it(demo, monkeypatch, capsys):
+    monkeypatch.chdir(demo)
+    text = html.unescape((demo / "index.html").read_text(encoding="utf-8"))
+    words = shlex.split(re.search(rf"<pre>{PROGRAM} (mosaic .*?)</pre>", text)[1])
+    assert main([*words, "--quiet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["drawn"] == 0
 
 
 def test_the_ring_is_rolled_by_half(demo):

@@ -205,3 +205,71 @@ def test_a_drawing_that_is_none_is_told(page, studio, tmp_path):
     wait_for(page, "lines.png cannot be read as a picture", 30)
     kept = studio[1] / "hints"
     assert not any(b"no picture" in hint.read_bytes() for hint in kept.glob("*"))
+
+
+def mosaic_says(page, text, seconds=120):
+    page.wait_for_function(
+        "(text) => document.querySelector('#studio_mosaic_progress')?.textContent.includes(text)", arg=text, timeout=seconds * 1000
+    )  # fmt: skip
+
+
+def begin_mosaic(page, name, **values):
+    page.get_by_role("tab", name="Hypermosaic").click()
+    for field, value in {"name": name, "prompt": "a tree", "grid": 4, "steps": 1, **values}.items():
+        fill(page, f"mosaic_{field}", value)
+    page.click("#studio_mosaic_draw")
+
+
+def test_a_mosaic_fills_up_and_is_shown_zoomed_and_redrawn(page, studio):
+    folder = studio[1] / "mosaics" / "trees 1"
+    begin_mosaic(page, "trees 1", grid=2)
+    mosaic_says(page, "trees 1: all tiles are drawn")
+    tiles = sorted(folder.glob("1_files/8/*.png"))
+    assert len(tiles) == 4
+    frame = page.frame_locator("#studio_mosaic_made iframe")
+    frame.locator("#text").filter(has_text="Level 1 of 1").wait_for(timeout=20000)
+
+    before = tiles[0].read_bytes()
+    picture = page.locator("#studio_mosaic_picture img")
+    picture.wait_for()
+    box = picture.bounding_box()
+    entered = json.loads((folder / "entered.json").read_text())["1"]
+    x = 1 - entered[0]
+    picture.click(position={"x": box["width"] * (0.25 + x / 2), "y": box["height"] * 0.25})
+    mosaic_says(page, f"Tile {x},0")
+    page.click("#studio_mosaic_redo")
+    mosaic_says(page, "trees 1: all tiles are drawn")
+    page.wait_for_timeout(300)
+    redrawn = folder / "redrawn.json"
+    assert [row[:3] for row in json.loads(redrawn.read_text())] == [[1, x, 0]]
+    assert (folder / f"1_files/8/{x}_0.png").read_bytes() != before or x == 1
+
+    page.evaluate("document.querySelector('#studio_mosaic_seconds input').focus()")
+    fill(page, "mosaic_seconds", 1)
+    page.click("#studio_mosaic_zoom")
+    mosaic_says(page, "The zoom is")
+    assert [p.name for p in folder.glob("zoom.*")] in (["zoom.webm"], ["zoom.gif"])
+    page.locator("#studio_mosaic_made video, #studio_mosaic_made img").wait_for()
+
+
+def test_a_mosaic_is_stopped_and_gone_on_with(page, studio):
+    folder = studio[1] / "mosaics" / "stopped"
+    begin_mosaic(page, "stopped", grid=6, steps=4)
+    mosaic_says(page, "of 36 tiles")
+    page.click("#studio_mosaic_stop")
+    mosaic_says(page, "Stopped")
+    done = len([*folder.glob("1_files/10/*.png")])
+    assert 0 < done < 36
+    page.click("#studio_mosaic_go_on")
+    mosaic_says(page, "stopped: all tiles are drawn")
+    assert len([*folder.glob("1_files/10/*.png")]) == 36
+
+
+@pytest.mark.parametrize(("values", "message"), [
+    ({"name": "../out"}, "name: got"), ({"grid": "0"}, "grid: got"), ({"tile_px": "100"}, "tile: got 100"),
+    ({"name": "trees 1", "prompt": "other"}, "prompt: the mosaic in"),
+])  # fmt: skip
+def test_a_mosaic_that_cannot_be_drawn(values, message, page, studio):
+    begin_mosaic(page, **{"name": "new", **values})
+    mosaic_says(page, message)
+    assert not (studio[1] / "mosaics" / "new").exists()

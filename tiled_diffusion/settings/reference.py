@@ -9,6 +9,7 @@ from .control import Control
 from .document import flat_rows
 from .fields import Row
 from .kinds import Choices
+from .mosaic import Mosaic, TilePrompts
 from .panel import PanelSettings, control_rows
 from .plot import plot_axes
 from .request import Request
@@ -43,6 +44,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "prompts of tiles": lambda: fields_table(TileText),
     "rerolls": lambda: fields_table(Reroll),
     "canvas": lambda: fields_table(Request),
+    "mosaic": lambda: fields_table(Mosaic),
     "controls": lambda: fields_table(Control),
     "VAE panel": lambda: panel_table(VaePanelSettings),
     "VAE axes": lambda: axes_line(VaePanelSettings),
@@ -60,13 +62,13 @@ def _values(row: Row) -> str:
 def _default(row: Row) -> str:
     if row.required:
         return "(needed)"
-    if row.default in ((), Sides()):
+    if row.default in ((), Sides(), TilePrompts()):
         return "none"
     if hasattr(row.default, "to_dict"):
         return "its defaults"
     if isinstance(row.default, float):
         return f"{row.default:g}"
-    return f"`{row.default}`" if isinstance(row.default, str) and row.default else json.dumps(row.default)
+    return f"`{row.default}`" if isinstance(row.default, str) and row.default else json.dumps(row.to_json(row.default))
 
 
 def _sentence(row: Row) -> str:

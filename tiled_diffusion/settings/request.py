@@ -69,6 +69,9 @@ class Request:
     mask_sha256: str | None = field(default=None, metadata=entry(
         DIGEST, "Mask's digest", "SHA-256 of the file, in records: another file is an error.", null="any file",
         since=2))
+    hold: float = field(default=0.0, metadata=entry(
+        Number(0, 1), "Hold", "Part of the sampling in which areas keep the start picture's mean colours.", since=2,
+        flag="X"))
     # fmt: on
 
     def __post_init__(self) -> None:

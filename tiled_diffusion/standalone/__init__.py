@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tiled_diffusion.settings.control import Control
+    from tiled_diffusion.settings.mosaic import Mosaic
     from tiled_diffusion.settings.request import Request
     from tiled_diffusion.settings.values import Region, Reroll, Settings
 
-    from .host import DiffusersHost, upscale
+    from .host import DiffusersHost, mosaic, upscale
     from .metadata import read_png, save_png
     from .model import Model, load_model
     from .sampling import generate
@@ -19,12 +20,14 @@ _MODULES = {
     "Control": "tiled_diffusion.settings.control",
     "DiffusersHost": "tiled_diffusion.standalone.host",
     "Model": "tiled_diffusion.standalone.model",
+    "Mosaic": "tiled_diffusion.settings.mosaic",
     "Region": "tiled_diffusion.settings.values",
     "Request": "tiled_diffusion.settings.request",
     "Reroll": "tiled_diffusion.settings.values",
     "Settings": "tiled_diffusion.settings.values",
     "generate": "tiled_diffusion.standalone.sampling",
     "load_model": "tiled_diffusion.standalone.model",
+    "mosaic": "tiled_diffusion.standalone.host",
     "read_png": "tiled_diffusion.standalone.metadata",
     "save_png": "tiled_diffusion.standalone.metadata",
     "upscale": "tiled_diffusion.standalone.host",
@@ -34,12 +37,14 @@ __all__ = [
     "Control",
     "DiffusersHost",
     "Model",
+    "Mosaic",
     "Region",
     "Request",
     "Reroll",
     "Settings",
     "generate",
     "load_model",
+    "mosaic",
     "read_png",
     "save_png",
     "upscale",

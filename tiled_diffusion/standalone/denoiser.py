@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ class Denoiser:
         guidances: by a tile's prompt number: 0 the main one, k the k-th region's, and then those of tiles.
         encoded: conditioning of every text in them.
         context: [1, 5, H, W], what an inpainting U-Net sees beside the latent; None for any other.
+        own: where pictures have texts of their own, the text of each, by what stands for it in the guidance.
     """
 
     model: Model
@@ -36,6 +37,7 @@ class Denoiser:
     guidances: tuple[Guidance, ...]
     encoded: dict[str, Conditioning]
     context: Tensor | None = None
+    own: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -48,6 +50,18 @@ class Denoiser:
         by_prompt = guidances(request.prompt, request.negative_prompt, scale, tiling, tile_texts)
         texts = list(dict.fromkeys(t for g in by_prompt for t in (*(p.text for p in g.parts), g.negative)))
         return cls(model, request, by_prompt, dict(zip(texts, Encoder(model).encode(texts), strict=True)), context)
+
+    @classmethod
+    def of_each(cls, model: Model, requests: Sequence[Request], context: Tensor | None = None) -> Denoiser:
+        """For a batch of requests without regions that differ in their texts alone: each picture has its own."""
+        told = flow.is_distilled(model)
+        each = [guidances(r.prompt, r.negative_prompt, 1.0 if told else r.cfg_scale, r.tiling)[0] for r in requests]
+        named = tuple(replace(part, text=f"part {j}") for j, part in enumerate(each[0].parts))
+        own = {"negative": [g.negative for g in each]}
+        own |= {part.text: [g.parts[j].text for g in each] for j, part in enumerate(named)}
+        texts = list(dict.fromkeys(t for every in own.values() for t in every))
+        encoded = dict(zip(texts, Encoder(model).encode(texts), strict=True))
+        return cls(model, requests[0], (replace(each[0], parts=named, negative="negative"),), encoded, context, own)
 
     def predict(
         self, x: Tensor, t: Tensor, plan: Plan, batching: Batching, moment: Moment, guide: Guide | None = None
@@ -75,7 +89,7 @@ class Denoiser:
         if self.model.is_flow:
             return self._evaluate_flow(wanted, t)
         dtype, images = self.model.dtype, wanted[0].x.shape[0]
-        conditionings = [self.encoded[row.text] for row in wanted for _ in range(images)]
+        conditionings = [self.encoded[t] for row in wanted for t in self.own.get(row.text, [row.text] * images)]
         text = torch.stack([c.text for c in conditionings]).to(dtype)
         tiles = [row.tile for row in wanted for _ in range(images)]
         inputs = {"encoder_hidden_states": text, "added_cond_kwargs": self._added(conditionings, tiles)}
@@ -89,7 +103,7 @@ class Denoiser:
     def _evaluate_flow(self, wanted: Sequence[Wanted], t: Tensor) -> Sequence[Tensor]:
         dtype, images = self.model.dtype, wanted[0].x.shape[0]
         rows = [row for row in wanted for _ in range(images)]
-        texts = [self.encoded[row.text] for row in rows]
+        texts = [self.encoded[text] for row in wanted for text in self.own.get(row.text, [row.text] * images)]
         pooled = torch.stack([c.pooled for c in texts if c.pooled is not None]).to(dtype)
         crops, text = torch.cat([row.x for row in wanted]).to(dtype), torch.stack([c.text for c in texts]).to(dtype)
         scales = [self._scale(row.tile) for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,15 @@ from torch import Tensor
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes import upscale as recipe
 from tiled_diffusion.recipes.host import Picture, Task
+from tiled_diffusion.recipes.mosaic.draw import Finished, How
+from tiled_diffusion.recipes.mosaic.draw import mosaic as mosaic_recipe
 from tiled_diffusion.recipes.progress import Progress
+from tiled_diffusion.settings.mosaic import Mosaic
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings
 
 from . import vae
+from .batches import draw_together, groups
 from .images import opaque, to_images, to_pixels
 from .model import Model
 from .sampling import generate
@@ -31,10 +35,12 @@ class DiffusersHost:
     Attributes:
         model: see load_model.
         folders: in which the files of regions' pictures may lie; None allows the working folder.
+        batch: of tasks that are alike, so many are drawn at once.
     """
 
     model: Model
     folders: tuple[Path, ...] | None = None
+    batch: int = 1
 
     @property
     def name(self) -> str:
@@ -52,9 +58,14 @@ class DiffusersHost:
         return self.model.traits.native * self.model.traits.factor
 
     def draw(self, tasks: Sequence[Task], progress: Progress | None = None) -> list[Picture]:
-        """Draws one task after the other, each as one batch."""
+        """Draws one task after the other, each as one batch; or, where they are alike, `batch` tasks at once."""
         pictures = []
-        for task in tasks:
+        for group in groups(tasks, self.batch):
+            if len(group) > 1:
+                images = draw_together(self.model, group, progress)
+                pictures += [Picture(i, task.request.seed) for i, task in zip(images, group, strict=True)]
+                continue
+            (task,) = group
             images = generate(
                 self.model,
                 task.request,
@@ -115,3 +126,25 @@ def upscale(
     """
     pictures = recipe.upscale(DiffusersHost(model), request, image, scale, upscaler, progress)
     return [picture.image for picture in pictures]
+
+
+def mosaic(
+    model: Model, settings: Mosaic, folder: str | Path, picture: Image.Image | None = None, how: How | None = None
+) -> Iterator[Finished]:
+    """Draws a mosaic into a folder, or what is missing of it, tile by tile; `recipes.mosaic.draw.mosaic` says more.
+
+    Args:
+        model: see load_model.
+        settings: the mosaic.
+        folder: new, empty, or that of the same mosaic.
+        picture: the first picture; None draws it from the prompt.
+        how: what does not change it, such as how many tiles are drawn at once.
+
+    Yields:
+        Tiles as they are finished.
+
+    Raises:
+        TiledError: as the recipe says.
+    """
+    how = how or How()
+    return mosaic_recipe(DiffusersHost(model, batch=how.batch), settings, Path(folder), picture, how)

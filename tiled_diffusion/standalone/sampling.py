@@ -14,7 +14,8 @@ from tiled_diffusion.engine.fuse import Batching, automatic_batch
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides import Guides, Moment
 from tiled_diffusion.engine.guides.bootstrap import AddNoise, Bootstrap, plain_colours, wants_bootstrap
-from tiled_diffusion.engine.guides.pull import Pull, finished, started
+from tiled_diffusion.engine.guides.means import MeanPull
+from tiled_diffusion.engine.guides.pull import Pull, finished, hold, started
 from tiled_diffusion.engine.guides.tile_prompts import TilePrompts
 from tiled_diffusion.engine.noise import canvas_noise, keyed_generator, region_noise
 from tiled_diffusion.engine.plan import Planner
@@ -127,7 +128,19 @@ def sample_latents(
     """The finished latents [B, C, H, W] in float32, before the VAE. See `generate` and `denoise`."""
     noise = start_noise(model, request)
     clean = None if init_image is None else encode(model, fitted(init_image, request), request.tiling, vae_settings)
+    pulls = (*held(model, request, clean), *pulls)
     return denoise(model, request, noise, clean, progress or Progress(), controls, pulls, context)
+
+
+def held(model: Model, request: Request, clean: Tensor | None) -> tuple[MeanPull, ...]:
+    """What holds the means of a start picture's latent [1 or B, C, H, W] for as long as the request says.
+
+    A block is a quarter of the shorter side, and at most of the model's native size.
+    """
+    if clean is None or request.hold == 0:
+        return ()
+    block = max(1, min(model.traits.native, *clean.shape[-2:]) // 4)
+    return (MeanPull(clean, clean.new_ones((1, 1, *clean.shape[-2:])), hold(request.hold), block),)
 
 
 def start_noise(model: Model, request: Request) -> Tensor:
@@ -138,7 +151,7 @@ def start_noise(model: Model, request: Request) -> Tensor:
 
 
 @torch.no_grad()
-def denoise(
+def denoise(  # noqa: PLR0913 the loop knows them all
     model: Model,
     request: Request,
     noise: Tensor,
@@ -147,6 +160,8 @@ def denoise(
     controls: ControlNets | None = None,
     pulls: Sequence[Pull] = (),
     context: Tensor | None = None,
+    *,
+    each: Sequence[Request] = (),
 ) -> Tensor:
     """The sampler's loop: one scheduler on the whole canvas, each prediction fused from tiles.
 
@@ -154,11 +169,12 @@ def denoise(
         model: see load_model.
         request: what to make.
         noise: [B, C, H, W] standard normal.
-        clean: [1, C, H, W], the start picture's latent, or None to start from noise alone.
+        clean: [1 or B, C, H, W], the start picture's latent, or None to start from noise alone.
         progress: is told of steps and tiles.
         controls: loaded ControlNets; None loads request.controls.
         pulls: what the canvas is drawn to; a later one above an earlier one.
         context: [1, 5, H, W], what an inpainting U-Net sees beside the latent; None for any other.
+        each: the requests of the pictures of a batch that are unlike in seeds and texts; see `batches.alike`.
 
     Returns:
         [B, C, H, W] float32.
@@ -172,11 +188,13 @@ def denoise(
         latents = started(pulls, latents, noise, noise_levels(scheduler, first)[1])
     bootstrap = _bootstrap(model, request, noise)
     controls = load_controls(model, request) if controls is None else controls
-    prompts = tile_prompts(model, request, planner, clean)
+    prompts = None if each else tile_prompts(model, request, planner, clean)
     guide = Guides(tuple(g for g in (prompts, bootstrap, controls, *pulls) if g is not None))
-    denoiser = Denoiser.of(model, request, context, _tile_texts(prompts, planner, len(timesteps)))
-    options = step_options(scheduler, [keyed_generator(request.seed + k, "sampler") for k in range(request.batch_size)])
-    batching = Batching(tile_batch(model, planner, request.batch_size), progress.tiles)
+    texts = _tile_texts(prompts, planner, len(timesteps))
+    denoiser = Denoiser.of_each(model, each, context) if each else Denoiser.of(model, request, context, texts)
+    seeds = [r.seed for r in each] or [request.seed + k for k in range(request.batch_size)]
+    options = step_options(scheduler, [keyed_generator(seed, "sampler") for seed in seeds])
+    batching = Batching(tile_batch(model, planner, noise.shape[0]), progress.tiles)
     progress.start(len(timesteps), len(planner.plan(0).tiles))
     try:
         for call, t in enumerate(timesteps):
@@ -189,10 +207,7 @@ def denoise(
             stepped = scheduler.step(prediction, t, latents, **options)
             latents = stepped.prev_sample
             if not torch.isfinite(latents).all():
-                raise TiledError(
-                    f"the picture broke at step {call + 1} of {len(timesteps)}: not all numbers are finite (NaN). "
-                    f"Take another sampler, a lower CFG scale, or --dtype {_wider(model.dtype)}"
-                )
+                raise _broken(call, len(timesteps), model.dtype)
             progress.step(call)
             progress.denoised(stepped.get("pred_original_sample", latents))
     finally:
@@ -239,8 +254,12 @@ def _add_noise(scheduler: Any, t: Tensor) -> AddNoise:
     return add_noise
 
 
-def _wider(dtype: torch.dtype) -> str:
-    return "bf16" if dtype == torch.float16 else "fp32"
+def _broken(call: int, calls: int, dtype: torch.dtype) -> TiledError:
+    wider = "bf16" if dtype == torch.float16 else "fp32"
+    return TiledError(
+        f"the picture broke at step {call + 1} of {calls}: not all numbers are finite (NaN). "
+        f"Take another sampler, a lower CFG scale, or --dtype {wider}"
+    )
 
 
 def _start(s: Any, request: Request, noise: Tensor, clean: Tensor | None) -> tuple[Sequence[Tensor], Tensor]:

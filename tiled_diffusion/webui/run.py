@@ -25,6 +25,8 @@ from .scope import unwrap, wrap
 TITLE = "Tiled Diffusion"
 WRAPPED = ("setup_prompts", "init", "sample")
 RUN = "_tiled_diffusion_run"
+HOLD = "_tiled_diffusion_hold"
+"""Where a job of a script of ours says for how much of the sampling means of its input hold; it is drawn untiled."""
 NOT_ASKED = "this WebUI, or a script in it, did not ask for tiles: the picture is without them"
 
 
@@ -46,6 +48,7 @@ class Run:
         networks: which networks act, or None where all do everywhere.
         captions: of tiles, by the number of the picture in the job.
         write_record: writes the records of all pictures, with what is known of them.
+        hold: for how much of the sampling the means of an input picture's areas hold.
     """
 
     job: PanelSettings
@@ -61,6 +64,7 @@ class Run:
     networks: NetworkSwitch | None = None
     captions: dict[int, tuple[TileText, ...]] = field(default_factory=dict)
     write_record: Callable[[], None] = lambda: None
+    hold: float = 0.0
 
     def finished(self, samples: Any) -> Any:
         """What is kept to the end is exactly that, where a sampler leaves some noise; pictures stay as they are."""

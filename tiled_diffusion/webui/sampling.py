@@ -9,7 +9,8 @@ from torch import Tensor
 from tiled_diffusion.engine.fuse import Batching, automatic_batch
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides.bootstrap import Bootstrap, plain_colours, wants_bootstrap
-from tiled_diffusion.engine.guides.pull import Pull
+from tiled_diffusion.engine.guides.means import MeanPull
+from tiled_diffusion.engine.guides.pull import Pull, hold
 from tiled_diffusion.engine.noise import region_noise
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import TiledError
@@ -49,7 +50,8 @@ def attach(p: Job, run: Run, x: Tensor, noise: Tensor) -> None:
         return
     settings, canvas = run.job.tiling, Extent(int(x.shape[-2]), int(x.shape[-1]))
     active = any(r.draws for r in settings.regions)
-    pulls = job_pulls(p, settings, canvas)
+    of_regions = job_pulls(p, settings, canvas)
+    pulls = (*of_regions, *_held(run, x, noise))
     if active and host.sampling.is_edit_model():
         raise TiledError("regions: an instruct-pix2pix model has no place for them: remove them or take another model")
     planner = Planner(canvas, settings, host.sampling.model_size(), grid_seed(p, settings))
@@ -61,7 +63,15 @@ def attach(p: Job, run: Run, x: Tensor, noise: Tensor) -> None:
         tiling.prompts = JobPrompts.of(p, planner, clean, controlled=tiling.controls is not None)
         _keep_captions(p, run, tiling.prompts)
         _hang(p, run, tiling)
-    noise.copy_(noise_towards(p, pulls, x, start, from_picture=x is not noise))
+    noise.copy_(noise_towards(p, of_regions, x, start, from_picture=x is not noise))
+
+
+def _held(run: Run, x: Tensor, noise: Tensor) -> tuple[Pull, ...]:
+    """What holds the means of an input picture's latent, in blocks of a quarter of its shorter side."""
+    if run.hold == 0 or x is noise:
+        return ()
+    block = max(1, min(host.sampling.model_size().native, *x.shape[-2:]) // 4)
+    return (MeanPull(x.clone(), x.new_ones((1, 1, *x.shape[-2:])), hold(run.hold), block),)
 
 
 def _keep_captions(p: Job, run: Run, prompts: JobPrompts | None) -> None:

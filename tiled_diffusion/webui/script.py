@@ -9,6 +9,7 @@ from typing import Any
 from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.panel import PanelSettings, merge, panel_settings_from_dict
+from tiled_diffusion.settings.values import Settings
 from tiled_diffusion.ui.panel import PanelHost, build_panel
 
 from . import upscale, xyz
@@ -20,7 +21,7 @@ from .infotext import diffusion_fields
 from .pictures import folders
 from .prompts import NETWORK, has_networks, names_of, networks_of_regions
 from .region_texts import RegionTexts
-from .run import RUN, TITLE, WRAPPED, Run, failing, guard, refuse, run_of
+from .run import HOLD, RUN, TITLE, WRAPPED, Run, failing, guard, refuse, run_of
 from .sampling import attach, grid_seed
 from .scope import unwrap, wrap
 
@@ -61,7 +62,9 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
         RECORD.drop(p)
         try:
             on, settings = arguments(p, TITLE, enabled, value)
-            if on:
+            if HOLD in p.__dict__:
+                p.__dict__[RUN] = Run(PanelSettings(), RegionTexts(Settings()), hold=p.__dict__[HOLD])
+            elif on:
                 p.__dict__[RUN] = self._begun(p, settings, controls)
             else:
                 xyz.DIFFUSION.say_if_idle(p)

@@ -190,6 +190,13 @@ def _progress(args: argparse.Namespace) -> Progress:
     return Progress() if args.quiet else BarProgress()
 
 
+def run_mosaic(args: argparse.Namespace) -> None:
+    """`mosaic`."""
+    from .mosaic import run
+
+    run(args, _load, _report)
+
+
 def run_inspect(args: argparse.Namespace) -> None:
     """`inspect`."""
     from tiled_diffusion.standalone.draw import draw_plan
@@ -277,6 +284,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "generate": run_generate,
     "upscale": run_upscale,
     "inpaint": run_inpaint,
+    "mosaic": run_mosaic,
     "inspect": run_inspect,
     "demo": run_demo,
     "studio": run_studio,

@@ -136,6 +136,8 @@ def tile_size(text: str) -> tuple[int, int]:
 
 def build_parser() -> Parser:
     """The whole command line."""
+    from .mosaic_flags import MOSAIC_HELP, mosaic_flags  # which is made of what stands here
+
     parser = Parser(
         prog=PROGRAM,
         description="Pictures far larger than the model was trained for, from overlapping tiles.",
@@ -149,8 +151,9 @@ def build_parser() -> Parser:
     _generate(_command(commands, "generate", "draw pictures of any size", GENERATE_HELP))
     _upscale(_command(commands, "upscale", "enlarge a picture and draw its details anew", UPSCALE_HELP))
     _inpaint(_command(commands, "inpaint", "draw a part of a photo anew, or around it", INPAINT_HELP))
+    mosaic_flags(_command(commands, "mosaic", "a picture made of pictures, without end", MOSAIC_HELP))
     _inspect(_command(commands, "inspect", "show what a picture would cost, and its tiles", INSPECT_HELP))
-    _demo(_command(commands, "demo", "make seven pictures and a page that shows them", DEMO_HELP))
+    _demo(_command(commands, "demo", "make seven pictures, a mosaic and a page that shows them", DEMO_HELP))
     _studio(_command(commands, "studio", "draw in a browser, with a region editor", STUDIO_HELP))
     _export(_command(commands, "export-checkpoint", "write the shipped model for the WebUI", EXPORT_HELP))
     return parser
@@ -165,12 +168,12 @@ def _command(commands: Any, name: str, summary: str, description: str) -> Parser
 
 def _generate(parser: Parser) -> None:
     parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
-    _picture_flags(parser)
+    picture_flags(parser)
     _scale_flag(parser)
     _control_flags(parser)
     _tiling_flags(parser)
-    _model_flags(parser)
-    _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
+    model_flags(parser)
+    output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
 
 
 def _upscale(parser: Parser) -> None:
@@ -183,53 +186,54 @@ def _upscale(parser: Parser) -> None:
         help="how to enlarge before drawing: lanczos, or the file of an upscaling network that the library "
         "spandrel can read (default: lanczos)",
     )  # fmt: skip
-    _picture_flags(parser, without=("--width", "--height", "--init-image", *INPAINT_FLAGS))
+    picture_flags(parser, without=("--width", "--height", "--init-image", *INPAINT_FLAGS))
     _control_flags(parser)
     _tiling_flags(parser)
-    _model_flags(parser)
-    _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
+    model_flags(parser)
+    output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
 
 
 def _inpaint(parser: Parser) -> None:
     parser.add_argument("image", metavar="PHOTO", help="the photo (PNG, JPEG, WebP ...)")
     parser.add_argument("prompt", metavar="PROMPT", help="what to draw, in quotes")
-    _picture_flags(parser, without=("--prompt", "--width", "--height", "--init-image"))
+    picture_flags(parser, without=("--prompt", "--width", "--height", "--init-image"))
     _control_flags(parser)
     _tiling_flags(parser)
-    _model_flags(parser)
-    _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
+    model_flags(parser)
+    output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
 
 
 def _inspect(parser: Parser) -> None:
     parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
-    _picture_flags(parser)
+    picture_flags(parser)
     _scale_flag(parser)
     _control_flags(parser)
     _tiling_flags(parser)
-    _model_flags(parser)
-    _output_flags(parser, "out/plan.png", "where to draw the tiles (default: out/plan.png)")
+    model_flags(parser)
+    output_flags(parser, "out/plan.png", "where to draw the tiles (default: out/plan.png)")
 
 
 def _demo(parser: Parser) -> None:
-    _model_flags(parser)
-    _output_flags(parser, "out/demo", "folder (default: out/demo)")
+    model_flags(parser)
+    output_flags(parser, "out/demo", "folder (default: out/demo)")
     parser.add_argument("--shrink", type=int, default=1, help=argparse.SUPPRESS)  # for tests: smaller, fewer steps
 
 
 def _export(parser: Parser) -> None:
     parser.add_argument("folder", metavar="DIR", help="where to write; made if it is not there")
-    _output_flags(parser, None, "")
+    output_flags(parser, None, "")
 
 
 def _studio(parser: Parser) -> None:
-    _model_flags(parser)
+    model_flags(parser)
     group = parser.add_argument_group("the page")
     group.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="who is listened to (default: 127.0.0.1)")
     group.add_argument("--port", type=int, default=7870, metavar="N", help="port (default: 7870)")
-    _output_flags(parser, "out/studio", "folder of the pictures (default: out/studio)")
+    output_flags(parser, "out/studio", "folder of the pictures (default: out/studio)")
 
 
-def _picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:
+def picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:
+    """Flags of the request."""
     group = parser.add_argument_group("the picture")
     for flag in flags_of(Request):
         if flag.option not in without:
@@ -290,7 +294,8 @@ def _tiling_flags(parser: Parser) -> None:
     )  # fmt: skip
 
 
-def _model_flags(parser: Parser) -> None:
+def model_flags(parser: Parser) -> None:
+    """Which model, and where it works."""
     group = parser.add_argument_group("the model")
     group.add_argument(
         "--model", metavar="PATH",
@@ -304,7 +309,8 @@ def _model_flags(parser: Parser) -> None:
     )
 
 
-def _output_flags(parser: Parser, out: str | None, text: str) -> None:
+def output_flags(parser: Parser, out: str | None, text: str) -> None:
+    """Where results go, and what is said of them."""
     group = parser.add_argument_group("output")
     if out is not None:
         group.add_argument("--out", type=Path, default=Path(out), metavar="PATH", help=text)

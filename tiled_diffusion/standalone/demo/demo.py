@@ -1,4 +1,4 @@
-"""The demo: seven pictures that show what tiles are good for, the plan of each, and a page with all of them."""
+"""The demo: seven pictures and a mosaic that show what tiles are good for, their plans, and a page with all of them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tiled_diffusion.standalone.model import Model
 from tiled_diffusion.standalone.sampling import make_planner
 
 from .drawing import drawing
+from .mosaic import SETTINGS, mosaic_figure
 from .page import Figure, page
 from .scenes import DRAWING, SCALE, Scene, scenes
 
@@ -50,9 +51,11 @@ def make_demo(
     for i, scene in enumerate(all_scenes, start=1):
         say(f"[{i}/{len(all_scenes)}] {scene.title}: {scene.request.prompt}")
         figures.append(demo.upscaled(scene, scene.start) if scene.start else demo.drawn(scene))
+    say(f"[+] A mosaic: {SETTINGS.request.prompt}")
+    figures.append(mosaic_figure(demo.host, out, new_progress, shrink))
     index = out / "index.html"
     index.write_text(page(figures, model), encoding="utf-8")
-    return [*(out / name for f in figures for name in (*f.pictures, f.plan)), index]
+    return [*(out / name for f in figures for name in (*f.pictures, f.plan, f.viewer) if name), index]
 
 
 def _shrunk(scene: Scene, by: int) -> Scene:

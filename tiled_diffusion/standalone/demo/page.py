@@ -21,7 +21,7 @@ p { max-width: 70ch; margin: .3rem 0 1rem; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.4rem;
   margin: 1.6rem 0; }
 a.picture { display: block; margin: 0 0 .8rem; }
-img { display: block; width: 100%; height: auto; border-radius: 6px; }
+img, video { display: block; width: 100%; height: auto; border-radius: 6px; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 1rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; margin: 1rem 0; }
 dt { color: var(--soft); }
@@ -40,10 +40,11 @@ class Figure:
     Attributes:
         title, text: above it.
         pictures: file names; the last but one and the last stand side by side where they are not wide.
-        plan: file name of the drawn tiles.
+        plan: file name of the drawn tiles, or nothing.
         size: width and height of the pictures as shown.
         facts: name and value of each setting and measurement.
         commands: what makes it again.
+        viewer: file name of a page that shows it, or nothing.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Figure:
     size: tuple[int, int]
     facts: tuple[tuple[str, str], ...]
     commands: tuple[str, ...]
+    viewer: str = ""
 
 
 def page(figures: Sequence[Figure], model: Any) -> str:
@@ -97,11 +99,16 @@ def _parts(figure: Figure) -> Iterator[str]:
     yield from (f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in figure.facts)
     yield "</dl>\n<h3>The command</h3>"
     yield from (f"<pre>{escape(command)}</pre>" for command in figure.commands)
-    yield "<h3>The tiles</h3>"
-    yield _image(figure.plan, f"{figure.title}: its tiles, drawn over the picture", None)
+    if figure.plan:
+        yield "<h3>The tiles</h3>"
+        yield _image(figure.plan, f"{figure.title}: its tiles, drawn over the picture", None)
+    if figure.viewer:
+        yield f'<p><a href="{escape(figure.viewer)}">Look into it</a></p>'
     yield "</section>"
 
 
 def _image(name: str, alt: str, size: tuple[int, int] | None) -> str:
+    if name.endswith(".webm"):
+        return f'<video src="{escape(name)}" autoplay loop muted controls></video>'
     shape = f' width="{size[0]}" height="{size[1]}"' if size else ""
     return f'<a class="picture" href="{escape(name)}"><img src="{escape(name)}" alt="{escape(alt)}"{shape}></a>'

@@ -23,11 +23,14 @@ from tiled_diffusion.standalone.control_hints import open_hint
 from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.prompts import prompt_length
+from tiled_diffusion.ui.mosaic_view import add_mosaic_route
 from tiled_diffusion.ui.page import add_scripts
 from tiled_diffusion.ui.panel import Panel, PanelHost, build_panel
 from tiled_diffusion.ui.routes import add_routes
 from tiled_vae import Interrupted
 
+from .mosaic_tab import build_mosaic
+from .mosaics import Mosaics
 from .studio import Studio
 
 MOST_UPLOAD = "20mb"
@@ -48,7 +51,17 @@ def _accordion(label: str, elem_id: str) -> Iterator[Any]:
 
 def build(studio: Studio) -> gr.Blocks:
     """The page."""
-    with gr.Blocks(title="Tiled Diffusion studio") as page, gr.Row():
+    with gr.Blocks(title="Tiled Diffusion studio") as page, gr.Tabs():
+        with gr.Tab("Picture", elem_id="studio_picture_tab"):
+            _drawing(studio)
+        with gr.Tab("Hypermosaic", elem_id="studio_mosaic_tab"):
+            build_mosaic(Mosaics(studio))
+    return page
+
+
+def _drawing(studio: Studio) -> None:
+    """Prompts, the panel, and the pictures made so far."""
+    with gr.Row():
         with gr.Column(scale=3):
             fields = {**_fields(studio), **_control_fields()}
             panel = build_panel("studio", PanelHost(_accordion))
@@ -66,7 +79,6 @@ def build(studio: Studio) -> gr.Blocks:
         generate.click(_making(studio, panel), inputs, [status, preview, history], concurrency_limit=1)
         cancel.click(studio.cancel, None, None, queue=False)
         dropped.upload(_restoring(panel), dropped, [*inputs, status])
-    return page
 
 
 def _fields(studio: Studio) -> dict[str, Any]:
@@ -225,6 +237,7 @@ def application(studio: Studio, presets: Path) -> FastAPI:
     add_scripts(app)
     add_routes(app, Presets(presets), lambda: studio.model.traits, lambda text: prompt_length(studio.model, text))
     studio.folder.mkdir(parents=True, exist_ok=True)
+    add_mosaic_route(app, lambda: Mosaics(studio).folder)
     page = build(studio)
     gr.mount_gradio_app(
         app, page, path="/", allowed_paths=[str(studio.folder.resolve())], max_file_size=MOST_UPLOAD, show_error=True

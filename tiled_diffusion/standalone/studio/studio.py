@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -154,6 +155,16 @@ class Studio:
         finally:
             self._cancelled.set()  # a reader who went away stops the run
             self._turn.release()
+
+    @contextmanager
+    def turn(self) -> Iterator[threading.Event]:
+        """Waits for the run before, and keeps others waiting; yields what is set when this one is to stop."""
+        with self._turn:
+            self._cancelled.clear()
+            try:
+                yield self._cancelled
+            finally:
+                self._cancelled.set()
 
     def _run(self, request: Request, init_image: Image.Image | None) -> Iterator[Update]:
         updates: queue.SimpleQueue[Update | BaseException] = queue.SimpleQueue()

@@ -16,7 +16,7 @@ from torch import Tensor, device, dtype
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
 
-from .values import Axis, Denoise, DenoiserCall, Networks, ScriptArguments, TokenCount
+from .values import Axis, Denoise, DenoiserCall, Networks, PictureBatch, ScriptArguments, TokenCount
 
 
 class Job(Protocol):
@@ -173,6 +173,21 @@ class Jobs(Protocol):
 
     def rewrite_texts(self, p: Any, change: Callable[[str], str]) -> None:
         """Changes every text of a job that may hold a prompt."""
+
+    def fix_seed(self, p: Any) -> int:
+        """The job's seed as a number."""
+
+    def on_ground(self, image: Any) -> Any:
+        """A picture in RGB."""
+
+    def announce(self, batches: int) -> None:
+        """Says how many batches a script is going to draw."""
+
+    def draw_pictures(self, p: Any, batch: PictureBatch) -> list[Any]:
+        """Draws img2img pictures by the job that a script runs in; fewer where the user has stopped it."""
+
+    def result(self, p: Any, pictures: list[Any], seed: int) -> Any:
+        """What a script gives back."""
 
 
 class NetworkSwitch(Protocol):

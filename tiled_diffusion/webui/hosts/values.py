@@ -69,3 +69,23 @@ class ScriptArguments:
     title: str
     file: str
     values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class PictureBatch:
+    """Img2img pictures of one size that are drawn at once.
+
+    Attributes:
+        starts, prompts, negative_prompts, seeds: of each.
+        size: width and height, image pixels.
+        strength: the denoising strength.
+        scale: the CFG scale.
+    """
+
+    starts: tuple[Any, ...]
+    prompts: tuple[str, ...]
+    negative_prompts: tuple[str, ...]
+    seeds: tuple[int, ...]
+    size: tuple[int, int]
+    strength: float
+    scale: float

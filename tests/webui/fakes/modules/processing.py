@@ -27,3 +27,18 @@ def create_infotext(
             fields[key] = value(**locals())
     text = ", ".join(f"{key}: {json.dumps(value)}" for key, value in fields.items() if value is not None)
     return f"{p.prompt if use_main_prompt else all_prompts[index]}\n{text}"
+
+
+def fix_seed(p):
+    p.seed = 77 if p.seed == -1 else p.seed
+
+
+class Processed:
+    def __init__(self, p, images_list, seed=-1, info="", subseed=None, all_prompts=None, all_negative_prompts=None, all_seeds=None, all_subseeds=None, index_of_first_image=0, infotexts=None, comments=""):
+        self.images, self.seed, self.info, self.index_of_first_image = images_list, seed, info, index_of_first_image
+        self.infotexts = infotexts or []
+
+
+def process_images(p):
+    """A job of the stand-in draws itself."""
+    return Processed(p, p.pictures())

@@ -1,0 +1,130 @@
+"""Files that are whole at every moment, and a folder that one program works in at a time."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from PIL import Image
+
+from tiled_diffusion.errors import TiledError
+
+UNFINISHED = ".part"
+"""What the name of a file ends with while it is written."""
+LOCK, RUNNING = "lock", "running.json"
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+TRIES, PAUSE = 10, 0.2
+"""Windows does not replace a file that another program reads just now: seconds between tries."""
+
+
+class DiskFullError(TiledError):
+    """There is no room for a file; what was finished before is whole."""
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that it is there with all of its bytes, even after a crash, or not at all.
+
+    Raises:
+        DiskFullError: names the folder.
+        TiledError: the file cannot be written.
+    """
+    part = path.with_name(path.name + UNFINISHED)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _replace(part, path)
+        _sync_folder(path.parent)
+    except OSError as e:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if e.errno in FULL:
+            raise DiskFullError(
+                f"{path.parent}: the disk is full. All that is finished is kept: make room and run the same line again"
+            ) from e
+        raise TiledError(f"{path}: cannot be written ({e.strerror or e})") from e
+
+
+def _replace(part: Path, path: Path) -> None:
+    for _ in range(TRIES - 1):
+        try:
+            part.replace(path)
+        except PermissionError:
+            time.sleep(PAUSE)
+        else:
+            return
+    part.replace(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that the name outlives a power cut too; Windows has no such thing."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def picture_bytes(image: Image.Image, jpeg: int | None) -> bytes:
+    """A picture as the bytes of a PNG, or of a JPEG of a quality."""
+    out = BytesIO()
+    if jpeg is None:
+        image.save(out, "PNG", compress_level=4)
+    else:
+        image.save(out, "JPEG", quality=jpeg, subsampling=0)
+    return out.getvalue()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Writes JSON whole."""
+    write_whole(path, (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode())
+
+
+def read_json(path: Path) -> object:
+    """What a JSON file holds; None where there is no such file.
+
+    Raises:
+        TiledError: names the file that cannot be read.
+    """
+    if not path.is_file():
+        return None
+    try:
+        value: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise TiledError(f"{path}: cannot be read ({e})") from e
+    return value
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other programs out of a folder, for as long as this process lives; files left unfinished are removed.
+
+    Raises:
+        TiledError: another program works in it; names its process.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        running = read_json(folder / RUNNING)
+        pid = running.get("pid") if isinstance(running, dict) else None
+        raise TiledError(f"{folder}: process {pid or '?'} works in this folder; wait for it or stop it") from None
+    try:
+        for left in folder.rglob(f"*{UNFINISHED}"):
+            left.unlink(missing_ok=True)
+        write_json(folder / RUNNING, {"pid": os.getpid()})
+        yield
+    finally:
+        (folder / RUNNING).unlink(missing_ok=True)
+        lock.release()

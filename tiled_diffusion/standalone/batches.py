@@ -1,0 +1,78 @@
+"""Draws requests that are unlike in start picture, seed and texts as one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from PIL import Image
+
+from tiled_diffusion.engine.guidance import guidances
+from tiled_diffusion.engine.methods import METHODS
+from tiled_diffusion.engine.noise import canvas_noise
+from tiled_diffusion.recipes.host import Task
+from tiled_diffusion.recipes.progress import Progress
+from tiled_diffusion.settings.request import Request
+
+from .images import fitted, to_images
+from .inpainting import context as context_of
+from .model import Model
+from .sampling import canvas_of, denoise, held
+from .vae import decode, encode
+
+
+def alike(a: Task, b: Task) -> bool:
+    """Whether two tasks may be rows of one batch: only start pictures, seeds and the words of their texts differ."""
+    return _alone(a) and _alone(b) and (a.start is None) == (b.start is None) and _frame(a.request) == _frame(b.request)
+
+
+def groups(tasks: Sequence[Task], most: int) -> Iterator[list[Task]]:
+    """The tasks in their order, as runs of alike ones, each of at most so many."""
+    group: list[Task] = []
+    for task in tasks:
+        if group and (len(group) == most or not alike(group[0], task)):
+            yield group
+            group = []
+        group.append(task)
+    if group:
+        yield group
+
+
+def _alone(task: Task) -> bool:
+    """One picture, drawn whole, with nothing that is found in files."""
+    r = task.request
+    files = r.controls or r.tiling.regions or r.tiling.rerolls or r.inpaints or task.mask is not None
+    still = r.tiling.grid_seed is not None or not METHODS[r.tiling.method].moves
+    return r.batch_size == 1 and not files and r.init_image is None and still
+
+
+def _frame(request: Request) -> tuple[Request, tuple[float, ...]]:
+    """What rows of a batch have in common: all but seed and words."""
+    guidance = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)[0]
+    return replace(request, prompt="", negative_prompt="", seed=0), guidance.weights
+
+
+@torch.no_grad()
+def draw_together(model: Model, tasks: Sequence[Task], progress: Progress | None = None) -> list[Image.Image]:
+    """The pictures of alike tasks, each as it would be by itself but for rounding.
+
+    Raises:
+        TiledError: as for `generate`.
+    """
+    requests = [task.request for task in tasks]
+    first = requests[0]
+    noise = canvas_noise((model.traits.channels, *canvas_of(model, first)), [r.seed for r in requests])
+    pixels = [fitted(task.start, first) for task in tasks if task.start is not None]
+    clean = encode(model, torch.cat(pixels), first.tiling) if pixels else None
+    latents = denoise(
+        model,
+        first,
+        noise.to(model.device),
+        clean,
+        progress or Progress(),
+        pulls=held(model, first, clean),
+        context=context_of(model, first, None),
+        each=requests,
+    )
+    return to_images(decode(model, latents, first.tiling))

@@ -1,0 +1,241 @@
+"""`mosaic`: reads what is asked for, draws it with a bar, and makes a zoom, a TIFF and a page of it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import secrets
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.mosaic.draw import Finished, How, mosaic
+from tiled_diffusion.recipes.mosaic.files import locked
+from tiled_diffusion.recipes.mosaic.folder import MANIFEST, opened_folder
+from tiled_diffusion.recipes.mosaic.page import PAGE
+from tiled_diffusion.recipes.mosaic.prompts import Caption
+from tiled_diffusion.recipes.mosaic.status import status
+from tiled_diffusion.recipes.mosaic.tiff import check_tiff, write_tiff
+from tiled_diffusion.recipes.mosaic.video import check_video, write_video
+from tiled_diffusion.recipes.mosaic.zoom import Zoom
+from tiled_diffusion.settings.kinds import Number, Whole
+from tiled_diffusion.settings.mosaic import TILE_PX, Mosaic, place_of, prompts_from_json
+from tiled_diffusion.settings.request import Request
+from tiled_diffusion.standalone.metadata import read_png
+
+from .arguments import existing, open_picture
+from .mosaic_flags import DEFAULTS, request_flags
+from .parser import UsageError, given_flags
+
+Report = Callable[[argparse.Namespace, dict[str, Any], Sequence[str]], None]
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".gif")
+
+NOT_OF_RECORDS = (
+    "init_image", "init_image_sha256", "batch_size", "controls", "mask", "mask_sha256", "extend", "inpaint_from",
+)  # fmt: skip
+"""Fields of a picture's request that say how that picture was made, and are nothing to a mosaic of it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be drawn.
+
+    Attributes:
+        settings: the mosaic.
+        folder: where.
+        picture: the first picture, or None to draw it.
+        sized: whether the first picture's size was said, or comes from a folder.
+    """
+
+    settings: Mosaic
+    folder: Path
+    picture: Image.Image | None = None
+    sized: bool = True
+
+
+def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Any], report: Report) -> None:
+    """Runs the command.
+
+    Args:
+        args: the parsed command line.
+        load: loads the model.
+        report: tells the result.
+
+    Raises:
+        TiledError: names what is wrong.
+    """
+    _check(args)
+    asked = _asked(args)
+    if args.status:
+        now = status(opened_folder(asked.folder))
+        report(args, now.to_dict(), now.lines())
+        return
+    if args.redo is not None:
+        _redo(args, asked.folder)
+    start = time.monotonic()
+    drawn = _draw(args, asked, load(args))
+    result: dict[str, Any] = {"folder": str(asked.folder), "page": str(asked.folder / PAGE), "drawn": drawn}
+    result |= _made(args, asked.folder)
+    result["seconds"] = round(time.monotonic() - start, 2)
+    report(args, result, [f"{name:8} {value}" for name, value in result.items()])
+    if args.view:
+        webbrowser.open((asked.folder / PAGE).resolve().as_uri())
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What is wrong with the line itself, told before a model is loaded."""
+    Whole(1, 256).check("--batch", args.batch)
+    Number(0.1, 3600).check("--seconds", args.seconds)
+    Whole(64, 4096, multiple=2).check("--zoom-size", args.zoom_size)
+    if args.tile is not None:
+        TILE_PX.check("--tile", args.tile)
+    if args.zoom is not None:
+        check_video(args.zoom)
+    if args.tiff is not None:
+        check_tiff(args.tiff)
+    if (args.status or args.redo is not None) and not (Path(args.what) / MANIFEST).is_file():
+        raise UsageError(f"--{'status' if args.status else 'redo'}: {args.what} is no folder of a mosaic")
+
+
+def _asked(args: argparse.Namespace) -> Asked:
+    what, suffix = args.what, Path(args.what).suffix.lower()
+    if suffix in PICTURES:
+        return _of_picture(args, Path(what))
+    with suppress(OSError):  # a prompt may be too long for a name
+        if Path(what).is_dir():
+            return _of_folder(args, Path(what))
+    return Asked(_settings(args, Request(what), None), args.out, None, args.size is not None)
+
+
+def _of_picture(args: argparse.Namespace, path: Path) -> Asked:
+    """From a picture, and from its record where this program made it."""
+    picture, base = open_picture(path), None
+    with suppress(TiledError):  # made by another program
+        base = read_png(path)
+    if base is None and not hasattr(args, "prompt"):
+        raise UsageError(f"--prompt: {path.name} does not say what it shows: give the prompt of its tiles")
+    return Asked(_settings(args, base or Request(""), str(path)), args.out, picture)
+
+
+def _of_folder(args: argparse.Namespace, path: Path) -> Asked:
+    """What a folder says, and nothing else."""
+    folder = opened_folder(path)
+    if given_flags(args, Mosaic) or given_flags(args, Request) or args.tile or args.prompts or args.size:
+        raise UsageError(f"{path}: this mosaic goes on as it was begun; other settings need another folder")
+    picture = None
+    if folder.settings.picture_sha256 is not None:
+        picture = open_picture(folder.first_path)
+    return Asked(folder.settings, path, picture)
+
+
+def _settings(args: argparse.Namespace, base: Request, picture: str | None) -> Mosaic:
+    given = {name: value for name, value in given_flags(args, Request).items() if name in _known()}
+    if args.size is not None:
+        given["width"], given["height"] = args.size
+    blank = Request("")
+    request = replace(base, **{**{name: getattr(blank, name) for name in NOT_OF_RECORDS}, **DEFAULTS, **given})
+    more: dict[str, Any] = {}
+    if args.prompts is not None:
+        more["prompts"] = prompts_from_json(_text(existing(args.prompts)), str(args.prompts))
+    return Mosaic(request, picture=picture, tile=args.tile, **more, **given_flags(args, Mosaic))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        raise TiledError(f"{path}: cannot be read as text ({e})") from e
+
+
+def _known() -> set[str]:
+    return {flag.row.name for flag in request_flags()}
+
+
+def _draw(args: argparse.Namespace, asked: Asked, model: Any) -> int:
+    """Draws what is missing; returns how many tiles that were."""
+    from tiled_diffusion.standalone.host import DiffusersHost
+
+    host = DiffusersHost(model, batch=args.batch)
+    settings = asked.settings
+    if not asked.sized:
+        request = replace(settings.request, width=host.native_px, height=host.native_px)
+        settings = replace(settings, request=request)
+    with closing(TileBar(args.quiet)) as bar:
+        how = How(args.batch, _captioner(args.captioner), say=bar.begin)
+        drawn = 0
+        for tile in mosaic(host, settings, asked.folder, asked.picture, how):
+            bar.show(tile)
+            drawn += 1
+    return drawn
+
+
+class TileBar:
+    """A bar of tiles with the time left, which counts from when the drawing begins: tiles come in batches.
+
+    Args:
+        quiet: nothing is shown.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+
+    def begin(self, line: str) -> None:
+        """Says what is to come, and shows the bar."""
+        if not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+            self._bar = tqdm(unit="tile", file=sys.stderr, dynamic_ncols=True, smoothing=0)
+
+    def show(self, tile: Finished) -> None:
+        """One tile more."""
+        if self._bar is None:
+            return
+        if self._bar.total is None:
+            self._bar.total = tile.total
+            self._bar.initial = self._bar.n = tile.done - 1
+        self._bar.update()
+
+    def close(self) -> None:
+        """Leaves the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _captioner(name: str | None) -> Caption | None:
+    if name is None:
+        return None
+    module, _, function = name.partition(":")
+    try:
+        caption: Caption = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as e:
+        raise UsageError(f"--captioner: got {name}, allowed is MODULE:FUNCTION of a function ({e})") from e
+    return caption
+
+
+def _redo(args: argparse.Namespace, path: Path) -> None:
+    place = place_of("--redo", args.redo)
+    seed = secrets.randbelow(2**32) if args.redo_seed is None else args.redo_seed
+    Whole(0, 2**32 - 1).check("--redo-seed", seed)
+    with locked(path):
+        opened_folder(path).redraw(args.redo_level, place, seed)
+
+
+def _made(args: argparse.Namespace, path: Path) -> dict[str, Any]:
+    """What is made of the finished mosaic."""
+    folder, out = opened_folder(path), {}
+    if args.tiff is not None:
+        write_tiff(folder.pyramid(1), args.tiff)
+        out["tiff"] = str(args.tiff)
+    if args.zoom is not None:
+        write_video(Zoom(folder, args.zoom_size), args.zoom, args.seconds)
+        out["zoom"] = str(args.zoom)
+    return out

@@ -1,0 +1,172 @@
+"""The studio's tab of mosaics: a picture that fills up, tiles to draw anew by a click, a viewer and a player."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.fields import row
+from tiled_diffusion.settings.mosaic import COLOURS, TILE_REQUEST, GridKind, Mosaic
+from tiled_diffusion.settings.request import SAMPLERS
+from tiled_diffusion.standalone.host import DiffusersHost
+from tiled_diffusion.ui.mosaic_view import viewer_html
+from tiled_vae import Interrupted
+
+from .mosaics import Mosaics, MosaicUpdate
+
+NUMBERS = ("depth", "tile", "steps", "seed")
+Answer = tuple[Any, Any, Any]
+"""Status, picture, and what stands for viewer and player."""
+
+
+def build_mosaic(mosaics: Mosaics) -> None:
+    """Builds the tab."""
+    with gr.Row():
+        with gr.Column(scale=2):
+            fields = _fields(mosaics)
+        with gr.Column(scale=3):
+            with gr.Row():
+                draw = gr.Button("Draw", variant="primary", elem_id="studio_mosaic_draw")
+                go_on = gr.Button("Go on", elem_id="studio_mosaic_go_on")
+                stop = gr.Button("Stop", elem_id="studio_mosaic_stop")
+            status = gr.Markdown("", elem_id="studio_mosaic_progress")
+            picture = gr.Image(label="The mosaic: click a tile", interactive=False, elem_id="studio_mosaic_picture")
+            place = gr.State(None)
+            with gr.Row():
+                tile = gr.Image(label="The tile", interactive=False, height=220, elem_id="studio_mosaic_tile")
+                with gr.Column():
+                    redo = gr.Button("Draw this tile anew", elem_id="studio_mosaic_redo")
+                    seconds = gr.Slider(1, 60, 6, step=1, label="Seconds", elem_id="studio_mosaic_seconds")
+                    zoom = gr.Button("Make a zoom", elem_id="studio_mosaic_zoom")
+            made = gr.HTML("", elem_id="studio_mosaic_made")
+    name, batch = fields["name"], fields["batch"]
+    out = [status, picture, made]
+    draw.click(_drawing(mosaics, tuple(fields)), [*fields.values()], out, concurrency_limit=1)
+    go_on.click(_updates(mosaics, lambda name, batch: mosaics.go_on(name, int(batch))), [name, batch], out)
+    stop.click(mosaics.studio.cancel, None, None, queue=False)
+    picture.select(_selecting(mosaics), name, [place, tile, status])
+    redo.click(_redoing(mosaics), [name, batch, place], out)
+    zoom.click(_zooming(mosaics), [name, seconds], [status, made])
+
+
+def _fields(mosaics: Mosaics) -> dict[str, Any]:
+    native = DiffusersHost(mosaics.studio.model).native_px
+    components: dict[str, Any] = {
+        "name": gr.Textbox("mosaic", label="Name", info="Of its folder.", elem_id="studio_mosaic_name"),
+        "prompt": gr.Textbox(label="Prompt", lines=2, elem_id="studio_mosaic_prompt"),
+        "negative_prompt": gr.Textbox(label="Negative prompt", elem_id="studio_mosaic_negative_prompt"),
+        "picture": gr.Image(label="The first picture, or none to draw it", type="pil", height=180,
+                            elem_id="studio_mosaic_start"),
+    }  # fmt: skip
+    with gr.Row():
+        components["grid"] = gr.Textbox("16", label="Grid", info=_help("grid"), elem_id="studio_mosaic_grid")
+        components["tile"] = gr.Number(native, label="Tile (px)", precision=0, elem_id="studio_mosaic_tile_px")
+        components["depth"] = gr.Number(
+            1, label="Depth", precision=0, info=_help("depth"), elem_id="studio_mosaic_depth"
+        )
+    components["loop"] = gr.Checkbox(True, label="Loop", info=_help("loop"), elem_id="studio_mosaic_loop")
+    components["colour"] = gr.Radio(list(COLOURS.names), value="match", label="Colour", elem_id="studio_mosaic_colour")
+    with gr.Row():
+        components["denoising_strength"] = gr.Slider(
+            0,
+            1,
+            TILE_REQUEST.denoising_strength,
+            step=0.05,
+            label="Denoising strength",
+            elem_id="studio_mosaic_strength",
+        )
+        components["hold"] = gr.Slider(0, 1, TILE_REQUEST.hold, step=0.05, label="Hold", elem_id="studio_mosaic_hold")
+    with gr.Row():
+        components["steps"] = gr.Slider(1, 150, 20, step=1, label="Steps", elem_id="studio_mosaic_steps")
+        components["cfg_scale"] = gr.Slider(1, 30, 5, step=0.5, label="CFG scale", elem_id="studio_mosaic_cfg_scale")
+        components["sampler"] = gr.Dropdown(
+            list(SAMPLERS), value="DDIM", label="Sampler", elem_id="studio_mosaic_sampler"
+        )
+        components["seed"] = gr.Number(0, label="Seed", precision=0, elem_id="studio_mosaic_seed")
+        components["batch"] = gr.Slider(1, 64, 4, step=1, label="Tiles at once", elem_id="studio_mosaic_batch")
+    return components
+
+
+def _help(name: str) -> str:
+    return row(Mosaic, name).entry.help
+
+
+def _settings(mosaics: Mosaics, values: dict[str, Any]) -> Mosaic:
+    """The mosaic that the page's components ask for."""
+    native = DiffusersHost(mosaics.studio.model).native_px
+    for name in NUMBERS:
+        if values[name] is None or not float(values[name]).is_integer():
+            raise TiledError(f"{name}: got {values[name]!r}, allowed is a whole number")
+        values[name] = int(values[name])
+    names = ("prompt", "negative_prompt", "denoising_strength", "hold", "steps", "cfg_scale", "sampler", "seed")
+    request = replace(TILE_REQUEST, width=native, height=native, **{name: values[name] for name in names})
+    grid = GridKind().from_text("grid", str(values["grid"]))
+    more = {name: values[name] for name in ("tile", "depth", "colour", "loop")}
+    return Mosaic(request, grid=grid, **more)
+
+
+def _drawing(mosaics: Mosaics, names: tuple[str, ...]) -> Callable[..., Iterator[Answer]]:
+    def draw(*given: Any) -> Iterator[Answer]:
+        values = dict(zip(names, given, strict=True))
+
+        def updates(name: str, batch: int) -> Iterator[MosaicUpdate]:
+            yield from mosaics.draw(name, _settings(mosaics, values), values["picture"], int(batch))
+
+        yield from _updates(mosaics, updates)(values["name"], values["batch"])
+
+    return draw
+
+
+def _updates(mosaics: Mosaics, run: Callable[..., Iterator[MosaicUpdate]]) -> Callable[..., Iterator[Answer]]:
+    """A handler that shows what a run says, and in the end its viewer."""
+
+    def handler(name: str, *more: Any) -> Iterator[Answer]:
+        try:
+            for update in run(name, *more):
+                yield update.text, gr.skip() if update.picture is None else update.picture, gr.skip()
+            yield gr.skip(), gr.skip(), viewer_html(mosaics.path(name))
+        except Interrupted:
+            yield "Stopped. Go on draws what is missing.", gr.skip(), gr.skip()
+        except TiledError as e:
+            yield f"**{escape(str(e))}**", gr.skip(), gr.skip()
+
+    return handler
+
+
+def _selecting(mosaics: Mosaics) -> Callable[..., Any]:
+    def select(name: str, event: gr.SelectData) -> tuple[Any, Any, Any]:
+        try:
+            place = mosaics.place(name, *event.index)
+            return place, mosaics.tile(name, place), f"Tile {place.x},{place.y}"
+        except TiledError as e:
+            return None, gr.skip(), f"**{escape(str(e))}**"
+
+    return select
+
+
+def _redoing(mosaics: Mosaics) -> Callable[..., Iterator[Answer]]:
+    def redo(name: str, batch: int, place: Any) -> Iterator[Answer]:
+        if place is None:
+            yield "Click a tile first", gr.skip(), gr.skip()
+            return
+        yield from _updates(mosaics, lambda name, batch: mosaics.redo(name, place, int(batch)))(name, batch)
+
+    return redo
+
+
+def _zooming(mosaics: Mosaics) -> Callable[..., Iterator[tuple[Any, Any]]]:
+    def zoom(name: str, seconds: float) -> Iterator[tuple[Any, Any]]:
+        yield "Rendering the zoom", gr.skip()
+        try:
+            path = mosaics.zoom(name, seconds)
+        except TiledError as e:
+            yield f"**{escape(str(e))}**", gr.skip()
+        else:
+            yield f"The zoom is {escape(str(path))}", viewer_html(mosaics.path(name))
+
+    return zoom
