@@ -12,11 +12,13 @@ from torch import Tensor
 
 from tiled_diffusion.engine.fuse import Batching, automatic_batch
 from tiled_diffusion.engine.geometry import Extent
-from tiled_diffusion.engine.guides import Guides, Moment
+from tiled_diffusion.engine.guides import Guide, Guides, Moment
 from tiled_diffusion.engine.guides.bootstrap import AddNoise, Bootstrap, plain_colours, wants_bootstrap
 from tiled_diffusion.engine.guides.pull import Pull, finished, started
+from tiled_diffusion.engine.guides.structure import structure_guides
 from tiled_diffusion.engine.noise import canvas_noise, keyed_generator, region_noise
 from tiled_diffusion.engine.plan import Planner
+from tiled_diffusion.engine.structure import check_structure
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.request import Request
@@ -170,7 +172,7 @@ def denoise(
         latents = started(pulls, latents, noise, noise_levels(scheduler, first)[1])
     bootstrap = _bootstrap(model, request, noise)
     controls = load_controls(model, request) if controls is None else controls
-    guide = Guides(tuple(g for g in (bootstrap, controls, *pulls) if g is not None))
+    guide = _guides(bootstrap, controls, *_structure(model, planner, request), *pulls)
     denoiser = Denoiser.of(model, request, context)
     generators = [keyed_generator(request.seed + k, "sampler") for k in range(request.batch_size)]
     options = step_options(scheduler, generators)
@@ -207,10 +209,27 @@ def _bootstrap(model: Model, request: Request, noise: Tensor) -> Bootstrap | Non
     """None where no region wants it."""
     if not wants_bootstrap(request.tiling):
         return None
+    return Bootstrap(request.tiling, request.seed, noise, _plain_latents(model))
+
+
+def _plain_latents(model: Model) -> Tensor:
+    """[n, C]: plain colours, encoded."""
     plain = plain_colours()[:, :, None, None].expand(-1, -1, 64, 64)
     latents = encode(model, plain, Settings())
-    middle = latents[:, :, latents.shape[2] // 2, latents.shape[3] // 2]  # far from the border, which looks different
-    return Bootstrap(request.tiling, request.seed, noise, middle)
+    return latents[:, :, latents.shape[2] // 2, latents.shape[3] // 2]  # far from the border, which looks different
+
+
+def _guides(*guides: Guide | None) -> Guides:
+    return Guides(tuple(guide for guide in guides if guide is not None))
+
+
+def _structure(model: Model, planner: Planner, request: Request) -> tuple[Guide, ...]:
+    """Nothing where the method asks for no small picture, or the canvas is as small as that."""
+    if planner.reference() is None:
+        return ()
+    check_structure(request.tiling, request.cfg_scale)
+    framed = request.tiling.elastic_reference == "pad"
+    return structure_guides(request.tiling, planner.seed, _plain_latents(model) if framed else None)
 
 
 def _add_noise(scheduler: Any, t: Tensor) -> AddNoise:

@@ -62,6 +62,8 @@ def _component(row: Row, elem_id: str, value: Any, choices: Sequence[str] | None
         return gr.Dropdown(list(dict.fromkeys([begin, *(choices or ())])), value=begin, **known)
     if widget.form == "tick":
         return gr.Checkbox(begin, **known)
+    if widget.form == "text":
+        return gr.Textbox(begin, lines=1, **known)
     if widget.form == "number":
         return gr.Number(begin, precision=0, **known)
     low = getattr(kind, "low", None) if widget.low is None else widget.low

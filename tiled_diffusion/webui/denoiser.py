@@ -21,15 +21,17 @@ from tiled_diffusion.engine.guidance import Rows, Scale, for_host
 from tiled_diffusion.engine.guides import Guide, Guides, ModelRows, Moment
 from tiled_diffusion.engine.guides.bootstrap import Bootstrap
 from tiled_diffusion.engine.guides.pull import Pull
+from tiled_diffusion.engine.guides.structure import structure_guides
 from tiled_diffusion.engine.model import Level, Prediction
 from tiled_diffusion.engine.plan import Planner
-from tiled_diffusion.engine.tiles import Plan, Tile
+from tiled_diffusion.engine.tiles import Plan, Tile, told_size
 from tiled_diffusion.errors import TiledError
 
-from .conditioning import Cond, of_rows, text_of, tokens, with_texts, with_tile_sizes
+from .conditioning import Cond, of_rows, text_of, tokens, with_texts, with_told_sizes
 from .controlnet.tiles import ControlTiles
-from .prompts import RegionPrompts
+from .prompts import MainPrompts, RegionPrompts
 from .rows import Row, RowCounter
+from .structure import Drawn, structured
 
 Forward = Callable[..., Tensor]
 
@@ -47,6 +49,7 @@ class Step:
         weights: of the parts of each picture's main prompt.
         scale: the host's CFG scale.
         unguided: the host leaves the negative prompts out in this step.
+        drawn: what was drawn of each picture, where pictures are drawn whole.
     """
 
     plan: Plan
@@ -57,6 +60,7 @@ class Step:
     weights: Sequence[Sequence[float]]
     scale: float
     unguided: bool
+    drawn: dict[int, Drawn] = field(default_factory=dict)
 
 
 @dataclass
@@ -71,6 +75,8 @@ class Tiling:
         level: from (sigma or timestep [rows]) to the noise level, and what the model call gives.
         controls: crops the hints of ControlNets, or None.
         pulls: what the canvas is drawn to; a later one above an earlier one.
+        main: the picture's own encoded prompts, where its structure is drawn apart from its tiles; else None.
+        colours: [n, C], latents of plain colours, where small pictures of the whole stand in a frame.
         calls: denoiser calls so far.
         step: the present one.
     """
@@ -82,6 +88,8 @@ class Tiling:
     level: Callable[[Tensor], tuple[Level, Prediction]] | None = None
     controls: ControlTiles | None = None
     pulls: tuple[Pull, ...] = ()
+    main: MainPrompts | None = None
+    colours: Tensor | None = None
     calls: int = 0
     step: Step | None = None
 
@@ -101,17 +109,28 @@ class Tiling:
         if self.step.plan.is_whole and not self.regions and not self.pulls:
             return original(x, sigma, cond=cond)
         rows = rows or self.step.rows.next(x.shape[0])
-        if rows is None and (self.regions or self.pulls):
+        if rows is None and (self.regions or self.pulls or self.main):
+            what = "elastic" if self.main else "regions"
             raise TiledError(
-                f"regions: a call with {x.shape[0]} rows where {len(self.step.rows.rows)} are known; another extension "
-                "changes the denoiser's rows, and regions cannot tell which are which: switch one of them off"
+                f"{what}: a call with {x.shape[0]} rows where {len(self.step.rows.rows)} are known; another extension "
+                f"changes the denoiser's rows, and {what} cannot tell which are which: switch one of them off"
             )
-        guide = Guides(tuple(g for g in (self.bootstrap, self.controls, *self.pulls) if g is not None))
-        guide.begin_step(self._moment(sigma, rows or []))
+        guide = self.guides()
+        guide.begin_step(self.moment(sigma, rows or []))
+        plan = guide.plan(self.step.plan)
         call = Call(self, self.step, original, x, sigma, cond, rows or [], guide)
-        return guide.after(fuse(x, guide.plan(self.step.plan), call.evaluate, self.batching), x)
+        if self.main is not None and any(tile.role != "all" for tile in plan.tiles):
+            return structured(call, self.main)
+        return guide.after(fuse(x, plan, call.evaluate, self.batching), x)
 
-    def _moment(self, sigma: Tensor, rows: Sequence[Row]) -> Moment:
+    def guides(self) -> Guides:
+        """What acts on a step besides the tiles."""
+        planner = self.planner
+        own = () if self.main is None else structure_guides(planner.settings, planner.seed, self.colours)
+        return Guides(tuple(g for g in (self.bootstrap, self.controls, *own, *self.pulls) if g is not None))
+
+    def moment(self, sigma: Tensor, rows: Sequence[Row]) -> Moment:
+        """The present call, of rows with these noise levels or timesteps."""
         assert self.step is not None
         moment = Moment(self.step.number, self.step.progress, images=[row.image for row in rows] or None)
         if self.level is None:
@@ -177,14 +196,18 @@ class Call:
             like = {"crossattn": _signed(text_of(self.cond)[index, :1], [row.negative for row in wanted])}
             cond = with_texts(cond, [row.text for row in wanted], like)
         planner = self.tiling.planner
-        if planner.settings.size_conditioning == "tile":
-            cond = with_tile_sizes(cond, [tile.box for tile in tiles], self.canvas, planner.model.factor)
+        each, px = planner.settings.size_conditioning == "tile", planner.model.factor
+        cond = with_told_sizes(cond, [told_size(tile, self.canvas, px, each=each) for tile in tiles])
         x, sigma = torch.cat([row.x for row in wanted]), self.sigma[index]
         images = [self.rows[i].image if self.rows else 0 for i in index]
         negatives = [row.negative for row in wanted] if self.rows else None
         rows = ModelRows(tiles, images, negatives, [self._controlled(row) for row in wanted])
         with self.guide.model_call(rows, x, cond):
             return self.original(x, sigma, cond=cond, negatives=negatives)
+
+    def wanted(self, tile: Tile, row: int, x: Tensor, text: Any, negative: bool) -> WantedRow:
+        """A row of this call; see WantedRow."""
+        return WantedRow(tile, row, x, text, negative)
 
     def _controlled(self, row: WantedRow) -> bool:
         """Whether ControlNets act on a row."""
