@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from .control import Control
 from .document import flat_rows
 from .fields import Row
+from .growth import Growth
 from .kinds import Choices
 from .panel import PanelSettings, control_rows
 from .plot import plot_axes
@@ -42,6 +43,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rerolls": lambda: fields_table(Reroll),
     "canvas": lambda: fields_table(Request),
     "controls": lambda: fields_table(Control),
+    "growth": lambda: fields_table(Growth),
     "VAE panel": lambda: panel_table(VaePanelSettings),
     "VAE axes": lambda: axes_line(VaePanelSettings),
     "VAE settings": lambda: fields_table(VaePanelSettings),

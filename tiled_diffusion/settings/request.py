@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .control import MAX_CONTROLS, Control
 from .document import Records, Within, document, parse_json, read
 from .fields import check_fields, entry
+from .growth import Growth
 from .kinds import Choice, Choices, Number, Text, Whole, choices
 from .sides import Sides, SidesKind
 from .values import Settings
@@ -69,6 +70,9 @@ class Request:
     mask_sha256: str | None = field(default=None, metadata=entry(
         DIGEST, "Mask's digest", "SHA-256 of the file, in records: another file is an error.", null="any file",
         since=2))
+    growth: Growth | None = field(default=None, metadata=entry(
+        Within(Growth), "Growth", "Grows in stages: drawn small, then enlarged and drawn anew.",
+        null="drawn at once", since=2))
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -92,3 +96,11 @@ def request_from_dict(data: object) -> Request:
 def request_from_json(text: str) -> Request:
     """Reads the JSON text; raises SettingsError, also where the text is no JSON."""
     return request_from_dict(parse_json(text, "canvas"))
+
+
+def alone(request: Request, seed: int) -> Request:
+    """The request of one picture of a batch; seeds of regions and rerolls count up with the picture's."""
+    number, tiling = seed - request.seed, request.tiling
+    regions = tuple(r if r.seed is None else replace(r, seed=r.seed + number) for r in tiling.regions)
+    rerolls = tuple(replace(r, seed=r.seed + number) for r in tiling.rerolls)
+    return replace(request, seed=seed, batch_size=1, tiling=replace(tiling, regions=regions, rerolls=rerolls))
