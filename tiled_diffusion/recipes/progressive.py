@@ -116,6 +116,8 @@ def progressive(
         TiledError: the request has a start picture, or the host cannot draw one of the stages.
         Interrupted: the user stopped it; what is kept by then stays.
     """
+    if request.match is not None:
+        raise TiledError("match: pictures that fit together are drawn at once, and not in stages")
     if request.init_image is not None or request.inpaints:
         raise TiledError("growth: a picture grows from the prompt alone; to enlarge a picture, take upscale")
     seeds = [request.seed + k for k in range(request.batch_size)]

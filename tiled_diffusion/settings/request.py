@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tiled_diffusion.errors import SettingsError
+
 from .control import MAX_CONTROLS, Control
 from .document import Records, Within, document, parse_json, read
 from .fields import check_fields, entry
 from .growth import Growth
 from .kinds import Choice, Choices, Number, Text, Whole, choices
+from .match import Match, MatchKind
 from .sides import Sides, SidesKind
 from .values import Settings
 
@@ -73,10 +76,17 @@ class Request:
     growth: Growth | None = field(default=None, metadata=entry(
         Within(Growth), "Growth", "Grows in stages: drawn small, then enlarged and drawn anew.",
         null="drawn at once", since=2))
+    match: Match | None = field(default=None, metadata=entry(
+        MatchKind(), "Match", "Edges of the batch's pictures that fit together.", null="each stands alone", since=2,
+        flag="EDGES"))
     # fmt: on
 
     def __post_init__(self) -> None:
         check_fields(self)
+        numbers = [edge.picture for join in self.match or () for edge in join]
+        if max(numbers, default=0) > self.batch_size:
+            allowed = f"at most {self.batch_size}, the batch size"
+            raise SettingsError(f"match: got the picture {max(numbers)}, allowed is {allowed}")
 
     @property
     def inpaints(self) -> bool:

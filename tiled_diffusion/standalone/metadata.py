@@ -118,9 +118,11 @@ def save_png(
         seconds: how long it took, if that is to be recorded.
         folders: as for `generate`: regions' pictures are recorded by their digests.
     """
-    own = alone(request, seed)
-    grown = request.growth is not None  # each picture of a batch by itself
-    if not grown and seed != request.seed and METHODS[request.tiling.method].moves and request.tiling.grid_seed is None:
+    together = request.match is not None  # a picture that fits others is drawn with them
+    own = request if together else alone(request, seed)
+    by_itself = request.growth is not None or together
+    moves = METHODS[request.tiling.method].moves and request.tiling.grid_seed is None
+    if moves and not by_itself and seed != request.seed:
         own = replace(own, tiling=replace(own.tiling, grid_seed=request.seed))
     own = recorded(own, folders)
     info = PngInfo()

@@ -16,6 +16,7 @@ from tiled_diffusion.engine.guides import Guide, Guides, Moment
 from tiled_diffusion.engine.guides.bootstrap import AddNoise, Bootstrap, plain_colours, wants_bootstrap
 from tiled_diffusion.engine.guides.pull import Pull, finished, started
 from tiled_diffusion.engine.guides.structure import structure_guides
+from tiled_diffusion.engine.matching import BESIDE, MatchedPlanner, check_matching, with_neighbours
 from tiled_diffusion.engine.noise import canvas_noise, keyed_generator, region_noise
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.engine.structure import check_structure
@@ -81,7 +82,7 @@ def generate(
         pulls=(*pictures, *(() if painting is None else (painting.pull(model, request.tiling),))),
         context=context_of(model, request, painting),
     )
-    images = to_images(decode(model, latents, request.tiling, vae_settings))
+    images = to_images(_decoded(model, request, latents, vae_settings))
     return images if painting is None else [painting.composited(image) for image in images]
 
 
@@ -164,6 +165,7 @@ def denoise(
         [B, C, H, W] float32.
     """
     planner = make_planner(model, request)
+    plans = _plans(planner, request)
     scheduler = make_scheduler(request.sampler, model.scheduler_config)
     set_steps(scheduler, request.steps, model.device)
     timesteps, latents = _start(scheduler, request, noise, clean)
@@ -176,8 +178,9 @@ def denoise(
     denoiser = Denoiser.of(model, request, context)
     generators = [keyed_generator(request.seed + k, "sampler") for k in range(request.batch_size)]
     options = step_options(scheduler, generators)
+    latents = _tied(plans, latents)
     batching = Batching(tile_batch(model, planner, request.batch_size), progress.tiles)
-    progress.start(len(timesteps), len(planner.plan(0).tiles))
+    progress.start(len(timesteps), len(plans.plan(0).tiles))
     try:
         for call, t in enumerate(timesteps):
             latents, done = latents.float(), call / len(timesteps)
@@ -185,19 +188,23 @@ def denoise(
             if bootstrap is not None:
                 bootstrap.add_noise = _add_noise(scheduler, t)
             moment = Moment(call, done, noise_levels(scheduler, first + call)[0], model.traits.prediction)
-            prediction = denoiser.predict(seen, t, planner.plan(call, done), batching, moment, guide)
+            prediction = denoiser.predict(seen, t, plans.plan(call, done), batching, moment, guide)
             stepped = scheduler.step(prediction, t, latents, **options)
-            latents = stepped.prev_sample
-            if not torch.isfinite(latents).all():
-                raise TiledError(
-                    f"the picture broke at step {call + 1} of {len(timesteps)}: not all numbers are finite (NaN). "
-                    f"Take another sampler, a lower CFG scale, or --dtype {_wider(model.dtype)}"
-                )
+            latents = _tied(plans, stepped.prev_sample)
+            _check_finite(latents, f"step {call + 1} of {len(timesteps)}", model)
             progress.step(call)
             progress.denoised(stepped.get("pred_original_sample", latents))
     finally:
         progress.finish()
     return finished(pulls, latents.float())
+
+
+def _check_finite(latents: Tensor, where: str, model: Model) -> None:
+    if not torch.isfinite(latents).all():
+        raise TiledError(
+            f"the picture broke at {where}: not all numbers are finite (NaN). "
+            f"Take another sampler, a lower CFG scale, or --dtype {_wider(model.dtype)}"
+        )
 
 
 def tile_batch(model: Model, planner: Planner, images: int) -> int:
@@ -217,6 +224,29 @@ def _plain_latents(model: Model) -> Tensor:
     plain = plain_colours()[:, :, None, None].expand(-1, -1, 64, 64)
     latents = encode(model, plain, Settings())
     return latents[:, :, latents.shape[2] // 2, latents.shape[3] // 2]  # far from the border, which looks different
+
+
+def _plans(planner: Planner, request: Request) -> Planner | MatchedPlanner:
+    """What makes the plans of the calls."""
+    if request.match is None:
+        return planner
+    check_matching(request.tiling)
+    if request.controls or request.inpaints:
+        raise TiledError("match: pictures that fit together know neither ControlNets nor masks: leave one of them out")
+    return MatchedPlanner(planner, request.match, request.batch_size)
+
+
+def _tied(plans: Planner | MatchedPlanner, latents: Tensor) -> Tensor:
+    return plans.tied(latents) if isinstance(plans, MatchedPlanner) else latents
+
+
+def _decoded(model: Model, request: Request, latents: Tensor, settings: TiledVaeSettings | None) -> Tensor:
+    """Pixels [B, 3, H, W]; what meets an edge is decoded with it."""
+    if request.match is None:
+        return decode(model, latents, request.tiling, settings)
+    edge = BESIDE * model.traits.factor
+    around = decode(model, with_neighbours(latents, request.match), request.tiling, settings)
+    return around[..., edge:-edge, edge:-edge]
 
 
 def _guides(*guides: Guide | None) -> Guides:
