@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from tiled_diffusion.engine import plan as plan_module
+from tiled_diffusion.engine import grid as grid_module
 from tiled_diffusion.engine.describe import batch_count, describe, work_ratio
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.model import ModelTraits
@@ -69,10 +69,25 @@ def test_no_weight_is_made_to_count(monkeypatch):
         raise AssertionError("weights were made")
 
     monkeypatch.setattr(AxisTiles, "weights", property(no_weights))
-    monkeypatch.setattr(plan_module, "Tile", None)
+    monkeypatch.setattr(grid_module, "Tile", None)
     for method in ("mixture", "multidiffusion", "spot", "jittered"):
         settings = settings_from_dict({"version": 1, "method": method, "tile_width_lp": 32, "tile_height_lp": 32, "overlap_lp": 12})
         told = describe(settings, 16384, 16384, SD1)
         assert 4000 < told.tiles <= MAX_TILES
         assert len(told.boxes) == 4000
         assert dataclasses.asdict(told)["rows"] == 2 * told.tiles
+
+
+@pytest.mark.parametrize("reference", ["area", "pad"])
+def test_small_pictures_are_counted_and_told(reference):
+    settings = settings_from_dict({"method": "elastic", "elastic_rounds": 3, "elastic_reference": reference})
+    planner = Planner(Extent(128, 192), settings, SD1, seed=7)
+    plan, grids = planner.plan(2), planner.grids(2)
+    assert sum(grid.count for grid in grids) == len(plan.tiles)
+    assert work_ratio(grids, planner.canvas) == pytest.approx(plan.work_ratio)
+    assert batch_count(grids, 5) == len(list(plan.batches(5)))
+    told = describe(settings, 1536, 1024, SD1)
+    width, height = (640, 448) if reference == "area" else (512, 512)
+    assert told.line().startswith(f"24 tiles of 512 x 512 px and 4 small pictures of {width} x {height} px in ")
+    assert told.rows == 24 + 4 * 2
+    assert len(told.boxes) == 24

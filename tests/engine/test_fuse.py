@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.engine.models import ConvNet, Counter, Global, pointwise
+from tiled_diffusion.engine import methods
 from tiled_diffusion.engine.fuse import Batching, fuse
 from tiled_diffusion.engine.geometry import Box, Extent
-from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.engine.tiles import Plan, Tile
@@ -17,6 +17,8 @@ from tiled_diffusion.errors import OutOfMemoryError
 from tiled_diffusion.settings.values import Region, Settings
 
 SMALL = ModelTraits(native=16, multiple=2)
+METHODS = [name for name, method in methods.METHODS.items() if not method.structure]
+"""Those whose tiles are all there is to a prediction."""
 CANVASES = [(24, 96), (16, 64), (37, 53), (64, 16), (16, 17), (128, 24)]
 
 

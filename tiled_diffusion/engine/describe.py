@@ -11,9 +11,10 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.values import Settings
 
 from .geometry import Extent
+from .grid import Group
 from .guidance import guidances
 from .model import ModelTraits
-from .plan import Grid, Planner
+from .plan import Planner
 
 MOST_BOXES = 4000
 
@@ -31,6 +32,7 @@ class Description:
         boxes: (x, y, width, height in fractions of the canvas, prompt number) of the first 4000 crops.
         unit: sides that suit the model are multiples of this, image pixels.
         problems: what the user should know.
+        small: how many of the crops are small pictures of the whole, their width and their height, image pixels.
     """
 
     tiles: int
@@ -41,14 +43,18 @@ class Description:
     boxes: tuple[tuple[float, float, float, float, int], ...]
     unit: int = 1
     problems: tuple[str, ...] = ()
+    small: tuple[int, int, int] = (0, 0, 0)
 
     def line(self) -> str:
         """One line for the panel."""
         if self.tiles == 1:
             return "1 tile: the picture is drawn in one piece, as without tiling"
         batches = "1 batch" if self.batches == 1 else f"{self.batches} batches"
+        count, width, height = self.small
+        small = f" and {count} small pictures of {width} x {height} px" if count else ""
         return (
-            f"{self.tiles} tiles of {self.tile[0]} x {self.tile[1]} px in {batches}, {self.rows} rows a step: "
+            f"{self.tiles - count} tiles of {self.tile[0]} x {self.tile[1]} px{small} in {batches}, "
+            f"{self.rows} rows a step: "
             f"{self.work_ratio:.2f} times the untiled work"
         )
 
@@ -83,11 +89,11 @@ def describe(
     planner = Planner(Extent(height // factor, width // factor), settings, model)
     grids, tile, canvas = planner.grids(), planner.tile_size(), planner.canvas
     by_prompt = guidances("", "", cfg_scale, settings)
-    boxes = ((box, grid.prompt) for grid in grids for box in grid.boxes())
+    boxes = ((box, grid.prompt) for grid in grids if grid.role != "direction" for box in grid.boxes())
     return Description(
         sum(grid.count for grid in grids),
         batch_count(grids, settings.tile_batch or automatic),
-        sum(grid.count * by_prompt[grid.prompt].rows for grid in grids),
+        sum(grid.count * by_prompt[grid.prompt].rows_of(grid.role) for grid in grids),
         work_ratio(grids, canvas),
         (tile.w * factor, tile.h * factor),
         tuple(
@@ -96,10 +102,11 @@ def describe(
         ),
         model.unit_px,
         tuple(_problems(planner, width, height)),
+        next(((g.count, g.extent.w * factor, g.extent.h * factor) for g in grids if g.role == "direction"), (0, 0, 0)),
     )
 
 
-def batch_count(grids: Sequence[Grid], size: int) -> int:
+def batch_count(grids: Sequence[Group], size: int) -> int:
     """Model calls of a plan: tiles of one shape share them."""
     alike: dict[Extent, int] = {}
     for grid in grids:
@@ -107,7 +114,7 @@ def batch_count(grids: Sequence[Grid], size: int) -> int:
     return sum(-(-count // size) for count in alike.values())
 
 
-def work_ratio(grids: Sequence[Grid], canvas: Extent) -> float:
+def work_ratio(grids: Sequence[Group], canvas: Extent) -> float:
     """Pixels evaluated / pixels of the canvas."""
     return sum(grid.count * grid.extent.h * grid.extent.w for grid in grids) / (canvas.h * canvas.w)
 

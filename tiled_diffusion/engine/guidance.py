@@ -27,21 +27,35 @@ class Guidance:
         parts: prompts and their weights v.
         negative: the negative prompt.
         scale: s, the CFG scale.
+        local: what tiles of role "unguided" are evaluated with; None: the negative prompt.
+        always: the negative prompt is evaluated whatever the numbers are.
     """
 
     parts: tuple[Part, ...]
     negative: str
     scale: float
+    local: str | None = None
+    always: bool = False
 
     @property
     def guided(self) -> bool:
         """Whether the negative prompt has to be evaluated: not where the prediction is the one part's own."""
-        return self.scale != 1 or len(self.parts) != 1 or self.parts[0].weight != 1
+        return self.always or self.scale != 1 or len(self.parts) != 1 or self.parts[0].weight != 1
 
     @property
     def rows(self) -> int:
         """Rows of a model call for one tile of one picture."""
         return len(self.parts) + self.guided
+
+    def texts(self, role: Role) -> tuple[str | None, tuple[str, ...]]:
+        """(what a tile is guided against, its prompts), as far as its role needs them; None: against nothing."""
+        if role == "unguided":
+            return self.negative if self.local is None else self.local, ()
+        return self.negative if self.guided else None, tuple(part.text for part in self.parts)
+
+    def rows_of(self, role: Role) -> int:
+        """Rows of a model call for one tile of a role, of one picture."""
+        return 1 if role == "unguided" else self.rows
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -61,7 +75,7 @@ def guidances(
         settings: the regions.
         tile_texts: in place of the main prompt.
     """
-    out = [Guidance(parts(prompt), negative, scale)]
+    out = [Guidance(parts(prompt), negative, scale, settings.elastic_local_prompt)]
     for region in settings.regions:
         own = joined(prompt, region.prompt, region.join)
         against = negative
@@ -166,7 +180,13 @@ EvaluateRows = Callable[[Sequence[Wanted]], Sequence[Tensor]]
 """Rows to the model's predictions of them, [B, C', h, w] each, without any guidance."""
 
 
-def guided(crops: Tensor, tiles: Sequence[Tile], by_prompt: Sequence[Guidance], evaluate: EvaluateRows) -> Tensor:
+def guided(
+    crops: Tensor,
+    tiles: Sequence[Tile],
+    by_prompt: Sequence[Guidance],
+    evaluate: EvaluateRows,
+    small: Callable[[Tile, Tensor, Tensor], None] | None = None,
+) -> Tensor:
     """The guided predictions of tiles, for hosts that do not combine rows themselves.
 
     Args:
@@ -174,27 +194,32 @@ def guided(crops: Tensor, tiles: Sequence[Tile], by_prompt: Sequence[Guidance], 
         tiles: what they are of.
         by_prompt: see guidances.
         evaluate: gets all rows of these tiles at once: negative prompts first, then first parts, then second ones, ...
+        small: is told the whole guided prediction of each tile that contributes its direction alone.
 
     Returns:
         [tiles * B, C', h, w].
     """
     views = torch.split(crops, crops.shape[0] // len(tiles))
-    order = _order([by_prompt[tile.prompt] for tile in tiles])
+    order = _order([by_prompt[tile.prompt].texts(tile.role) for tile in tiles])
     predictions = evaluate([Wanted(tiles[k], views[k], text) for k, text in order])
     own: list[list[Tensor]] = [[] for _ in tiles]
     for (k, _), prediction in zip(order, predictions, strict=True):
         own[k].append(prediction)
     out = []
-    for tile, rows in zip(tiles, own, strict=True):
+    for tile, view, rows in zip(tiles, views, own, strict=True):
         how = by_prompt[tile.prompt]
-        split = Rows(rows[0], tuple(rows[1:])) if how.guided else Rows(None, tuple(rows))
-        out.append(combine(split, Scale(how.weights, how.scale), tile.role))
+        against = how.texts(tile.role)[0] is not None
+        split = Rows(rows[0], tuple(rows[1:])) if against else Rows(None, tuple(rows))
+        scale = Scale(how.weights[: len(split.parts)], how.scale)
+        out.append(combine(split, scale, tile.role))
+        if small is not None and tile.role == "direction":
+            small(tile, view, combine(split, scale))
     return torch.cat(out)
 
 
-def _order(guidance: Sequence[Guidance]) -> list[tuple[int, str]]:
+def _order(texts: Sequence[tuple[str | None, tuple[str, ...]]]) -> list[tuple[int, str]]:
     """(number of the tile, text) of every row, so that rows of one kind are neighbours."""
-    order = [(k, g.negative) for k, g in enumerate(guidance) if g.guided]
-    for i in range(max(len(g.parts) for g in guidance)):
-        order += [(k, g.parts[i].text) for k, g in enumerate(guidance) if i < len(g.parts)]
+    order = [(k, against) for k, (against, _) in enumerate(texts) if against is not None]
+    for i in range(max(len(prompts) for _, prompts in texts)):
+        order += [(k, prompts[i]) for k, (_, prompts) in enumerate(texts) if i < len(prompts)]
     return order

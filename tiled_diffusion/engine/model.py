@@ -106,3 +106,22 @@ def predicted(clean: Tensor, x: Tensor, level: Level, prediction: Prediction) ->
     if prediction == "eps":
         return noise
     return alpha * noise - sigma * clean if prediction == "v" else noise - clean
+
+
+def cleaned(prediction: Tensor, x: Tensor, level: Level, kind: Prediction) -> Tensor:
+    """The clean latent in x by what a model predicted of it: the inverse of `predicted`.
+
+    Args:
+        prediction: [B, C, h, w].
+        x: [B, C, h, w], noisy, in the coordinates of `level`.
+        level: of x; its alpha is above 0 where the noise was predicted.
+        kind: what was predicted.
+    """
+    if kind == "x0":
+        return prediction
+    alpha, sigma = level.broadcast(x)
+    if kind == "eps":
+        return (x - sigma * prediction) / alpha
+    if kind == "v":
+        return (alpha * x - sigma * prediction) / (alpha**2 + sigma**2)
+    return (x - sigma * prediction) / (alpha + sigma)

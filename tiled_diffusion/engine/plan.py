@@ -2,96 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
-
-import numpy as np
-import numpy.typing as npt
-import torch
+from functools import lru_cache
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.values import Region, Settings
 
 from .geometry import Box, Extent, check_axis
-from .masks import places
+from .grid import Grid, Group
 from .methods import METHODS, Method
 from .model import ModelTraits
 from .noise import uniform_draw
-from .regions import Coverage, coverages, in_their_boxes, region_area
-from .tiles import Plan, Tile
+from .regions import coverages, in_their_boxes, region_area
+from .structure import References, reference_extent
+from .tiles import Plan
 from .windows import AxisTiles
 
 MAX_TILES = 16384
 """Most tiles of a plan: 32768 x 32768 px in tiles of 512 px with half of each shared are 16129."""
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """The tiles of one prompt: rows times columns over an area, without those that draw nothing.
-
-    Attributes:
-        area: on the canvas; its tiles' places are counted from its corner.
-        prompt: as in Tile.
-        rows, cols: the tiles of its axes.
-        coverage: how much of the area the prompt draws, [area.h, area.w]; None: all of it.
-    """
-
-    area: Box
-    prompt: int
-    rows: AxisTiles
-    cols: AxisTiles
-    coverage: Coverage | None = None
-
-    @property
-    def extent(self) -> Extent:
-        """Of every tile."""
-        return Extent(self.rows.tile, self.cols.tile)
-
-    @cached_property
-    def kept(self) -> npt.NDArray[np.bool_]:
-        """[rows, columns]: which tiles have a weight anywhere. Counted by sums over rectangles, without weights."""
-        if self.coverage is None:
-            return np.ones((len(self.rows.starts), len(self.cols.starts)), dtype=bool)
-        past = [
-            (0, max(0, max(a.starts) + a.tile - n))
-            for a, n in zip((self.rows, self.cols), self.area.extent, strict=True)
-        ]
-        sums = np.pad(np.pad(self.coverage > 0, past, mode="wrap").cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-        (top, bottom), (left, right) = (_support(axis) for axis in (self.rows, self.cols))
-        inside = (
-            sums[np.ix_(bottom, right)]
-            - sums[np.ix_(top, right)]
-            - sums[np.ix_(bottom, left)]
-            + sums[np.ix_(top, left)]
-        )
-        return np.asarray(inside > 0)
-
-    @property
-    def count(self) -> int:
-        """Of its tiles."""
-        return int(self.kept.sum())
-
-    def boxes(self) -> Iterator[Box]:
-        """Where its tiles lie on the canvas, row by row."""
-        for i, j in np.argwhere(self.kept):
-            yield Box(self.rows.starts[i] + self.area.y, self.cols.starts[j] + self.area.x, *self.extent)
-
-    def tiles(self) -> Iterator[Tile]:
-        """Its tiles with their weights, in the order of `boxes`."""
-        for (i, j), box in zip(np.argwhere(self.kept), self.boxes(), strict=True):
-            weight = np.outer(self.rows.weights[i], self.cols.weights[j])
-            if self.coverage is not None:
-                here = box.moved(-self.area.y, -self.area.x)
-                weight = weight * self.coverage[places(here, Extent(*self.coverage.shape))]
-            yield Tile(box, torch.from_numpy(weight.astype(np.float32)), self.prompt)
-
-
-def _support(axis: AxisTiles) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """First pixel and the one after the last that count, of each tile of an axis; weights have no holes."""
-    counts = axis.weights > 0
-    begin, starts = counts.argmax(axis=1), np.asarray(axis.starts)
-    return starts + begin, starts + axis.tile - counts[:, ::-1].argmax(axis=1)
 
 
 @dataclass(frozen=True)
@@ -128,7 +57,7 @@ class Planner:
         _check_fill(self)
         return _plan(self, *self._moment(step, progress))
 
-    def grids(self, step: int = 0, progress: float = 0.0) -> list[Grid]:
+    def grids(self, step: int = 0, progress: float = 0.0) -> list[Group]:
         """The tiles of a denoiser call by prompt, to be counted: weights are made when they are asked for.
 
         Raises:
@@ -144,10 +73,18 @@ class Planner:
     def tile_size(self) -> Extent:
         """The tile's size on this canvas, latent pixels: as set, or fitted to it; never larger than the canvas."""
         s = self.settings
+        if self.method.structure and self.reference() is None:
+            return self.canvas
         return Extent(
             self._tile(self.canvas.h, self._latent(s.tile_height), s.wrap_y),
             self._tile(self.canvas.w, self._latent(s.tile_width), s.wrap_x),
         )
+
+    def reference(self) -> Extent | None:
+        """Size of the small picture that gives the structure, latent pixels, where the method wants one."""
+        if not self.method.structure:
+            return None
+        return reference_extent(self.canvas, self.model, self.settings.elastic_reference)
 
     def overlap(self, tile: int) -> int:
         """The overlap for a tile side, latent pixels: as set, or the method's default."""
@@ -165,6 +102,8 @@ class Planner:
                 raise TiledError(f"the tile must be a multiple of {unit} px here, got {px} px")
             check_axis(length, wanted, self.overlap(wanted), self.method.most_overlap(wanted), px=self.model.factor)
             return min(wanted, length)
+        if self.method.structure:
+            return min(length, self.model.native)
         fitting = [t for t in self.model.tile_choices() if t < length]
         if len(fitting) < len(self.model.tile_choices()) and not ring:
             return length  # the canvas itself is one of the sizes that the model likes
@@ -223,11 +162,20 @@ def _plan(planner: Planner, step: int, active: tuple[bool, ...], composing: bool
     return Plan(planner.canvas, tuple(tile for grid in grids for tile in grid.tiles()))
 
 
-def _grids(planner: Planner, step: int, active: tuple[bool, ...], composing: bool) -> list[Grid]:
+def _grids(planner: Planner, step: int, active: tuple[bool, ...], composing: bool) -> list[Group]:
     canvas, settings = planner.canvas, planner.settings
+    small = planner.reference()
+    if small is not None:
+        cells = Grid(Box(0, 0, *canvas), 0, *planner.axes(canvas, step), role="unguided")
+        rings = (settings.wrap_y, settings.wrap_x)
+        square = Extent(planner.model.native, planner.model.native) if settings.elastic_reference == "pad" else None
+        return [
+            *_limited([cells]),
+            References(canvas, small, square, settings.elastic_rounds, rings, planner.seed, step),
+        ]
     main = Grid(Box(0, 0, *canvas), 0, *planner.axes(canvas, step))
     if not any(active) and settings.fill == "main":
-        return _limited([main])
+        return [*_limited([main])]
     regions = in_their_boxes(settings.regions, canvas, planner.model.multiple) if composing else settings.regions
     areas = region_areas(planner, regions)
     grids = [main, *(Grid(area, k, *planner.axes(area.extent, step, k)) for k, area in enumerate(areas, start=1))]

@@ -38,6 +38,27 @@ class Tile:
         return self.view.box
 
 
+def told_size(tile: Tile, canvas: Extent, px: int, *, each: bool) -> tuple[int, ...] | None:
+    """What an SDXL model is told of a tile instead of the canvas's size, image pixels; None: nothing else.
+
+    Original height and width, upper left corner, target height and width (arXiv 2307.01952, section 2.2). A small
+    picture of the whole is told to be one of its own size.
+
+    Args:
+        tile: a crop.
+        canvas: latent pixels.
+        px: image pixels of a latent pixel's side.
+        each: whether other tiles are told their size and place.
+    """
+    if tile.role == "direction":
+        height, width = (side * px for side in tile.view.extent)
+        return (height, width, 0, 0, height, width)
+    if not each:
+        return None
+    box = tile.box.scaled(px)
+    return (canvas.h * px, canvas.w * px, box.y, box.x, box.h, box.w)
+
+
 @dataclass(frozen=True)
 class Plan:
     """All tiles of one denoiser call on the canvas."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate, pad
 
 from .geometry import Box, Extent, add_at
 
@@ -136,9 +137,13 @@ class Reference(Indexed):
 
     Attributes:
         canvas: its size.
+        offset: on rings, where the first cell begins.
+        frame: what is read is this large, and nothing lies right of and below the cells; None: as large as they are.
     """
 
     canvas: Extent = field(default_factory=lambda: Extent(1, 1))
+    offset: Extent = field(default_factory=lambda: Extent(0, 0))
+    frame: Extent | None = None
 
     @classmethod
     def of(cls, canvas: Extent, size: Extent, picks: tuple[Tensor, Tensor] | None = None) -> Reference:
@@ -156,19 +161,45 @@ class Reference(Indexed):
         return cls(rows, cols, None, canvas)
 
     @property
+    def cells(self) -> Extent:
+        """Down and across."""
+        return super().extent
+
+    @property
+    def extent(self) -> Extent:
+        """Of what it reads, the frame around it included."""
+        return self.frame or self.cells
+
+    @property
     def box(self) -> Box:
         """All of the canvas."""
         return Box(0, 0, *self.canvas)
 
+    def gather(self, x: Tensor) -> Tensor:
+        """One pixel of each cell; zeros in the frame."""
+        return self._framed(super().gather(x), 1)
+
+    def _framed(self, cells: Tensor, factor: int) -> Tensor:
+        if self.frame is None:
+            return cells
+        height, width = (side * factor for side in self.frame)
+        return pad(cells, (0, width - cells.shape[-1], 0, height - cells.shape[-2]))
+
     def scatter_add(self, total: Tensor, part: Tensor, weight: Tensor) -> None:
         """Adds each cell's number to all its pixels, times the weight [H, W] of each pixel."""
-        h, w = self.extent
-        y = torch.arange(self.canvas.h, device=part.device) * h // self.canvas.h
-        x = torch.arange(self.canvas.w, device=part.device) * w // self.canvas.w
+        h, w = self.cells
+        y, x = (torch.arange(n, device=part.device) - begin for n, begin in zip(self.canvas, self.offset, strict=True))
+        y, x = y % self.canvas.h * h // self.canvas.h, x % self.canvas.w * w // self.canvas.w
         enlarged = part[..., y[:, None], x]
         total[..., : self.canvas.h, : self.canvas.w] += (enlarged * weight.to(total)).to(total.dtype)
+
+    def shrunk(self, fine: Tensor, factor: int) -> Tensor:
+        """A map [.., factor H, factor W] of the canvas in the small picture's size, [.., factor h, factor w]."""
+        turned = fine.roll((-self.offset.h * factor, -self.offset.w * factor), (-2, -1))
+        size = (self.cells.h * factor, self.cells.w * factor)
+        return self._framed(interpolate(turned.float(), size=size, mode="area").to(fine.dtype), factor)
 
     def scaled(self, factor: int) -> Reference:
         """Of a finer map: as many cells, each of more pixels."""
         finer = Extent(self.canvas.h * factor, self.canvas.w * factor)
-        return Reference(self.rows * factor, self.cols * factor, None, finer)
+        return Reference(self.rows * factor, self.cols * factor, None, finer, self.offset, self.frame)

@@ -11,6 +11,9 @@ class Progress:
     To stop a run, raise tiled_vae.Interrupted in `tiles` or `step`: nobody catches it but who began the work.
     """
 
+    def stage(self, number: int, count: int) -> None:
+        """Called before the runs of each stage (from 1) of a picture that is drawn in `count` of them."""
+
     def start(self, steps: int, tiles: int) -> None:
         """Called once a run: `steps` denoiser calls are to come, the first of `tiles` tiles."""
 

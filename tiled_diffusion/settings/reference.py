@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from .control import Control
 from .document import flat_rows
 from .fields import Row
+from .growth import Growth
 from .kinds import Choices
 from .mosaic import Mosaic, TilePrompts
 from .panel import PanelSettings, control_rows
@@ -46,6 +47,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "canvas": lambda: fields_table(Request),
     "mosaic": lambda: fields_table(Mosaic),
     "controls": lambda: fields_table(Control),
+    "growth": lambda: fields_table(Growth),
     "VAE panel": lambda: panel_table(VaePanelSettings),
     "VAE axes": lambda: axes_line(VaePanelSettings),
     "VAE settings": lambda: fields_table(VaePanelSettings),

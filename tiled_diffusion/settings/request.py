@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from tiled_diffusion.errors import SettingsError
 
 from .control import MAX_CONTROLS, Control
 from .document import Records, Within, document, parse_json, read
 from .fields import check_fields, entry
+from .growth import Growth
 from .kinds import Choice, Choices, Number, Text, Whole, choices
+from .match import Match, MatchKind
 from .sides import Sides, SidesKind
 from .values import Settings
 
@@ -72,10 +76,20 @@ class Request:
     hold: float = field(default=0.0, metadata=entry(
         Number(0, 1), "Hold", "Part of the sampling in which areas keep the start picture's mean colours.", since=2,
         flag="X"))
+    growth: Growth | None = field(default=None, metadata=entry(
+        Within(Growth), "Growth", "Grows in stages: drawn small, then enlarged and drawn anew.",
+        null="drawn at once", since=2))
+    match: Match | None = field(default=None, metadata=entry(
+        MatchKind(), "Match", "Edges of the batch's pictures that fit together.", null="each stands alone", since=2,
+        flag="EDGES"))
     # fmt: on
 
     def __post_init__(self) -> None:
         check_fields(self)
+        numbers = [edge.picture for join in self.match or () for edge in join]
+        if max(numbers, default=0) > self.batch_size:
+            allowed = f"at most {self.batch_size}, the batch size"
+            raise SettingsError(f"match: got the picture {max(numbers)}, allowed is {allowed}")
 
     @property
     def inpaints(self) -> bool:
@@ -95,3 +109,11 @@ def request_from_dict(data: object) -> Request:
 def request_from_json(text: str) -> Request:
     """Reads the JSON text; raises SettingsError, also where the text is no JSON."""
     return request_from_dict(parse_json(text, "canvas"))
+
+
+def alone(request: Request, seed: int) -> Request:
+    """The request of one picture of a batch; seeds of regions and rerolls count up with the picture's."""
+    number, tiling = seed - request.seed, request.tiling
+    regions = tuple(r if r.seed is None else replace(r, seed=r.seed + number) for r in tiling.regions)
+    rerolls = tuple(replace(r, seed=r.seed + number) for r in tiling.rerolls)
+    return replace(request, seed=seed, batch_size=1, tiling=replace(tiling, regions=regions, rerolls=rerolls))

@@ -38,6 +38,8 @@ METHODS = Choices((
            "Tiles that do not overlap, on a grid that jumps at every step. The fewest tiles on a ring."),
     Choice("jittered", "Jittered tiles",
            "A small soft overlap on a grid drawn anew at every step. Nearly as cheap as no overlap, without seams."),
+    Choice("elastic", "ElasticDiffusion",
+           "One large picture, up to 4 times the model's size: a small picture of the whole says what is where."),
 ))  # fmt: skip
 """Each is a file of that name in engine/methods/."""
 JOINS = Choices((
@@ -61,6 +63,12 @@ FILLS = Choices((
 TOLD_SIZES = Choices((
     Choice("canvas", "Whole canvas", "An SDXL model is told the size of the whole canvas."),
     Choice("tile", "Each tile", "An SDXL model is told the size and place of each tile."),
+))  # fmt: skip
+
+
+REFERENCES = Choices((
+    Choice("area", "Same shape", "The canvas's shape, with the area that the model knows."),
+    Choice("pad", "Padded square", "As published: in the square that the model knows, with a plain colour around it."),
 ))  # fmt: skip
 
 
@@ -263,6 +271,26 @@ class Settings:
     captioner: str = field(default="", metadata=entry(
         Text(100), "Captioner", "Name of the program that captions tiles; in the WebUI: clip or deepbooru.", since=2,
         widget=Widget("prompts", "text")))
+    elastic_rounds: int = field(default=4, metadata=entry(
+        Whole(0, 20), "Structure rounds",
+        "How often the small picture of the whole is drawn at each step: more see more of the canvas.", since=2,
+        widget=Widget("elastic", "slider"), flag="N", axis=True))
+    elastic_pull: float = field(default=0.06, metadata=entry(
+        Number(0, 0.06), "Pull to the small picture", "How strongly the first steps hold to the small picture.",
+        since=2, widget=Widget("elastic", "slider", step=0.001), flag="X", axis=True))
+    elastic_decay: float = field(default=1.0, metadata=entry(
+        Number(1, 20), "Pull decay", "How soon the pull is gone: 20 in the first steps, 1 by the middle.", since=2,
+        widget=Widget("elastic more", "slider", step=0.5), flag="X", axis=True))
+    elastic_until: float = field(default=0.5, metadata=entry(
+        FRACTION, "Structure until",
+        "Part of the sampling in which the small picture says what is where; then the prompt draws every tile.",
+        since=2, widget=Widget("elastic more", "slider", step=0.05), flag="X", axis=True))
+    elastic_reference: str = field(default="area", metadata=entry(
+        REFERENCES, "Small picture", "The small picture's shape.", since=2,
+        widget=Widget("elastic small", "radio"), flag="NAME", axis=True))
+    elastic_local_prompt: str | None = field(default=None, metadata=entry(
+        PROMPT, "Local prompt", "Words for the ground of every part, such as: sky, grass, wall.", since=2,
+        null="the negative prompt", widget=Widget("elastic small", "text", null=""), flag="TEXT"))
     # fmt: on
 
     def __post_init__(self) -> None:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from tiled_diffusion.engine.fuse import Batching, fuse
+from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guidance import Guidance, Wanted, guidances, guided
 from tiled_diffusion.engine.guides import Guide, ModelRows, Moment
-from tiled_diffusion.engine.tiles import Plan, Tile
+from tiled_diffusion.engine.tiles import Plan, Tile, told_size
 from tiled_diffusion.settings.request import Request
 
 from . import flow
@@ -48,8 +49,9 @@ class Denoiser:
         if flow.is_distilled(model):
             scale, tiling = 1.0, replace(tiling, regions=tuple(replace(r, cfg_scale=None) for r in tiling.regions))
         by_prompt = guidances(request.prompt, request.negative_prompt, scale, tiling, tile_texts)
-        texts = list(dict.fromkeys(t for g in by_prompt for t in (*(p.text for p in g.parts), g.negative)))
-        return cls(model, request, by_prompt, dict(zip(texts, Encoder(model).encode(texts), strict=True)), context)
+        texts = list(dict.fromkeys(t for g in by_prompt for t in _texts(g)))
+        encoded = dict(zip(texts, Encoder(model).encode(texts), strict=True))
+        return cls(model, request, by_prompt, encoded, context)
 
     @classmethod
     def of_each(cls, model: Model, requests: Sequence[Request], context: Tensor | None = None) -> Denoiser:
@@ -79,8 +81,11 @@ class Denoiser:
         guide = guide or Guide()
         guide.begin_step(moment)
 
+        def rows(wanted: Sequence[Wanted]) -> Sequence[Tensor]:
+            return self._evaluate(wanted, t, guide)
+
         def evaluate(crops: Tensor, tiles: Sequence[Tile]) -> Tensor:
-            return guided(guide.crops(crops, tiles), tiles, self.guidances, lambda rows: self._evaluate(rows, t, guide))
+            return guided(guide.crops(crops, tiles), tiles, self.guidances, rows, guide.small)
 
         return guide.after(fuse(x, guide.plan(plan), evaluate, batching), x)
 
@@ -132,13 +137,15 @@ class Denoiser:
         if self.model.kind != "sdxl":
             return None
         canvas = (self.request.height, self.request.width)
-        ids = []
-        for tile in tiles:
-            if self.request.tiling.size_conditioning == "tile":
-                box = tile.box.scaled(self.model.traits.factor)
-                ids.append((*canvas, box.y, box.x, box.h, box.w))
-            else:
-                ids.append((*canvas, 0, 0, *canvas))
+        px, each = self.model.traits.factor, self.request.tiling.size_conditioning == "tile"
+        size = Extent(canvas[0] // px, canvas[1] // px)
+        ids = [told_size(tile, size, px, each=each) or (*canvas, 0, 0, *canvas) for tile in tiles]
         device, dtype = self.model.device, self.model.dtype
         pooled = torch.stack([r.pooled for r in rows if r.pooled is not None]).to(dtype)
         return {"text_embeds": pooled, "time_ids": torch.tensor(ids, device=device, dtype=dtype)}
+
+
+def _texts(guidance: Guidance) -> tuple[str, ...]:
+    """All that its tiles may be evaluated with."""
+    local = () if guidance.local is None else (guidance.local,)
+    return (*(part.text for part in guidance.parts), guidance.negative, *local)

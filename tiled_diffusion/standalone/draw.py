@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from tiled_diffusion.engine.geometry import Box, Extent
-from tiled_diffusion.engine.tiles import Plan
+from tiled_diffusion.engine.tiles import Plan, Tile
 from tiled_diffusion.settings.values import Region
 
 Colour = tuple[int, int, int]
@@ -50,7 +50,7 @@ def draw_plan(
     scale = _scale(plan.canvas, longest)
     size = (max(1, round(plan.canvas.w * scale)), max(1, round(plan.canvas.h * scale)))
     canvas = _ground(picture, size)
-    parts = [(i, r, whole) for i, tile in enumerate(plan.tiles) for r, whole in _parts(tile.box, plan.canvas, scale)]
+    parts = [(i, r, whole) for i, tile in enumerate(_drawn(plan)) for r, whole in _parts(tile.box, plan.canvas, scale)]
     canvas = _tinted(canvas, parts)
     draw = ImageDraw.Draw(canvas)
     stroke = 2
@@ -59,6 +59,11 @@ def draw_plan(
     _numbers(draw, parts)
     _label_regions(draw, regions, size)
     return _framed(canvas, lines)
+
+
+def _drawn(plan: Plan) -> list[Tile]:
+    """All tiles but small pictures of the whole, which lie nowhere."""
+    return [tile for tile in plan.tiles if tile.role != "direction"]
 
 
 def _scale(canvas: Extent, longest: int) -> float:

@@ -28,8 +28,9 @@ from torch.utils._pytree import tree_leaves
 
 from tiled_diffusion.engine.describe import batch_count, work_ratio
 from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.grid import Group
 from tiled_diffusion.engine.guidance import guidances
-from tiled_diffusion.engine.plan import Grid, Planner
+from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.settings.request import Request
 
 from . import flow
@@ -70,6 +71,7 @@ class Report:
         factor: image pixels of a latent pixel's side.
         regions: parts with prompts of their own.
         memory: None where no U-Net was given.
+        small: how many of the tiles are small pictures of the whole, their width and their height, image pixels.
     """
 
     method: str
@@ -85,6 +87,7 @@ class Report:
     factor: int = 8
     regions: int = 0
     memory: Memory | None = None
+    small: tuple[int, int, int] = (0, 0, 0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -105,6 +108,9 @@ class Report:
             f"work       {short_range(self.work)} times the untiled work",
             f"steps      {self.steps}",
         ]
+        if self.small[0]:
+            count, width, height = self.small
+            out.insert(4, f"of these   {count} are small pictures of the whole, {width} x {height} px")
         if self.memory:
             m = self.memory
             out += [
@@ -134,7 +140,7 @@ def inspect_plan(planner: Planner, request: Request, unet: Any = None, automatic
     plans = [planner.grids(step, step / request.steps) for step in range(steps)]
     tiles = [sum(grid.count for grid in grids) for grids in plans]
     by_prompt = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)
-    seen = [request.batch_size * sum(g.count * by_prompt[g.prompt].rows for g in grids) for grids in plans]
+    seen = [request.batch_size * sum(g.count * by_prompt[g.prompt].rows_of(g.role) for g in grids) for grids in plans]
     size = planner.settings.tile_batch or automatic
     batches = [batch_count(grids, size) for grids in plans]
     work = [work_ratio(grids, planner.canvas) for grids in plans]
@@ -159,11 +165,14 @@ def inspect_plan(planner: Planner, request: Request, unet: Any = None, automatic
         steps=request.steps,
         factor=px,
         regions=len(request.tiling.regions),
+        small=next(((g.count, g.extent.w * px, g.extent.h * px) for g in plans[0] if g.role == "direction"), (0, 0, 0)),
         memory=memory,
     )
 
 
-def _memory(planner: Planner, grids: Sequence[Grid], tile_batch: int, per_tile: int, images: int, unet: Any) -> Memory:
+def _memory(
+    planner: Planner, grids: Sequence[Group], tile_batch: int, per_tile: int, images: int, unet: Any
+) -> Memory:
     weights = sum(p.numel() * p.element_size() for p in unet.parameters())
     largest = max(grids, key=lambda grid: min(grid.count, tile_batch) * grid.extent.h * grid.extent.w)
     activations = unet_activations(unet, min(largest.count, tile_batch) * per_tile, largest.extent)

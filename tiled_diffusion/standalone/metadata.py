@@ -14,8 +14,9 @@ from PIL.PngImagePlugin import PngInfo
 from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
-from tiled_diffusion.settings.fields import row
-from tiled_diffusion.settings.request import Request, request_from_json
+from tiled_diffusion.settings.fields import row, rows
+from tiled_diffusion.settings.growth import Growth
+from tiled_diffusion.settings.request import Request, alone, request_from_json
 
 from .images import file_digest
 from .pictures import allowed
@@ -35,6 +36,7 @@ def parameters_text(request: Request, model_name: str) -> str:
         "Model": _quoted(model_name),
         **({"Denoising strength": f"{request.denoising_strength:g}"} if request.init_image else {}),
         **_painted(request),
+        **({} if request.growth is None else {"Grown": _quoted(_growth_text(request.growth))}),
         **{f"ControlNet {i}": _quoted(_control_text(c)) for i, c in enumerate(request.controls)},
         "Tiled Diffusion": json.dumps(settings, ensure_ascii=False),
     }
@@ -53,6 +55,10 @@ def _painted(request: Request) -> dict[str, str]:
     return {**mask, **extended, "Mask feather": str(request.mask_feather), "Masked content": request.inpaint_from}
 
 
+def _growth_text(growth: Growth) -> str:
+    return ", ".join(f"{r.label}: {r.to_text(getattr(growth, r.name))}" for r in rows(Growth))
+
+
 def _control_text(control: Control) -> str:
     values = {
         "Module": control.preprocess,
@@ -68,14 +74,6 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False) if any(c in text for c in ",:\n") else text
 
 
-def _alone(request: Request, seed: int) -> Request:
-    """The request of one picture of a batch; seeds of regions and rerolls count up with the picture's."""
-    number, tiling = seed - request.seed, request.tiling
-    regions = tuple(r if r.seed is None else replace(r, seed=r.seed + number) for r in tiling.regions)
-    rerolls = tuple(replace(r, seed=r.seed + number) for r in tiling.rerolls)
-    return replace(request, seed=seed, batch_size=1, tiling=replace(tiling, regions=regions, rerolls=rerolls))
-
-
 def _with_digests(request: Request) -> Request:
     """Where a part of a photo was drawn: with the digests of the photo's and the mask's file, never their bytes."""
     if not request.inpaints:
@@ -85,6 +83,11 @@ def _with_digests(request: Request) -> Request:
         init_image_sha256=request.init_image_sha256 or file_digest(request.init_image),
         mask_sha256=request.mask_sha256 or file_digest(request.mask),
     )
+
+
+def recorded(request: Request, folders: Sequence[Path] | None = None) -> Request:
+    """With its files by their digests, as far as records have them."""
+    return _with_digests(replace(request, tiling=request.tiling.recorded(allowed(folders))))
 
 
 class Named(Protocol):
@@ -115,13 +118,16 @@ def save_png(
         seconds: how long it took, if that is to be recorded.
         folders: as for `generate`: regions' pictures are recorded by their digests.
     """
-    alone = _alone(request, seed)
-    if seed != request.seed and METHODS[request.tiling.method].moves and request.tiling.grid_seed is None:
-        alone = replace(alone, tiling=replace(alone.tiling, grid_seed=request.seed))
-    alone = _with_digests(replace(alone, tiling=alone.tiling.recorded(allowed(folders))))
+    together = request.match is not None  # a picture that fits others is drawn with them
+    own = request if together else alone(request, seed)
+    by_itself = request.growth is not None or together
+    moves = METHODS[request.tiling.method].moves and request.tiling.grid_seed is None
+    if moves and not by_itself and seed != request.seed:
+        own = replace(own, tiling=replace(own.tiling, grid_seed=request.seed))
+    own = recorded(own, folders)
     info = PngInfo()
-    info.add_itxt("parameters", parameters_text(alone, model.name))
-    info.add_itxt(CHUNK, json.dumps(alone.to_dict(), ensure_ascii=False))
+    info.add_itxt("parameters", parameters_text(own, model.name))
+    info.add_itxt(CHUNK, json.dumps(own.to_dict(), ensure_ascii=False))
     if seconds is not None:
         info.add_itxt("seconds", f"{seconds:.2f}")
     image.save(path, format="PNG", pnginfo=info)

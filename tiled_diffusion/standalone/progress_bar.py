@@ -16,11 +16,16 @@ class BarProgress(Progress):
     def __init__(self) -> None:
         self._bar: Any = None
         self._of = 0
+        self._stage: str | None = None
+
+    def stage(self, number: int, count: int) -> None:
+        """Names the bars that follow."""
+        self._stage = f"stage {number} of {count}"
 
     def start(self, steps: int, tiles: int) -> None:
         """Shows the bar."""
         self._of = tiles
-        self._bar = tqdm(total=steps, unit="step", file=sys.stderr, dynamic_ncols=True)
+        self._bar = tqdm(total=steps, unit="step", file=sys.stderr, dynamic_ncols=True, desc=self._stage)
 
     def tiles(self, done: int) -> None:
         """Shows the tiles."""

@@ -12,13 +12,16 @@ from torch import Tensor
 
 from tiled_diffusion.engine.fuse import Batching, automatic_batch
 from tiled_diffusion.engine.geometry import Extent
-from tiled_diffusion.engine.guides import Guides, Moment
+from tiled_diffusion.engine.guides import Guide, Guides, Moment
 from tiled_diffusion.engine.guides.bootstrap import AddNoise, Bootstrap, plain_colours, wants_bootstrap
 from tiled_diffusion.engine.guides.means import MeanPull
 from tiled_diffusion.engine.guides.pull import Pull, finished, hold, started
+from tiled_diffusion.engine.guides.structure import structure_guides
 from tiled_diffusion.engine.guides.tile_prompts import TilePrompts
+from tiled_diffusion.engine.matching import BESIDE, MatchedPlanner, check_matching, with_neighbours
 from tiled_diffusion.engine.noise import canvas_noise, keyed_generator, region_noise
 from tiled_diffusion.engine.plan import Planner
+from tiled_diffusion.engine.structure import check_structure
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.request import Request
@@ -82,7 +85,7 @@ def generate(
         pulls=(*pictures, *(() if painting is None else (painting.pull(model, request.tiling),))),
         context=context_of(model, request, painting),
     )
-    images = to_images(decode(model, latents, request.tiling, vae_settings))
+    images = to_images(_decoded(model, request, latents, vae_settings))
     return images if painting is None else [painting.composited(image) for image in images]
 
 
@@ -180,6 +183,7 @@ def denoise(  # noqa: PLR0913 the loop knows them all
         [B, C, H, W] float32.
     """
     planner = make_planner(model, request)
+    plans = _plans(planner, request)
     scheduler = _scheduler(model, request, planner)
     set_steps(scheduler, request.steps, model.device)
     timesteps, latents = _start(scheduler, request, noise, clean)
@@ -189,13 +193,12 @@ def denoise(  # noqa: PLR0913 the loop knows them all
     bootstrap = _bootstrap(model, request, noise)
     controls = load_controls(model, request) if controls is None else controls
     prompts = None if each else tile_prompts(model, request, planner, clean)
-    guide = Guides(tuple(g for g in (prompts, bootstrap, controls, *pulls) if g is not None))
-    texts = _tile_texts(prompts, planner, len(timesteps))
-    denoiser = Denoiser.of_each(model, each, context) if each else Denoiser.of(model, request, context, texts)
-    seeds = [r.seed for r in each] or [request.seed + k for k in range(request.batch_size)]
-    options = step_options(scheduler, [keyed_generator(seed, "sampler") for seed in seeds])
+    guide = _guides(prompts, bootstrap, controls, *_structure(model, planner, request), *pulls)
+    denoiser = _denoiser(model, request, each, context, _tile_texts(prompts, planner, len(timesteps)))
+    options = step_options(scheduler, _generators(request, each))
+    latents = _tied(plans, latents)
     batching = Batching(tile_batch(model, planner, noise.shape[0]), progress.tiles)
-    progress.start(len(timesteps), len(planner.plan(0).tiles))
+    progress.start(len(timesteps), len(plans.plan(0).tiles))
     try:
         for call, t in enumerate(timesteps):
             latents, done = latents.float(), call / len(timesteps)
@@ -203,9 +206,9 @@ def denoise(  # noqa: PLR0913 the loop knows them all
             if bootstrap is not None:
                 bootstrap.add_noise = _add_noise(scheduler, t)
             moment = Moment(call, done, noise_levels(scheduler, first + call)[0], model.traits.prediction)
-            prediction = denoiser.predict(seen, t, planner.plan(call, done), batching, moment, guide)
+            prediction = denoiser.predict(seen, t, plans.plan(call, done), batching, moment, guide)
             stepped = scheduler.step(prediction, t, latents, **options)
-            latents = stepped.prev_sample
+            latents = _tied(plans, stepped.prev_sample)
             if not torch.isfinite(latents).all():
                 raise _broken(call, len(timesteps), model.dtype)
             progress.step(call)
@@ -213,6 +216,18 @@ def denoise(  # noqa: PLR0913 the loop knows them all
     finally:
         progress.finish()
     return finished(pulls, latents.float())
+
+
+def _denoiser(
+    model: Model, request: Request, each: Sequence[Request], context: Tensor | None, texts: Sequence[str]
+) -> Denoiser:
+    return Denoiser.of_each(model, each, context) if each else Denoiser.of(model, request, context, texts)
+
+
+def _generators(request: Request, each: Sequence[Request]) -> list[torch.Generator]:
+    """Of the noise that samplers draw: one for each picture."""
+    seeds = [r.seed for r in each] or [request.seed + k for k in range(request.batch_size)]
+    return [keyed_generator(seed, "sampler") for seed in seeds]
 
 
 def _scheduler(model: Model, request: Request, planner: Planner) -> Any:
@@ -240,10 +255,50 @@ def _bootstrap(model: Model, request: Request, noise: Tensor) -> Bootstrap | Non
     """None where no region wants it."""
     if not wants_bootstrap(request.tiling):
         return None
+    return Bootstrap(request.tiling, request.seed, noise, _plain_latents(model))
+
+
+def _plain_latents(model: Model) -> Tensor:
+    """[n, C]: plain colours, encoded."""
     plain = plain_colours()[:, :, None, None].expand(-1, -1, 64, 64)
     latents = encode(model, plain, Settings())
-    middle = latents[:, :, latents.shape[2] // 2, latents.shape[3] // 2]  # far from the border, which looks different
-    return Bootstrap(request.tiling, request.seed, noise, middle)
+    return latents[:, :, latents.shape[2] // 2, latents.shape[3] // 2]  # far from the border, which looks different
+
+
+def _plans(planner: Planner, request: Request) -> Planner | MatchedPlanner:
+    """What makes the plans of the calls."""
+    if request.match is None:
+        return planner
+    check_matching(request.tiling)
+    if request.controls or request.inpaints:
+        raise TiledError("match: pictures that fit together know neither ControlNets nor masks: leave one of them out")
+    return MatchedPlanner(planner, request.match, request.batch_size)
+
+
+def _tied(plans: Planner | MatchedPlanner, latents: Tensor) -> Tensor:
+    return plans.tied(latents) if isinstance(plans, MatchedPlanner) else latents
+
+
+def _decoded(model: Model, request: Request, latents: Tensor, settings: TiledVaeSettings | None) -> Tensor:
+    """Pixels [B, 3, H, W]; what meets an edge is decoded with it."""
+    if request.match is None:
+        return decode(model, latents, request.tiling, settings)
+    edge = BESIDE * model.traits.factor
+    around = decode(model, with_neighbours(latents, request.match), request.tiling, settings)
+    return around[..., edge:-edge, edge:-edge]
+
+
+def _guides(*guides: Guide | None) -> Guides:
+    return Guides(tuple(guide for guide in guides if guide is not None))
+
+
+def _structure(model: Model, planner: Planner, request: Request) -> tuple[Guide, ...]:
+    """Nothing where the method asks for no small picture, or the canvas is as small as that."""
+    if planner.reference() is None:
+        return ()
+    check_structure(request.tiling, request.cfg_scale)
+    framed = request.tiling.elastic_reference == "pad"
+    return structure_guides(request.tiling, planner.seed, _plain_latents(model) if framed else None)
 
 
 def _add_noise(scheduler: Any, t: Tensor) -> AddNoise:

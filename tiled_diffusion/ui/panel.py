@@ -19,7 +19,9 @@ JS = "_js" if GRADIO_3 else "js"
 LINES = ("method", "tile", "seamless")
 MORE_LINES = {"txt2img": ("size",), "img2img": ("upscale", "keep")}
 ADVANCED_LINES = {"txt2img": ("hires",)}
-"""The lines of controls from top to bottom: in every tab, in some of them, and among what is unfolded."""
+ELASTIC, ELASTIC_LINES = "ElasticDiffusion", ("elastic", "elastic more", "elastic small")
+"""The lines of controls from top to bottom: in every tab, in some of them, among what is
+unfolded, and of one method alone."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def build_panel(tab: str, host: PanelHost) -> Panel:
             gr.HTML(f'<div class="td-editor" data-tab="{tab}" data-controlnet="{controlnet}"></div>')
         with gr.Accordion("Advanced tiling", open=False, elem_id=name("advanced")):
             controls.update(controls_of(PanelSettings, [*ADVANCED_LINES.get(tab, ()), "advanced"], name))
+        controls.update(_elastic_controls(controls["method"], host.method, name))
         with gr.Accordion("Prompt of each tile", open=False, elem_id=name("prompts")):
             controls.update(controls_of(PanelSettings, ["prompts", "tile texts"], name))
         json_box = gr.Textbox(
@@ -84,3 +87,14 @@ def build_panel(tab: str, host: PanelHost) -> Panel:
         json_box.do_not_save_to_config = True
         json_box.change(None, [json_box], None, **{JS: f"(text) => {{ tiledDiffusion.load?.('{tab}', text); }}"})
     return Panel(tab, enabled, json_box, controls)
+
+
+def _elastic_controls(method: Any, begin: str, name: Callable[[str], str]) -> dict[str, Any]:
+    """What ElasticDiffusion alone has, out of sight while another method is chosen."""
+    with gr.Accordion(ELASTIC, open=True, visible=begin == "elastic", elem_id=name("elastic")) as fold:
+        controls = controls_of(PanelSettings, ELASTIC_LINES, name)
+    method.change(
+        lambda label: gr.update(visible=label == ELASTIC),
+        inputs=[method], outputs=[fold], queue=False, show_progress="hidden",
+    )  # fmt: skip
+    return controls

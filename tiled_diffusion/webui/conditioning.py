@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.view import View
 
 Cond = dict[str, Any]
@@ -113,20 +113,19 @@ def with_empty(text: Any, empty: Tensor, length: int) -> Any:
     return torch.cat([text, *[empty.to(text)] * count])
 
 
-def with_tile_sizes(cond: Cond, boxes: Sequence[Box], canvas: Extent, factor: int) -> Cond:
-    """SDXL's size conditioning by tile: original size the canvas's, crop corner and target size the tile's, in px.
+def with_told_sizes(cond: Cond, sizes: Sequence[tuple[int, ...] | None]) -> Cond:
+    """SDXL's size conditioning by row: original height and width, crop corner, target size, px; None: as it is.
 
-    The last 6 x 256 numbers of "vector" are (height, width) of each, embedded by sines (arXiv 2307.01952, section 2.2).
+    The last 6 x 256 numbers of "vector" are these, embedded by sines (arXiv 2307.01952, section 2.2).
     """
     vector = cond.get("vector")
-    if not isinstance(vector, Tensor) or vector.shape[-1] < SIZE_NUMBERS * SIZE_CHANNELS:
+    told = [k for k, size in enumerate(sizes) if size is not None]
+    if not told or not isinstance(vector, Tensor) or vector.shape[-1] < SIZE_NUMBERS * SIZE_CHANNELS:
         return cond
-    px = [box.scaled(factor) for box in boxes]
-    numbers = torch.tensor(
-        [(canvas.h * factor, canvas.w * factor, box.y, box.x, box.h, box.w) for box in px], dtype=torch.float32
-    )
-    embedded = size_embedding(numbers).to(vector)
-    return {**cond, "vector": torch.cat([vector[:, : -embedded.shape[1]], embedded], dim=1)}
+    embedded = size_embedding(torch.tensor([size for size in sizes if size is not None], dtype=torch.float32))
+    vector = vector.clone()
+    vector[told, -embedded.shape[1] :] = embedded.to(vector)
+    return {**cond, "vector": vector}
 
 
 def size_embedding(numbers: Tensor) -> Tensor:

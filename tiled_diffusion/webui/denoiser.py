@@ -22,16 +22,18 @@ from tiled_diffusion.engine.guidance import Rows, Scale, for_host
 from tiled_diffusion.engine.guides import Guide, Guides, ModelRows, Moment
 from tiled_diffusion.engine.guides.bootstrap import Bootstrap
 from tiled_diffusion.engine.guides.pull import Pull
+from tiled_diffusion.engine.guides.structure import structure_guides
 from tiled_diffusion.engine.model import Level, Prediction
 from tiled_diffusion.engine.plan import Planner
-from tiled_diffusion.engine.tiles import Plan, Tile
+from tiled_diffusion.engine.tiles import Plan, Tile, told_size
 from tiled_diffusion.errors import TiledError
 
-from .conditioning import Cond, of_rows, text_of, tokens, with_texts, with_tile_sizes
+from .conditioning import Cond, of_rows, text_of, tokens, with_texts, with_told_sizes
 from .controlnet.tiles import ControlTiles
 from .hosts.port import NetworkSwitch
-from .prompts import RegionPrompts
+from .prompts import MainPrompts, RegionPrompts
 from .rows import Row, RowCounter
+from .structure import Drawn, structured
 from .tile_prompts import JobPrompts, Look
 
 Forward = Callable[..., Tensor]
@@ -50,6 +52,7 @@ class Step:
         weights: of the parts of each picture's main prompt.
         scale: the host's CFG scale.
         unguided: the host leaves the negative prompts out in this step.
+        drawn: what was drawn of each picture, where pictures are drawn whole.
     """
 
     plan: Plan
@@ -60,6 +63,7 @@ class Step:
     weights: Sequence[Sequence[float]]
     scale: float
     unguided: bool
+    drawn: dict[int, Drawn] = field(default_factory=dict)
 
 
 @dataclass
@@ -74,6 +78,8 @@ class Tiling:
         level: from (sigma or timestep [rows]) to the noise level, and what the model call gives.
         controls: crops the hints of ControlNets, or None.
         pulls: what the canvas is drawn to; a later one above an earlier one.
+        main: the picture's own encoded prompts, where its structure is drawn apart from its tiles; else None.
+        colours: [n, C], latents of plain colours, where small pictures of the whole stand in a frame.
         prompts: of tiles outside of regions, or None where all have the main one.
         networks: which LoRAs act; None where all do everywhere.
         calls: denoiser calls so far.
@@ -87,6 +93,8 @@ class Tiling:
     level: Callable[[Tensor], tuple[Level, Prediction]] | None = None
     controls: ControlTiles | None = None
     pulls: tuple[Pull, ...] = ()
+    main: MainPrompts | None = None
+    colours: Tensor | None = None
     prompts: JobPrompts | None = None
     networks: NetworkSwitch | None = None
     calls: int = 0
@@ -108,23 +116,33 @@ class Tiling:
         if self.step.plan.is_whole and not self.regions and not self.pulls:
             return original(x, sigma, cond=cond)
         rows = rows or self.step.rows.next(x.shape[0])
-        if rows is None and (self.regions or self.pulls or self.prompts):
+        if rows is None and (self.regions or self.pulls or self.main or self.prompts):
+            what = "elastic" if self.main else "regions"
             raise TiledError(
-                f"regions: a call with {x.shape[0]} rows where {len(self.step.rows.rows)} are known; another extension "
-                "changes the denoiser's rows, and regions cannot tell which are which: switch one of them off"
+                f"{what}: a call with {x.shape[0]} rows where {len(self.step.rows.rows)} are known; another extension "
+                f"changes the denoiser's rows, and {what} cannot tell which are which: switch one of them off"
             )
-        every = (self.prompts, self.bootstrap, self.controls, *self.pulls)
-        guide = Guides(tuple(g for g in every if g is not None))
-        guide.begin_step(self._moment(sigma, rows or []))
+        guide = self.guides()
+        guide.begin_step(self.moment(sigma, rows or []))
         if self.prompts is not None and self.level is not None:
             self.prompts.look(Look(original, self.level(sigma)[0], sigma, cond, self.step.schedule_step))
         plan = guide.plan(self.step.plan)
         if self.prompts is not None:
             self.prompts.add_encoded(self.regions)
         call = Call(self, self.step, original, x, sigma, cond, rows or [], guide)
+        if self.main is not None and any(tile.role != "all" for tile in plan.tiles):
+            return structured(call, self.main)
         return guide.after(fuse(x, plan, call.evaluate, self.batching), x)
 
-    def _moment(self, sigma: Tensor, rows: Sequence[Row]) -> Moment:
+    def guides(self) -> Guides:
+        """What acts on a step besides the tiles."""
+        planner = self.planner
+        own = () if self.main is None else structure_guides(planner.settings, planner.seed, self.colours)
+        every = (self.prompts, self.bootstrap, self.controls, *own, *self.pulls)
+        return Guides(tuple(g for g in every if g is not None))
+
+    def moment(self, sigma: Tensor, rows: Sequence[Row]) -> Moment:
+        """The present call, of rows with these noise levels or timesteps."""
         assert self.step is not None
         moment = Moment(self.step.number, self.step.progress, images=[row.image for row in rows] or None)
         if self.level is None:
@@ -192,14 +210,18 @@ class Call:
             like = {"crossattn": _signed(text_of(self.cond)[index, :1], [row.negative for row in wanted])}
             cond = with_texts(cond, [row.text for row in wanted], like)
         planner = self.tiling.planner
-        if planner.settings.size_conditioning == "tile":
-            cond = with_tile_sizes(cond, [tile.box for tile in tiles], self.canvas, planner.model.factor)
+        each, px = planner.settings.size_conditioning == "tile", planner.model.factor
+        cond = with_told_sizes(cond, [told_size(tile, self.canvas, px, each=each) for tile in tiles])
         x, sigma = torch.cat([row.x for row in wanted]), self.sigma[index]
         images = [self.rows[i].image if self.rows else 0 for i in index]
         negatives = [row.negative for row in wanted] if self.rows else None
         rows = ModelRows(tiles, images, negatives, [self._controlled(row) for row in wanted])
         with self.guide.model_call(rows, x, cond):
             return self.original(x, sigma, cond=cond, negatives=negatives)
+
+    def wanted(self, tile: Tile, row: int, x: Tensor, text: Any, negative: bool) -> WantedRow:
+        """A row of this call; see WantedRow."""
+        return WantedRow(tile, row, x, text, negative)
 
     def _prompts(self, row: WantedRow) -> RegionPrompts:
         return self.tiling.regions[row.tile.prompt]

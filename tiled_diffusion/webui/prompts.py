@@ -72,6 +72,41 @@ class RegionPrompts:
         return host.texts.padded(parts, self.negative[image].at(step))
 
 
+@dataclass(frozen=True)
+class MainPrompts:
+    """The encoded prompts of the whole picture, for what does not take the host's own rows.
+
+    Attributes:
+        own: of each picture of the batch.
+        local: what the settings want of every part of the canvas, or None.
+    """
+
+    own: RegionPrompts
+    local: Part | None
+
+
+def encode_main(p: Any, local: str | None, size: tuple[int, int]) -> MainPrompts:
+    """Encodes a job's own prompts again.
+
+    Args:
+        p: the host's job; in a hires pass its hires prompts count.
+        local: words for every part of the canvas.
+        size: width and height of the canvas in image pixels, for SDXL.
+    """
+    main, against = _main_texts(p)
+    good = _encoded(p, main, size, negative=False)
+    bad = _encoded(p, [*against, *([] if local is None else [local])], size, negative=True)
+    host.texts.note_what_was_encoded(p)
+    own = RegionPrompts(tuple(good[t] for t in main), tuple(bad[t][0] for t in against), None)
+    return MainPrompts(own, None if local is None else bad[local][0])
+
+
+def _main_texts(p: Any) -> tuple[list[str], list[str]]:
+    """Prompts and negative prompts of the pass."""
+    hires = bool(getattr(p, "is_hr_pass", False))
+    return list(p.hr_prompts if hires else p.prompts), list(p.hr_negative_prompts if hires else p.negative_prompts)
+
+
 def encode_regions(
     p: Any, texts: RegionTexts, size: tuple[int, int], networks: NetworkSwitch | None = None
 ) -> dict[int, RegionPrompts]:
@@ -86,9 +121,7 @@ def encode_regions(
     Returns:
         By the job's prompt number, from 1.
     """
-    hires = bool(getattr(p, "is_hr_pass", False))
-    main = list(p.hr_prompts if hires else p.prompts)
-    against = list(p.hr_negative_prompts if hires else p.negative_prompts)
+    main, against = _main_texts(p)
     own_texts = [texts.of(p.iteration * p.batch_size + i) for i in range(len(main))]
     enabled = {k: r for k, r in enumerate(texts.settings.regions, start=1) if r.enabled}
     positive = {

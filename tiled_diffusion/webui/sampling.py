@@ -13,6 +13,7 @@ from tiled_diffusion.engine.guides.means import MeanPull
 from tiled_diffusion.engine.guides.pull import Pull, hold
 from tiled_diffusion.engine.noise import region_noise
 from tiled_diffusion.engine.plan import Planner
+from tiled_diffusion.engine.structure import check_structure
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.values import Settings
 
@@ -22,7 +23,7 @@ from .hosts import host
 from .hosts.port import Job
 from .hosts.values import DenoiserCall, Forward
 from .pictures import job_pulls, noise_towards
-from .prompts import encode_regions
+from .prompts import MainPrompts, encode_main, encode_regions
 from .rows import Row
 from .run import TITLE, Run
 from .tile_prompts import JobPrompts
@@ -55,6 +56,8 @@ def attach(p: Job, run: Run, x: Tensor, noise: Tensor) -> None:
     if active and host.sampling.is_edit_model():
         raise TiledError("regions: an instruct-pix2pix model has no place for them: remove them or take another model")
     planner = Planner(canvas, settings, host.sampling.model_size(), grid_seed(p, settings))
+    if planner.reference() is not None and active:
+        check_structure(settings, 2.0)
     whole = planner.plan().is_whole and not active and not pulls
     start = _start_noise(p, settings, noise)
     if not whole:
@@ -108,6 +111,8 @@ def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor, pulls: tuple[Pull
         lambda sigma: host.sampling.noise_level(p, sigma),
         controls,
         pulls,
+        _main(p, planner),
+        _colours(p) if planner.reference() is not None and settings.elastic_reference == "pad" else None,
         networks=run.networks,
     )
     if host.sampling.hypertile_is_on(hires=host.jobs.is_hires(p)):
@@ -141,10 +146,20 @@ def _encoded(p: Job, run: Run, canvas: Extent) -> dict[int, Any]:
     return encode_regions(p, run.texts, (canvas.w * px, canvas.h * px), run.networks)
 
 
+def _main(p: Job, planner: Planner) -> MainPrompts | None:
+    if planner.reference() is None:
+        return None
+    px = host.sampling.LATENT_PX
+    return encode_main(p, planner.settings.elastic_local_prompt, (planner.canvas.w * px, planner.canvas.h * px))
+
+
 def _begin_step(p: Job, run: Run, tiling: Tiling, call: DenoiserCall) -> None:
     checkpoint = host.sampling.checkpoint()
-    if tiling.regions and run.checkpoint != checkpoint:  # the refiner has its own text encoder
-        tiling.regions, run.checkpoint = _encoded(p, run, tiling.planner.canvas), checkpoint
+    if tiling.main is not None and tiling.calls == 0:
+        check_structure(tiling.planner.settings, call.scale)
+    if (tiling.regions or tiling.main) and run.checkpoint != checkpoint:  # the refiner has its own text encoder
+        tiling.regions, tiling.main = _encoded(p, run, tiling.planner.canvas), _main(p, tiling.planner)
+        run.checkpoint = checkpoint
     tiling.begin_step(call.step, call.total, call.weights, call.scale, unguided=call.unguided)
 
 
@@ -156,5 +171,9 @@ def _stop_if_wanted(done: int) -> None:  # noqa: ARG001
 def _bootstrap(p: Job, settings: Settings, noise: Tensor) -> Bootstrap | None:
     if not wants_bootstrap(settings):
         return None
-    colours = host.sampling.encoded_colours(p, plain_colours())
-    return Bootstrap(settings, int(p.all_seeds[0]), noise.clone(), colours)
+    return Bootstrap(settings, int(p.all_seeds[0]), noise.clone(), _colours(p))
+
+
+def _colours(p: Job) -> Tensor:
+    """[n, C]: plain colours, encoded."""
+    return host.sampling.encoded_colours(p, plain_colours())

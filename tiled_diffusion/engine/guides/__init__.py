@@ -70,6 +70,9 @@ class Guide:
         """Around one model call on x [rows, C, h, w]; yields further inputs of the model beside `inputs`, by name."""
         return nullcontext({})
 
+    def small(self, tile: Tile, x: Tensor, prediction: Tensor) -> None:
+        """The guided prediction of a small picture of the whole (a tile of role "direction"), x and it [B, C, h, w]."""
+
     def after(self, prediction: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002
         """The canvas's prediction [B, C, H, W] of x, or another one in its place."""
         return prediction
@@ -106,6 +109,11 @@ class Guides(Guide):
             for guide in self.guides:
                 more |= stack.enter_context(guide.model_call(rows, x, inputs))
             yield more
+
+    def small(self, tile: Tile, x: Tensor, prediction: Tensor) -> None:
+        """To all."""
+        for guide in self.guides:
+            guide.small(tile, x, prediction)
 
     def after(self, prediction: Tensor, x: Tensor) -> Tensor:
         """Through all."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from tiled_diffusion.engine.geometry import Extent
-from tiled_diffusion.engine.view import View
+from tiled_diffusion.engine.view import Reference, View
 
 
 def fitted_hint(hint: Tensor, canvas: Extent, factor: int) -> Tensor:
@@ -39,7 +39,12 @@ def hint_crops(hint: Tensor, views: Sequence[View], images: Sequence[int], facto
         [rows, C, factor h, factor w] on the hint's device.
     """
     rows = [hint[i % hint.shape[0]][None] for i in images]
-    return torch.cat([view.scaled(factor).gather(row) for row, view in zip(rows, views, strict=True)])
+    return torch.cat([_cut_out(row, view, factor) for row, view in zip(rows, views, strict=True)])
+
+
+def _cut_out(row: Tensor, view: View, factor: int) -> Tensor:
+    """Of a small picture of the whole, all of the hint, shrunk: single pixels of it would tear lines."""
+    return view.shrunk(row, factor) if isinstance(view, Reference) else view.scaled(factor).gather(row)
 
 
 def acts_at(start: float, end: float, progress: float) -> bool:

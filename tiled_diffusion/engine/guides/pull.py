@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, predicted
-from tiled_diffusion.engine.tiles import Plan
+from tiled_diffusion.engine.tiles import Plan, Tile
 from tiled_diffusion.errors import TiledError
 
 from . import Guide, Moment
@@ -80,7 +80,7 @@ class Pull(Guide):
         held = (self.strength(self.moment.progress) >= 1).all(dim=0, keepdim=True)
         if not held.any():
             return plan
-        tiles = tuple(t for t in plan.tiles if not bool((t.view.gather(held) | (t.weight.to(held.device) == 0)).all()))
+        tiles = tuple(t for t in plan.tiles if not _needless(t, held))
         return replace(plan, tiles=tiles)
 
     def after(self, prediction: Tensor, x: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ class Pull(Guide):
         wanted = predicted(self._of_rows(self.target).to(x), x, self.moment.level, self.moment.prediction).to(
             prediction
         )
-        return _drawn(prediction, wanted, strength)
+        return drawn(prediction, wanted, strength)
 
     def _of_rows(self, value: Tensor) -> Tensor:
         """What belongs to each row of the latent, where pictures differ."""
@@ -110,15 +110,23 @@ class Pull(Guide):
             level: of the start, in the sampler's coordinates.
         """
         noised = level.noised(self.target.to(latent).expand_as(latent), noise)
-        return _drawn(latent, noised, self.strength(0.0).to(latent))
+        return drawn(latent, noised, self.strength(0.0).to(latent))
 
     def finish(self, latent: Tensor) -> Tensor:
         """The finished latent [B, C, H, W]; what is held to the end is the target, where samplers leave some noise."""
-        return _drawn(latent, self.target.to(latent), self.strength(1.0).to(latent))
+        return drawn(latent, self.target.to(latent), self.strength(1.0).to(latent))
 
 
-def _drawn(before: Tensor, target: Tensor, strength: Tensor) -> Tensor:
-    """Nothing changes where the strength is 0, and only the target counts where it is 1, even beside NaN."""
+def _needless(tile: Tile, held: Tensor) -> bool:
+    """Whether it draws held pixels [1, 1, H, W] alone; what the whole is asked for is always needed."""
+    return tile.role != "direction" and bool((tile.view.gather(held) | (tile.weight.to(held.device) == 0)).all())
+
+
+def drawn(before: Tensor, target: Tensor, strength: Tensor) -> Tensor:
+    """The first as far drawn to the second as a strength, 0 to 1, says.
+
+    Nothing changes where it is 0, and only the target counts where it is 1, even beside NaN.
+    """
     mixed = torch.where(strength > 0, before + strength * (target - before), before)
     return torch.where(strength >= 1, target, mixed)
 

@@ -46,11 +46,13 @@ class TilePrompts(Guide):
         if plan.is_whole:
             return plan
         if self._latest is None or self._latest[0] is not plan:
-            tiles = tuple(tile if tile.prompt else self._numbered(tile) for tile in plan.tiles)
+            tiles = tuple(self._numbered(tile) for tile in plan.tiles)
             self._latest = plan, Plan(plan.canvas, tiles)
         return self._latest[1]
 
     def _numbered(self, tile: Tile) -> Tile:
+        if tile.prompt or tile.role != "all":
+            return tile
         texts = tuple(self.prompt_for(tile.view, image) for image in range(len(self.mains)))
         if texts == tuple(self.mains):
             return tile

@@ -21,9 +21,11 @@ class Method:
         overlap: default overlap in latent pixels for a tile length in latent pixels.
         moves: whether the layout changes from step to step.
         most_overlap: the largest overlap in lp for a tile length in lp.
+        structure: whether tiles are drawn without the prompt, whose part comes from a small picture of the whole.
     """
 
     axis: AxisLayout
     overlap: Callable[[int], int]
     moves: bool = False
     most_overlap: Callable[[int], int] = lambda tile: tile - 1
+    structure: bool = False

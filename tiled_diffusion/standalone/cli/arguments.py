@@ -16,6 +16,7 @@ from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.foreign import document_of
 from tiled_diffusion.settings.grid_file import is_grid, request_from_grid
+from tiled_diffusion.settings.growth import Growth
 from tiled_diffusion.settings.request import Request, request_from_dict
 from tiled_diffusion.settings.sides import Sides
 from tiled_diffusion.settings.tile_texts import tile_texts_from_file
@@ -44,6 +45,7 @@ def read_request(args: argparse.Namespace) -> Request:
     given = _given_fields(args)
     tiling = _given_tiling(args)
     base = _base(args.what, given, tiling)
+    given |= _given_growth(args, base)
     if given.get("init_image") and base is None and not {"width", "height"} & given.keys():
         given["width"], given["height"] = _canvas_size(given)
     return _merged(base, given, tiling)
@@ -129,6 +131,18 @@ def _given_fields(args: argparse.Namespace) -> dict[str, Any]:
         given["width"], given["height"] = args.size
     controls = _given_controls(args.control or [], args.preprocess or [])
     return {**given, "controls": controls} if controls else given
+
+
+def _given_growth(args: argparse.Namespace, base: Request | None) -> dict[str, Any]:
+    """Whether and how the picture grows; flags change what a file says of it."""
+    if args.progressive is False:
+        return {"growth": None}
+    given, before = given_flags(args, Growth), None if base is None else base.growth
+    if given and not args.progressive and before is None:
+        raise UsageError("--progressive: give it too, for the stages that the other flags describe")
+    if not given and not args.progressive:
+        return {}
+    return {"growth": dataclasses.replace(before or Growth(), **given)}
 
 
 def _given_controls(controls: Sequence[Control], preprocess: Sequence[str]) -> tuple[Control, ...]:

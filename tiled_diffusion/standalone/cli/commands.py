@@ -76,16 +76,30 @@ def _quieten(debug: bool) -> None:
 
 def run_generate(args: argparse.Namespace) -> None:
     """`generate`."""
-    from tiled_diffusion.recipes.host import Task
-
     from .arguments import read_request, scaled_to
 
     request = read_request(args)
     _make(
         args,
         lambda host: scaled_to(host.model, request) if args.scale_to_model else request,
-        lambda host, wanted, progress: host.draw([Task(wanted)], progress),
+        lambda host, wanted, progress: _drawn(args, host, wanted, progress),
     )
+
+
+def _drawn(args: argparse.Namespace, host: DiffusersHost, request: Request, progress: Progress) -> list[Picture]:
+    """At once, or in stages that are kept beside the pictures."""
+    from tiled_diffusion.recipes.host import Task
+    from tiled_diffusion.recipes.progressive import StageFiles, progressive, stage_folder
+    from tiled_diffusion.standalone.images import file_digest
+    from tiled_diffusion.standalone.metadata import recorded
+
+    if request.growth is None:
+        return host.draw([Task(request)], progress)
+    out = Path(args.out)
+    folder = out.parent if Target(out).is_file else out
+    hints = [file_digest(control.image) or "" for control in request.controls]
+    stages = stage_folder(folder, host, recorded(request, host.folders), hints)
+    return progressive(host, request, StageFiles(stages), progress)
 
 
 def run_upscale(args: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import FORM, PREPROCESSORS, Control, control_from_text
 from tiled_diffusion.settings.fields import AUTOMATIC, Row, rows
 from tiled_diffusion.settings.fields import row as field_row
+from tiled_diffusion.settings.growth import Growth
 from tiled_diffusion.settings.kinds import Switch, Text
 from tiled_diffusion.settings.quoting import quoted
 from tiled_diffusion.settings.request import Request
@@ -169,6 +170,7 @@ def _command(commands: Any, name: str, summary: str, description: str) -> Parser
 def _generate(parser: Parser) -> None:
     parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
     picture_flags(parser)
+    _growth_flags(parser)
     _scale_flag(parser)
     _control_flags(parser)
     _tiling_flags(parser)
@@ -206,6 +208,7 @@ def _inpaint(parser: Parser) -> None:
 def _inspect(parser: Parser) -> None:
     parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
     picture_flags(parser)
+    _growth_flags(parser)
     _scale_flag(parser)
     _control_flags(parser)
     _tiling_flags(parser)
@@ -257,6 +260,16 @@ def _control_flags(parser: Parser) -> None:
         help="what is done to hints: canny finds the edges of a photo, invert is for dark lines on a light ground; "
         "once for all, or once for each --control (default: none)",
     )  # fmt: skip
+
+
+def _growth_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("growing in stages")
+    group.add_argument(
+        "--progressive", action=argparse.BooleanOptionalAction, default=None,
+        help="draw at the model's own size first, then enlarge and draw anew until the picture has its size",
+    )  # fmt: skip
+    for flag in flags_of(Growth):
+        flag.add_to(group)
 
 
 def _scale_flag(parser: Parser) -> None:
