@@ -343,6 +343,12 @@ tiledDiffusion.table = {
         "upscaler",
         "upscale_factor",
         "keep_size",
+        "keep_picture",
+        "inversion_steps",
+        "inversion_rounds",
+        "inversion_freedom",
+        "inversion_detail_map",
+        "inversion_prompt",
     ],
     "no_upscaler": "None",
 };

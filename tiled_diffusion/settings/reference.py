@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from .control import Control
 from .document import flat_rows
 from .fields import Row
+from .inversion import Inversion
 from .kinds import Choices
 from .panel import PanelSettings, control_rows
 from .plot import plot_axes
@@ -41,6 +42,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "regions": lambda: fields_table(Region),
     "rerolls": lambda: fields_table(Reroll),
     "canvas": lambda: fields_table(Request),
+    "inversion": lambda: fields_table(Inversion),
     "controls": lambda: fields_table(Control),
     "VAE panel": lambda: panel_table(VaePanelSettings),
     "VAE axes": lambda: axes_line(VaePanelSettings),

@@ -28,6 +28,7 @@ from .denoiser import Denoiser
 from .images import fitted, open_image, to_images
 from .inpainting import context as context_of
 from .inpainting import painting_of
+from .inversion import Sampling, kept_noise
 from .model import Model, free_bytes
 from .pictures import region_pulls
 from .samplers import make_scheduler, noise_levels, set_steps, step_options
@@ -164,17 +165,17 @@ def denoise(
     planner = make_planner(model, request)
     scheduler = make_scheduler(request.sampler, model.scheduler_config)
     set_steps(scheduler, request.steps, model.device)
-    timesteps, latents = _start(scheduler, request, noise, clean)
-    first = len(scheduler.timesteps) - len(timesteps)
-    if len(timesteps):
-        latents = started(pulls, latents, noise, noise_levels(scheduler, first)[1])
+    first = _first_call(scheduler, request, clean)
+    timesteps = scheduler.timesteps[first:]
     bootstrap = _bootstrap(model, request, noise)
     controls = load_controls(model, request) if controls is None else controls
     guide = Guides(tuple(g for g in (bootstrap, controls, *pulls) if g is not None))
-    denoiser = Denoiser.of(model, request, context)
-    generators = [keyed_generator(request.seed + k, "sampler") for k in range(request.batch_size)]
-    options = step_options(scheduler, generators)
     batching = Batching(tile_batch(model, planner, request.batch_size), progress.tiles)
+    coming = Sampling(model, request, planner, batching, controls, context)
+    noise = kept_noise(coming, noise, clean, scheduler, first, progress)
+    latents = _begun(scheduler, first, noise, clean, pulls)
+    denoiser = Denoiser.of(model, request, context)
+    options = step_options(scheduler, [keyed_generator(request.seed + k, "sampler") for k in range(request.batch_size)])
     progress.start(len(timesteps), len(planner.plan(0).tiles))
     try:
         for call, t in enumerate(timesteps):
@@ -225,15 +226,23 @@ def _wider(dtype: torch.dtype) -> str:
     return "bf16" if dtype == torch.float16 else "fp32"
 
 
-def _start(s: Any, request: Request, noise: Tensor, clean: Tensor | None) -> tuple[Sequence[Tensor], Tensor]:
-    """Times to run through, and the noisy latent at the first of them; s is a scheduler."""
+def _first_call(s: Any, request: Request, clean: Tensor | None) -> int:
+    """Number in s.timesteps at which the sampling begins, s a scheduler; their count where nothing is drawn."""
     if clean is None:
-        return s.timesteps, noise * s.init_noise_sigma
+        return 0
     steps = min(int(request.steps * request.denoising_strength + 1e-6), request.steps)
-    if steps == 0:
-        return [], clean.expand_as(noise).clone()
-    begin = max(0, request.steps - steps) * s.order
-    timesteps = s.timesteps[begin:]
-    if hasattr(s, "set_begin_index"):
-        s.set_begin_index(begin)
-    return timesteps, s.add_noise(clean.expand_as(noise), noise, timesteps[:1].expand(noise.shape[0]))
+    return max(0, request.steps - steps) * s.order if steps else len(s.timesteps)
+
+
+def _begun(s: Any, first: int, noise: Tensor, clean: Tensor | None, pulls: Sequence[Pull]) -> Tensor:
+    """The latent at the first call, s a scheduler."""
+    if clean is not None and first == len(s.timesteps):
+        return clean.expand_as(noise).clone()
+    if clean is None:
+        latents = noise * s.init_noise_sigma
+    else:
+        if hasattr(s, "set_begin_index"):
+            s.set_begin_index(first)
+        times = s.timesteps[first : first + 1].expand(noise.shape[0])
+        latents = s.add_noise(clean.expand_as(noise), noise, times)
+    return started(pulls, latents, noise, noise_levels(s, first)[1])
