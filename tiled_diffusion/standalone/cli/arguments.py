@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.canvas_file import is_canvas, request_from_canvas
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.grid_file import is_grid, request_from_grid
@@ -183,7 +184,10 @@ def _canvas_file(path: Path) -> Request:
         raise TiledError(f"{path}: cannot be read as text ({e})") from e
     try:
         data = parse_json(text, "canvas")
-        request = request_from_grid(data) if is_grid(data) else request_from_dict(data)
+        if is_grid(data):
+            request = request_from_grid(data)
+        else:
+            request = request_from_canvas(data) if is_canvas(data) else request_from_dict(data)
     except TiledError as e:
         raise TiledError(f"{path}: {e}") from e
     return _with_pictures_beside(request, path)

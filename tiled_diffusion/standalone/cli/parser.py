@@ -304,7 +304,8 @@ def _tiling_flags(parser: Parser) -> None:
     group.add_argument(
         "--image", type=picture_region, action="append", dest="pictures", metavar=PICTURE_FORM,
         help="a picture in a box of the canvas, in fractions; keep 0 to 1: for how much of the steps it stays "
-        "(default: 0.8); fit cover, contain or stretch; with prompt=... it is a region too; may be given several times",
+        "(default: 0.8); fit cover, contain or stretch; mask=FILE: grey says how strongly; with prompt=... it is a "
+        "region too; may be given several times",
     )  # fmt: skip
     group.add_argument(
         "--tile", type=tile_size, metavar="PX|WxH", help="width and height of a tile at once, e.g. 512 or 768x512 (px)"
