@@ -64,7 +64,8 @@ def request_from_canvas(data: dict[str, Any]) -> Request:
     """
     size = _read({k: v for k, v in data.items() if k not in LISTS}, CANVAS, "canvas")
     height, width = size["canvas_height"], size["canvas_width"]
-    regions, rerolls = [], []
+    regions: list[Region] = []
+    rerolls: list[Reroll] = []
     for name in LISTS:
         entries = data.get(name, [])
         if not isinstance(entries, list) or len(entries) > MOST_REGIONS:

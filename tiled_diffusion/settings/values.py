@@ -124,10 +124,11 @@ class Region:
         null="none", since=2))
     keep: float = field(default=0.8, metadata=entry(
         FRACTION, "Keep", "For how much of the sampling the picture stays as it is; a grey mask keeps it shorter.",
-        since=2))
-    fit: str = field(default="cover", metadata=entry(FITS, "Fit", "How the picture fills the box.", since=2))
+        since=2, widget=Widget("editor", "number", 0, 1, 0.05)))
+    fit: str = field(default="cover", metadata=entry(
+        FITS, "Fit", "How the picture fills the box.", since=2, widget=Widget("editor", "dropdown")))
     flip: bool = field(default=False, metadata=entry(
-        Switch(), "Flip", "Left and right of the picture change places.", since=2))
+        Switch(), "Flip", "Left and right of the picture change places.", since=2, widget=Widget("editor", "tick")))
     picture_sha256: str | None = field(default=None, metadata=entry(
         Text(64), "Picture's digest", "SHA-256 of the file, in records: another file is an error.", null="any file",
         since=2))
