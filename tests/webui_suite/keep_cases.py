@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from .client import ApiError, Result, Webui, encoded, written
-from .editor_cases import page_of, shot
+from .editor_cases import opened, page_of, shot
 from .registry import Skipped, case
 from .tiling_cases import BASE, OTHER, TILES, WIDE, _decoded, _picture, drawn, field, same
 
@@ -164,6 +164,7 @@ def _(w: Webui):
         labels = [a["label"] for a in script["args"]]
         assert {"Keep the picture", "Freedom", "Accuracy", "Inversion steps"} <= set(labels), labels
     with page_of(w) as page:
+        opened(page, "txt2img")
         page.locator("#td_txt2img_keep").scroll_into_view_if_needed()
         page.locator("#td_txt2img_keep .label-wrap").first.click()
         page.locator("#td_txt2img_keep_picture input").wait_for(state="visible")

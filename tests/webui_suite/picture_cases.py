@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from .client import ApiError, Webui, encoded
-from .editor_cases import page_of, shot
+from .editor_cases import opened, page_of, shot
 from .registry import case
 from .tiling_cases import WIDE, _picture, drawn, field, same
 
@@ -69,6 +69,7 @@ def _(w: Webui):
     data = io.BytesIO()
     Image.fromarray(_picture(w, 160, 128)).save(data, format="PNG")
     with page_of(w) as page:
+        opened(page, "txt2img")
         page.locator("#tab_txt2img .td-bar input[type=file]").last.set_input_files(
             {"name": "photo.png", "mimeType": "image/png", "buffer": data.getvalue()}
         )

@@ -138,5 +138,5 @@ def _text(values: Mapping[str, Any], box: dict[str, Any]) -> list[Region]:
 
 def _picture(values: Mapping[str, Any], box: dict[str, Any]) -> list[Region]:
     """Stretched over its box, with hard edges."""
-    own: dict[str, Any] = {"picture": values["reference_image"], "keep": values["strength"], "fit": "stretch", "feather": 0.0}
-    return [Region("", **box, **own)]
+    picture, keep = values["reference_image"], values["strength"]
+    return [Region("", **box, picture=picture, keep=keep, fit="stretch", feather=0.0)]
