@@ -77,7 +77,7 @@ def generate(
         controls=controls,
         progress=progress,
         vae_settings=vae_settings,
-        pulls=(*pictures, *(() if painting is None else (painting.pull(model, request.tiling),))),
+        pulls=(*pictures, *(() if painting is None else painting.pulls(model, request.tiling))),
         context=context_of(model, request, painting),
     )
     images = to_images(decode(model, latents, request.tiling, vae_settings))
