@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 SECTIONS = (
-    "engine", "quality", "vae", "regions", "controlnet", "editor", "pictures", "inpaint", "prompts", "mosaic",
+    "engine", "quality", "vae", "regions", "controlnet", "editor", "pictures", "inpaint", "inversion", "prompts",
+    "mosaic",
 )  # fmt: skip
 REPORT = Path(__file__).parent / "out" / "report.json"
 

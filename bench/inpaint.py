@@ -5,7 +5,8 @@ with the shipped checkpoint. `outside`: the largest difference to the photo outs
 with a full mask, to img2img with the same seed. `empty`: with an empty mask, to the photo. `found`: the share in which
 the detector of training/detector.py finds the object in the masked third, by what the masked part begins as (at
 denoising strength 0.75, noise always at 1); `before`: in the photo itself. `seam`: differences of neighbouring columns
-at the mask's edges / elsewhere; of the photos themselves `seam_before`.
+at the mask's edges / elsewhere; `step`: difference of the means of ten columns on both sides of those edges, over
+nine rows each, levels of 255. Both of the photos themselves as `before`.
 """
 
 from __future__ import annotations
@@ -51,6 +52,16 @@ def drawn(model: Model, request: Request, start: Image.Image, mask: Image.Image 
     return np.asarray(generate(model, request, init_image=start, mask=mask)[0])
 
 
+def step(picture: np.ndarray) -> float:
+    """How much lighter or darker it is on one side of the mask's edges than on the other, levels of 255."""
+    around = []
+    for edge in (SIDE, 2 * SIDE):
+        left, right = picture[:, edge - 14 : edge - 4], picture[:, edge + 4 : edge + 14]
+        rows = left.mean(axis=(1, 2)) - right.mean(axis=(1, 2))
+        around.append(np.abs(np.convolve(rows, np.full(9, 1 / 9), "valid")).mean())
+    return float(np.mean(around))
+
+
 def measured(model: Model, count: int = COUNT) -> dict[str, Any]:
     """What is drawn of `count` photos."""
     from training import detector
@@ -58,6 +69,7 @@ def measured(model: Model, count: int = COUNT) -> dict[str, Any]:
     tools = (detector.centroids(), detector.templates())
     found: dict[str, list[bool]] = {name: [] for name in (*BEGINNINGS, "before")}
     seams = {name: np.zeros(2) for name in (*BEGINNINGS, "before")}
+    steps: dict[str, list[float]] = {name: [] for name in (*BEGINNINGS, "before")}
     outside = 0.0
     for i, p in enumerate(detector.prompt_list(count, 17)):
         start = photo(detector.scene_of(92_000_000 + i, p.sky, p.ground))
@@ -72,10 +84,12 @@ def measured(model: Model, count: int = COUNT) -> dict[str, Any]:
             seen = detector.detect(Image.fromarray(picture[:, SIDE : 2 * SIDE]), p.colour, p.sky, *tools)
             found[name].append(seen["kind"] == p.kind)
             seams[name] += seam(picture.astype(np.float64))
+            steps[name].append(step(picture))
     return {
         "outside": outside,
         "found": {name: float(np.mean(values)) for name, values in found.items()},
         "seam": {name: float(s[0] / s[1]) for name, s in seams.items()},
+        "step": {name: float(np.mean(values)) for name, values in steps.items()},
     }
 
 

@@ -28,7 +28,12 @@ tiledDiffusion.ui = (() => {
 
     /** What a region is called. @param {Region} region @param {number} n */
     function title(region, n) {
-        return `${n + 1} ${region.name || region.prompt.slice(0, 40)}`;
+        return `${n + 1} ${region.name || region.prompt.slice(0, 40) || file(region.picture)}`;
+    }
+
+    /** What a picture is called: its file's name, nothing where it came as data. @param {string | null} picture */
+    function file(picture) {
+        return picture && !picture.startsWith("data:") ? picture.replace(/^.*[/\\]/, "").slice(0, 40) : "";
     }
 
     /**

@@ -105,12 +105,14 @@ tiledDiffusion.Toolbar = class Toolbar extends tiledDiffusion.Part {
         const td = tiledDiffusion, t = host.translate, {stage, picture, tiles, shapes} = canvas;
         this.layouts = new td.LayoutGroup(t, commands);
         this.pictures = new td.PictureGroup(host, picture, notices);
+        this.inserts = new td.RegionPictures(store, host, notices);
         const history = new td.HistoryGroup(store, t, stage);
         const view = new td.ViewGroup(store, t, stage, root, tiles, notices);
         const presets = new td.PresetButtons(store, host, notices), files = new td.FileButtons(store, host, notices);
         this.node = td.ui.el("div", {class: "td-bar", role: "toolbar", "aria-label": t("Tools")},
-            td.ToolGroup.node(...shapes.nodes), history.node, this.layouts.node, this.pictures.node,
-            td.ToolGroup.node(...presets.nodes, ...files.nodes), view.node, files.input, this.pictures.input);
-        this.include(history, this.layouts, this.pictures, presets, files, view);
+            td.ToolGroup.node(...shapes.nodes), history.node, this.layouts.node, this.inserts.node, this.pictures.node,
+            td.ToolGroup.node(...presets.nodes, ...files.nodes), view.node,
+            files.input, this.pictures.input, this.inserts.input);
+        this.include(history, this.layouts, this.inserts, this.pictures, presets, files, view);
     }
 };

@@ -64,6 +64,7 @@ tiledDiffusion.BoxLayer = class BoxLayer extends tiledDiffusion.Widget {
         node.classList.toggle("td-foreground", region.layer === "foreground");
         node.classList.toggle("td-off", !region.enabled);
         node.children[0].textContent = title(region, n);
+        BoxLayer.#picture(/** @type {HTMLImageElement} */ (node.children[1]), region);
         node.setAttribute("aria-label", `${this.t("Region")} ${title(region, n)}: ${this.#spoken(region)}`);
     }
 
@@ -72,10 +73,24 @@ tiledDiffusion.BoxLayer = class BoxLayer extends tiledDiffusion.Widget {
         const {el} = tiledDiffusion.ui;
         const handles = tiledDiffusion.box.HANDLES.map(h => el("i", {class: "td-handle", "data-handle": h}));
         const label = el("span", {class: "td-label"});
-        const node = el("div", {class: "td-box", "data-id": id, tabindex: "0", role: "group"}, label, ...handles);
+        const picture = el("img", {class: "td-inset", alt: "", hidden: true, draggable: "false"});
+        const attributes = {class: "td-box", "data-id": id, tabindex: "0", role: "group"};
+        const node = el("div", attributes, label, picture, ...handles);
         this.#nodes.set(id, node);
         this.#stage.surface.insertBefore(node, this.#above);
         return node;
+    }
+
+    /**
+     * A region's picture in its box, where it is data; files are on another machine.
+     * @param {HTMLImageElement} node @param {Region} region
+     */
+    static #picture(node, {picture, fit, flip}) {
+        node.hidden = !picture?.startsWith("data:");
+        if (!picture || node.hidden) return node.removeAttribute("src");
+        if (node.src !== picture) node.src = picture;
+        node.style.objectFit = fit === "stretch" ? "fill" : fit;
+        node.style.transform = flip ? "scaleX(-1)" : "none";
     }
 
     /** Where a box is, in pixels of the picture. @param {Box} box */

@@ -8,7 +8,8 @@ tiledDiffusion.Clipboard = class Clipboard extends tiledDiffusion.Part {
 
     /**
      * @param {HTMLElement} stage @param {RegionStore} store @param {Notices} notices
-     * @param {(file: File | undefined) => void} takePicture lays a picture below the regions; nothing where it is none
+     * @param {(file: File | undefined) => void} takePicture puts a picture into the selected region that has one, or
+     *   lays it below the regions; nothing where it is none
      */
     constructor(stage, store, notices, takePicture) {
         super();

@@ -140,7 +140,7 @@ tiledDiffusion.ChoiceField = class ChoiceField extends tiledDiffusion.Field {
 
 /** @extends {tiledDiffusion.Field<HTMLInputElement>} */
 tiledDiffusion.TickField = class TickField extends tiledDiffusion.Field {
-    /** @param {FormOwner} owner @param {"controlnet"} name @param {string} label @param {string} hint */
+    /** @param {FormOwner} owner @param {"controlnet" | "flip"} name @param {string} label @param {string} hint */
     constructor(owner, name, label, hint) {
         super(owner, name, label, hint, tiledDiffusion.ui.el("input", {type: "checkbox"}));
         this.on(this.input, "change", () => this.edit(this.input.checked));

@@ -9,6 +9,8 @@ tiledDiffusion.FormLayout = class FormLayout extends tiledDiffusion.Widget {
     fields = [];
     /** @type {tiledDiffusion.PromptField[]} */
     prompts = [];
+    /** What only regions with pictures have. */
+    picture;
     #owner;
 
     /**
@@ -19,7 +21,8 @@ tiledDiffusion.FormLayout = class FormLayout extends tiledDiffusion.Widget {
         super(owner.t);
         this.#owner = owner;
         const texts = this.#texts(), mixing = this.#mixing(), sampling = this.#sampling(controlnet, takeSeed);
-        this.rows = [...texts, ...mixing, ...sampling];
+        this.picture = this.#picture();
+        this.rows = [this.picture, ...texts, ...mixing, ...sampling];
         this.include(...this.fields);
     }
 
@@ -31,6 +34,14 @@ tiledDiffusion.FormLayout = class FormLayout extends tiledDiffusion.Widget {
             this.#prompt("negative_prompt", "Negative prompt", "What to avoid here; empty takes the main one", true),
             this.#line("name", "Name", "For you alone"),
         ];
+    }
+
+    #picture() {
+        return FormLayout.#row(
+            this.#number("keep", "Keep", "For how much of the sampling the picture stays as it is, 0 to 1"),
+            this.#select("fit", "Fit", "How the picture fills its box",
+                [["cover", "cover"], ["contain", "contain"], ["stretch", "stretch"]]),
+            this.#check("flip", "Flip", "Left and right of the picture change places"));
     }
 
     #mixing() {
@@ -102,7 +113,7 @@ tiledDiffusion.FormLayout = class FormLayout extends tiledDiffusion.Widget {
         return this.#added(new tiledDiffusion.ChoiceField(this.#owner, name, label, hint, choices));
     }
 
-    /** @param {"controlnet"} name @param {string} label @param {string} hint */
+    /** @param {"controlnet" | "flip"} name @param {string} label @param {string} hint */
     #check(name, label, hint) {
         return this.#added(new tiledDiffusion.TickField(this.#owner, name, label, hint));
     }
@@ -173,6 +184,7 @@ tiledDiffusion.RegionForm = class RegionForm extends tiledDiffusion.Widget {
         const {width, height} = this.#host.size(), other = this.#shown !== region.id;
         if (other) this.#layout.prompts.forEach(field => this.#host.onField?.(field.input));
         for (const field of this.#layout.fields) if (other || !field.focused) field.show(region);
+        this.#layout.picture.hidden = region.picture === null;
         this.#size.textContent = `${Math.round(region.w * width)} × ${Math.round(region.h * height)} px`;
         this.#tokens.ask([region.prompt, region.negative_prompt || ""]);
     }

@@ -57,7 +57,8 @@ tiledDiffusion.RegionList = class RegionList extends tiledDiffusion.Widget {
         row.classList.toggle("td-selected", selected);
         row.setAttribute("aria-current", String(selected));
         swatch.style.background = tiledDiffusion.paint.colour(n);
-        name.textContent = `${n + 1} ${region.name || prompt || this.t("(no prompt)")}`;
+        const nameless = region.picture === null ? this.t("(no prompt)") : this.t("(picture)");
+        name.textContent = `${n + 1} ${region.name || prompt || nameless}`;
         RegionList.#SWITCHES.forEach(([field, on, off], i) => {
             switches[i].textContent = this.t(region[field] ? on : off);
             switches[i].setAttribute("aria-pressed", String(region[field]));

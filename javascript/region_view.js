@@ -15,7 +15,9 @@ tiledDiffusion.Editor = class Editor extends tiledDiffusion.Part {
         const list = new td.RegionList(store, t, stage);
         const bar = new td.Toolbar(store, host, canvas, commands, status, root);
         const keys = new td.Keyboard(root, commands, stage, canvas.shapes, pointer);
-        const clipboard = new td.Clipboard(stage.node, store, status, file => bar.pictures.take(file));
+        const clipboard = new td.Clipboard(stage.node, store, status, file => {
+            if (!bar.inserts.replace(file)) bar.pictures.take(file);
+        });
         const menu = new td.CanvasMenu(root, store, t, stage, pointer, commands, () => bar.layouts.split());
 
         const left = el("div", {class: "td-left"}, stage.node, status.node);

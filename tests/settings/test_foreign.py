@@ -47,6 +47,27 @@ def test_regions_at_the_top_level_are_found_too():
     assert len(panel_settings_from_json(pasted(json.dumps({**top, "Region 1": SLOT, "Region 2": SLOT}))).tiling.regions) == 2
 
 
+NOISE = {"NoiseInv": True, "NoiseInv Steps": 10, "NoiseInv Retouch": 1, "NoiseInv Renoise strength": 0.5,
+         "NoiseInv Kernel size": 64}  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "kept"), [
+    ({}, (True, 10, 0.25, True)), ({"NoiseInv Renoise strength": 2}, (True, 10, 1.0, True)),
+    ({"NoiseInv": False}, (False, None, 0.2, False)),
+])  # fmt: skip
+def test_its_noise_inversion_is_kept(more, kept):
+    job = panel_settings_from_json(pasted(json.dumps({**RECORD, **NOISE, **more})))
+    own = job.inversion
+    assert (job.keep_picture, own.steps, own.freedom, own.detail_map) == kept
+    assert (job.tiling.tile_width, job.tiling.compose) == (768, 0.0)
+
+
+def test_a_retouch_is_left_out_and_said(caplog):
+    with caplog.at_level("WARNING", "tiled_diffusion"):
+        assert panel_settings_from_json(pasted(json.dumps({**RECORD, **NOISE, "NoiseInv Retouch": 2}))).keep_picture
+    assert "retouch" in caplog.text
+
+
 def test_forges_record_becomes_ours():
     params = {"multidiffusion_enabled": "True", "multidiffusion_method": "MultiDiffusion", "multidiffusion_tile_width": "768",
               "multidiffusion_tile_height": "512", "multidiffusion_tile_overlap": "64", "multidiffusion_tile_batch_size": "4"}  # fmt: skip

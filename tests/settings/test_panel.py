@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import SettingsError
+from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.panel import (
     PanelSettings,
     from_controls,
@@ -30,7 +31,11 @@ jobs = st.builds(
     ),
     passes=st.sampled_from(["both", "first", "hires"]), width=st.none() | st.integers(8, 2048).map(lambda n: n * 8),
     height=st.none() | st.integers(8, 2048).map(lambda n: n * 8), upscaler=st.sampled_from(["None", "Lanczos"]),
-    upscale_factor=st.floats(1, 8), keep_size=st.booleans(),
+    upscale_factor=st.floats(1, 8), keep_size=st.booleans(), keep_picture=st.booleans(),
+    inversion=st.builds(
+        Inversion, st.none() | st.integers(1, 1000), st.integers(0, 3), st.floats(0, 1), st.booleans(),
+        st.sampled_from(["own", "empty"]),
+    ),
 )  # fmt: skip
 
 
@@ -56,6 +61,9 @@ WRONG = [
     ({"width": 100}, {}, "width: got 100"),
     ({"passes": "all"}, {}, "passes"),
     ({"upscale_factor": 9}, {}, "upscale_factor"),
+    ({"inversion_freedom": 2}, {}, "settings.inversion_freedom: got 2, allowed is a number from 0 to 1"),
+    ({"inversion_rounds": 4}, {}, "settings.inversion_rounds: got 4"),
+    ({"freedom": 0.5}, {}, "unknown field 'freedom'"),
     ({}, {"tile_width": "wide"}, "tile_width: got 'wide'"),
     ({}, {"tile_batch": 1.5}, "tile_batch: got 1.5"),
     ({}, {"colour": 1}, "unknown control 'colour'"),

@@ -21,6 +21,7 @@ from tiled_diffusion.settings.values import settings_from_dict
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.control import ControlNet, ControlNets
 from tiled_diffusion.standalone.host import DiffusersHost
+from tiled_diffusion.standalone.images import to_pixels
 from tiled_diffusion.standalone.inpainting import Painting, filled
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import model_from_pipeline
@@ -319,3 +320,22 @@ def test_wrong_input_is_one_line(files, words, message, capsys, monkeypatch, tmp
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert message in error
+
+
+def test_noise_begins_as_the_noised_colours_around(monkeypatch):
+    """At the first level a little of them is there; where nothing is around it is noise alone, and as ever."""
+    from tiled_diffusion.standalone import sampling
+    from tiled_diffusion.standalone.vae import encode
+
+    begun, original = [], sampling._begun
+    monkeypatch.setattr(sampling, "_begun", lambda *args: begun.append((original(*args), *args)) or begun[-1][0])
+    model, photo = tiny_model("sd1"), Image.new("RGB", (256, 64), (200, 40, 40))
+    request = request_of(inpaint_from="noise", seed=5)
+    generate(model, request, init_image=photo, mask=mask_of(64, 192))
+    generate(model, request, init_image=photo, mask=mask_of())
+    latents, scheduler, _, noise, *_ = begun[0]
+    target = encode(model, to_pixels(photo), TILES)
+    torch.testing.assert_close(latents, scheduler.add_noise(target, noise, scheduler.timesteps[:1]), atol=0.02, rtol=0.02)
+    assert not torch.allclose(latents, noise * scheduler.init_noise_sigma, atol=0.02, rtol=0.02)
+    latents, scheduler, _, noise, *_ = begun[1]
+    assert torch.equal(latents, noise * scheduler.init_noise_sigma)

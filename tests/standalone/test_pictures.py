@@ -11,10 +11,15 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
+from bench.pictures import Case
 from tests.standalone.tiny import tiny_model
+from tiled_diffusion.engine.fuse import Batching, fuse
 from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.guides import Guides, Moment
 from tiled_diffusion.engine.guides.pictures import picture_pulls
 from tiled_diffusion.engine.guides.pull import Pull, hold
+from tiled_diffusion.engine.model import Level
+from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.pictures import fitted_into
 from tiled_diffusion.settings.request import Request, request_from_dict
@@ -22,6 +27,7 @@ from tiled_diffusion.settings.values import Region, region_from_text, settings_f
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.images import to_pixels
 from tiled_diffusion.standalone.metadata import read_png
+from tiled_diffusion.standalone.model import load_model
 from tiled_diffusion.standalone.pictures import region_pulls
 from tiled_diffusion.standalone.samplers import SAMPLERS
 from tiled_diffusion.standalone.sampling import generate, sample_latents
@@ -291,6 +297,70 @@ def test_text_form():
         region_from_text("photo.png:size=3")
     with pytest.raises(TiledError, match="keep: got 'x'"):
         region_from_text("photo.png:keep=x")
+
+
+def test_a_mask_in_a_file(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (900, 700), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    half = Image.new("LA", (64, 16), (255, 0))
+    half.paste((128, 255), (0, 0, 32, 16))
+    half.save(tmp_path / "half.png")
+    made = region_from_text(f"photo.png:keep=.8,mask={tmp_path / 'half.png'},feather=0")
+    assert made.keep == 0.8
+    np.testing.assert_allclose(made.mask.drawn(1, 2), [[128 / 255, 0]], atol=0.01)
+    assert region_from_text(f"photo.png:mask={tmp_path / 'noise.png'}").mask.drawn(4, 4).mean() == pytest.approx(0.5, abs=0.05)
+    (tmp_path / "text.png").write_text("no picture")
+    for name in ("text.png", "none.png"):
+        with pytest.raises(TiledError, match="mask: .* cannot be read as a picture"):
+            region_from_text(f"photo.png:mask={tmp_path / name}")
+
+
+MANY = {
+    "soft": {}, "a ring": {"wrap_x": True}, "moving": {"method": "jittered", "overlap": None},
+    "composed": {"compose": 0.6},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("more", MANY.values(), ids=MANY)
+def test_at_every_moment_and_pixel_all_weights_sum_to_one(more):
+    """Of tiles, of regions' edges, and of pictures above one another: a model that says 1 gives 1, its targets being 1."""
+    grey = np.tile(np.linspace(0, 255, 32, dtype=np.uint8), (8, 1))
+    pictures = (
+        region(w=0.6, keep=0.9, feather=0.5),
+        region("a tree", x=0.4, w=0.5, keep=0.7, mask=_mask({"picture": url(Image.fromarray(grey)).partition(",")[2]})),
+        Region("a house", x=0.2, w=0.3, layer="foreground"),
+        region(x=0.7, w=0.3, keep=1.0),
+    )
+    settings = replace(TILES, regions=pictures, **more)
+    planner = Planner(Extent(8, 32), settings, tiny_model("sd1").traits, 0)
+    request = replace(request_of(), tiling=settings)
+    ones = [Pull(torch.ones_like(p.target), p.mask, p.schedule) for p in region_pulls(tiny_model("sd1"), request)]
+    guide, evaluated = Guides(tuple(ones)), []
+    for step in range(20):
+        guide.begin_step(Moment(step, step / 20, Level.of_sigma(torch.ones(1)), "x0"))
+        plan = guide.plan(planner.plan(step, step / 20))
+        evaluated.append(len(plan.tiles))
+        said = fuse(torch.zeros(1, 4, 8, 32), plan, lambda crops, tiles: torch.ones_like(crops), Batching(4))
+        torch.testing.assert_close(guide.after(said, said), torch.ones(1, 4, 8, 32), atol=1e-5, rtol=0)
+    assert min(evaluated) < max(evaluated), "tiles that pictures hold are not evaluated"
+
+
+def test_no_seam_at_the_edges_of_a_kept_picture():
+    """Differences of neighbouring columns at its edges / elsewhere; a picture that is pasted at the end shows."""
+    from bench.pictures import BASE, SIDE, kept, ours, seam
+    from training.dataset import make_sample
+
+    drawing, *_ = make_sample(90_000_011, SIDE, SIDE)
+    request = replace(BASE, prompt="a forest, night sky", steps=12, seed=3)
+    case = Case(drawing, None, replace(request, tiling=replace(request.tiling, regions=())))
+    soft = kept(case, 0.5)
+    (own,) = soft.tiling.regions
+    picture = ours(load_model(device="cpu"), replace(soft, tiling=replace(soft.tiling, regions=(replace(own, feather=0.2),))))
+    pasted = picture.copy()
+    pasted[:, SIDE : 2 * SIDE] = np.asarray(drawing)
+    ratios = [float(edge / elsewhere) for edge, elsewhere in map(seam, (picture, pasted))]
+    assert ratios[0] < 1.3
+    assert ratios[1] > 2
 
 
 FEW = ["--size", "256x128", "--steps", "2", "--device", "cpu", "--quiet"]

@@ -54,6 +54,20 @@ def test_defaults_are_an_empty_job(page):
     assert asked(page, "txt2img") == {"enabled": False, "version": 2}
 
 
+def test_keeping_the_picture(page):
+    page.locator("#td_txt2img_keep .label-wrap, #td_txt2img_keep > button").first.click()
+    page.locator("#td_txt2img_keep_picture input[type=checkbox]").check()
+    for name, value in (("inversion_freedom", "0.5"), ("inversion_rounds", "2"), ("inversion_steps", "12")):
+        number(page, "txt2img", name).fill(value)
+        number(page, "txt2img", name).press("Tab")
+    page.locator("#td_txt2img_inversion_prompt label", has_text="Empty").click()
+    page.wait_for_timeout(300)
+    job = asked(page, "txt2img")
+    kept = {"keep_picture": True, "inversion_freedom": 0.5, "inversion_rounds": 2, "inversion_steps": 12}
+    assert {name: job.get(name) for name in kept} == kept
+    assert job["inversion_prompt"] == "empty"
+
+
 NUMBERS = {"tile_width": 192, "tile_height": 256, "overlap": 48, "tile_batch": 9}
 
 

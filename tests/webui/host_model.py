@@ -181,9 +181,18 @@ class Sampler:
     def get_sigmas(self, p, steps):
         return torch.linspace(1, 0.1, steps)
 
-    def sample(self, p, x, cond, uncond):
+    def sample(self, p, x, cond, uncond, steps=None, image_conditioning=None):
+        return self._run(p, x, cond, uncond, self.get_sigmas(p, steps or p.steps))
+
+    def sample_img2img(self, p, x, noise, cond, uncond, steps=None, image_conditioning=None):
+        steps, last = sd_samplers_common.setup_img2img_steps(p, steps)
+        sigmas = self.get_sigmas(p, steps)[steps - last - 1 :]
+        self.begun = x + noise * sigmas[0]
+        return self._run(p, self.begun, cond, uncond, sigmas)
+
+    def _run(self, p, x, cond, uncond, sigmas):
         self.sampler_extra_args = {"cond": cond, "uncond": uncond, "cond_scale": p.cfg_scale, "s_min_uncond": 0}
-        sigmas, past = self.get_sigmas(p, p.steps), []
+        past, self.last = [], x
         step = FAMILIES.get(p.sampler_name, euler)
         try:
             for i, sigma in enumerate(sigmas):
@@ -200,8 +209,6 @@ class Sampler:
         p.setup_conds()
         self.model_wrap_cfg.model_wrap = None
         self.sampler_extra_args.update(cond=p.c, uncond=p.uc)
-
-    sample_img2img = sample
 
 
 @dataclass
@@ -226,6 +233,8 @@ class Job:
     rewrites: list = field(default_factory=list)
     fail_in_init: bool = False
     fail_at: int | None = None
+    init_latent: Tensor | None = None
+    denoising_strength: float = 0.6
 
     def __post_init__(self):
         count = self.batch_size * self.n_iter
@@ -261,8 +270,11 @@ class Job:
                 for s in self.seeds
             ]
         )
-        self.script.process_before_every_sampling(self, *self.args, x=noise, noise=noise, c=self.c, uc=self.uc)
-        return self.sampler.sample(self, noise, self.c, self.uc)
+        x = noise if self.init_latent is None else self.init_latent
+        self.script.process_before_every_sampling(self, *self.args, x=x, noise=noise, c=self.c, uc=self.uc)
+        if self.init_latent is None:
+            return self.sampler.sample(self, noise, self.c, self.uc)
+        return self.sampler.sample_img2img(self, x, noise, self.c, self.uc)
 
 
 def run(p: Job) -> Tensor:

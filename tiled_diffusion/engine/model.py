@@ -125,3 +125,22 @@ def cleaned(prediction: Tensor, x: Tensor, level: Level, kind: Prediction) -> Te
     if kind == "v":
         return (alpha * x - sigma * prediction) / (alpha**2 + sigma**2)
     return (x - sigma * prediction) / (alpha + sigma)
+
+
+def noise_in(prediction: Tensor, x: Tensor, level: Level, kind: Prediction) -> Tensor:
+    """The noise in x that a model's prediction of it means, [B, C, H, W]: the inverse of `predicted`.
+
+    Args:
+        prediction: [B, C, H, W], of the given kind.
+        x: [B, C, H, W], noisy, in the coordinates of `level`.
+        level: of x; its sigma is above 0 where the prediction is x0.
+        kind: of the prediction.
+    """
+    alpha, sigma = level.broadcast(x)
+    if kind == "eps":
+        return prediction
+    if kind == "x0":
+        return (x - alpha * prediction) / sigma
+    if kind == "v":
+        return (alpha * prediction + sigma * x) / (alpha**2 + sigma**2)
+    return (x + alpha * prediction) / (alpha + sigma)

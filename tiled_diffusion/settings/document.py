@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tiled_diffusion.errors import SettingsError
@@ -73,10 +73,12 @@ class Within(Kind):
     Attributes:
         cls: its class.
         flat: its fields stand among those of the other one, and not in an object of their own.
+        prefix: of their names there.
     """
 
     cls: type
     flat: bool = False
+    prefix: str = ""
 
     @property
     def allowed(self) -> str:
@@ -99,7 +101,10 @@ def flat_rows(cls: type) -> tuple[Row, ...]:
     """The settings of a class and, in their place, of the classes that lie flat within it."""
     every: list[Row] = []
     for row in rows(cls):
-        every += flat_rows(row.kind.cls) if isinstance(row.kind, Within) and row.kind.flat else [row]
+        if isinstance(row.kind, Within) and row.kind.flat:
+            every += [replace(inner, name=row.kind.prefix + inner.name) for inner in flat_rows(row.kind.cls)]
+        else:
+            every.append(row)
     return tuple(every)
 
 
@@ -108,7 +113,10 @@ def flat_values(settings: Any) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for row in rows(type(settings)):
         value = getattr(settings, row.name)
-        values |= flat_values(value) if isinstance(row.kind, Within) and row.kind.flat else {row.name: value}
+        if isinstance(row.kind, Within) and row.kind.flat:
+            values |= {row.kind.prefix + name: inner for name, inner in flat_values(value).items()}
+        else:
+            values[row.name] = value
     return values
 
 
@@ -117,10 +125,18 @@ def made(cls: type[T], values: Mapping[str, Any]) -> T:
     own: dict[str, Any] = {}
     for row in rows(cls):
         if isinstance(row.kind, Within) and row.kind.flat:
-            own[row.name] = made(row.kind.cls, values)
+            own[row.name] = _made_flat(row.kind, values)
         elif row.name in values:
             own[row.name] = values[row.name]
     return cls(**own)
+
+
+def _made_flat(kind: Within, values: Mapping[str, Any]) -> Any:
+    inner = {name.removeprefix(kind.prefix): value for name, value in values.items() if name.startswith(kind.prefix)}
+    try:
+        return made(kind.cls, inner)
+    except SettingsError as e:
+        raise SettingsError(f"{kind.prefix}{e}") from e
 
 
 def parse_json(text: str | bytes, name: str) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from .quoting import quoted, shortened
 from .regional import is_regional, regional_regions
 from .values import settings_from_dict
 
+log = logging.getLogger("tiled_diffusion")
 KEY = "Tiled Diffusion"
 METHODS = {"multidiffusion": "multidiffusion", "mixture of diffusers": "mixture", "spotdiffusion": "spot"}
 """Their names of methods in small letters: ours."""
@@ -84,7 +86,26 @@ def settings_of_record(data: Mapping[str, Any]) -> dict[str, Any]:
         "keep_size": data.get("Keep input size", False),
         "regions": [region(value) for value in own] or None,
     }
-    return _checked(fields)
+    return _checked({**_checked(fields), **inversion(data)})
+
+
+def inversion(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the peer's record says of its noise inversion, as settings of ours.
+
+    Its renoise strength, 0 to 2, weighs fresh noise by a map of detail of which about half is 0. Its steps go up to the
+    schedule's end and ours to where the sampling begins; "retouch", which tells the model of less noise, is left out.
+    """
+    if data.get("NoiseInv") is not True:
+        return {}
+    if data.get("NoiseInv Retouch", 1) != 1:
+        log.warning("Tiled Diffusion: the pasted record asks for a retouch of its noise inversion, which is left out")
+    strength = float(data.get("NoiseInv Renoise strength", 1))
+    return {
+        "keep_picture": True,
+        "inversion_steps": data.get("NoiseInv Steps"),
+        "inversion_freedom": min(1.0, max(0.0, strength / 2)),
+        "inversion_detail_map": True,
+    }
 
 
 def settings_of_forge(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,6 +143,31 @@ def _is_fraction(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
+def mask_from_file(path: str) -> Mask:
+    """The mask in a picture's file: white is inside, grey in part, and transparent outside; shrunk where it is large.
+
+    Raises:
+        SettingsError: the file is no picture.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            rgba = ImageOps.exif_transpose(image).convert("RGBA")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+        raise SettingsError(f"mask: {shortened(path)} cannot be read as a picture ({shortened(e)})") from e
+    grey = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba).convert("L")
+    side = MAX_PICTURE_PX
+    while True:
+        grey.thumbnail((side, side))
+        data = io.BytesIO()
+        grey.save(data, format="PNG")
+        text = base64.b64encode(data.getvalue()).decode()
+        if len(text) <= MAX_PICTURE_TEXT:
+            return Mask(picture=text)
+        side = side * 3 // 4
+
+
 @lru_cache(maxsize=64)
 def read_picture(text: str) -> Image.Image:
     """The picture of a mask, 8-bit grey.

@@ -78,9 +78,13 @@ def _written(value: Any, depth: int, taken: int) -> str:
     if fits or not isinstance(value, (dict, list)):
         return text
     items = list(value.items()) if isinstance(value, dict) else [(None, item) for item in value]
-    lines = []
+    lines: list[str] = []
     for key, item in items:
         name = "" if key is None else f"{json.dumps(key)}: "
-        lines.append("    " * (depth + 1) + name + _written(item, depth + 1, len(name)) + ",")
+        written = name + _written(item, depth + 1, len(name)) + ","
+        if depth > 1 and lines and "\n" not in lines[-1] + written and len(lines[-1]) + 1 + len(written) <= WIDTH:
+            lines[-1] += f" {written}"
+        else:
+            lines.append("    " * (depth + 1) + written)
     left, right = ("{", "}") if isinstance(value, dict) else ("[", "]")
     return "\n".join([left, *lines, "    " * depth + right])

@@ -22,6 +22,7 @@ from .document import (
     version_of,
 )
 from .fields import Row, Widget, check_fields, entry
+from .inversion import Inversion
 from .kinds import Choice, Choices, Number, Switch, Text, Whole, wrong
 from .quoting import quoted
 from .values import Settings
@@ -64,10 +65,21 @@ class PanelSettings:
         Switch(), "Keep input image size",
         "img2img: the result has the (enlarged) input image's size; otherwise the sliders' size, enlarged.",
         widget=Widget("keep", "tick")))
+    keep_picture: bool = field(default=False, metadata=entry(
+        Switch(), "Keep the picture",
+        "img2img and hires fix: starts from the picture's own noise, also known as noise inversion.", since=2,
+        widget=Widget("inversion", "tick"), axis=True))
+    inversion: Inversion = field(default=Inversion(), metadata=entry(
+        Within(Inversion, flat=True, prefix="inversion_"), "Inversion", "How that noise is found.", since=2))
     # fmt: on
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    @property
+    def kept(self) -> Inversion | None:
+        """How the picture's own noise is found; None where it is not."""
+        return self.inversion if self.keep_picture and self.inversion.acts else None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""

@@ -9,6 +9,7 @@ from .control import Control
 from .document import flat_rows
 from .fields import Row
 from .growth import Growth
+from .inversion import Inversion
 from .kinds import Choices
 from .mosaic import Mosaic, TilePrompts
 from .panel import PanelSettings, control_rows
@@ -46,6 +47,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rerolls": lambda: fields_table(Reroll),
     "canvas": lambda: fields_table(Request),
     "mosaic": lambda: fields_table(Mosaic),
+    "inversion": lambda: fields_table(Inversion),
     "controls": lambda: fields_table(Control),
     "growth": lambda: fields_table(Growth),
     "VAE panel": lambda: panel_table(VaePanelSettings),

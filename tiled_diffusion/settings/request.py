@@ -11,6 +11,7 @@ from .control import MAX_CONTROLS, Control
 from .document import Records, Within, document, parse_json, read
 from .fields import check_fields, entry
 from .growth import Growth
+from .inversion import Inversion
 from .kinds import Choice, Choices, Number, Text, Whole, choices
 from .match import Match, MatchKind
 from .sides import Sides, SidesKind
@@ -56,6 +57,9 @@ class Request:
         Records(Control, "controls", MAX_CONTROLS), "ControlNet", "ControlNets that guide the picture."))
     tiling: Settings = field(default=Settings(), metadata=entry(
         Within(Settings), "Tiling", "How the canvas is tiled, its rings and regions."))
+    inversion: Inversion | None = field(default=None, metadata=entry(
+        Within(Inversion), "Keep the picture", "Starts from the start picture's own noise (noise inversion).",
+        null="fresh noise", since=2))
     mask: str | None = field(default=None, metadata=entry(
         Text(), "Mask", "A picture of the start picture's size: what is white in it is drawn, and what is black stays.",
         null="all of it is drawn", since=2, flag="FILE"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from .boxes import FRACTION, SIDE, check_box
 from .document import Records, document, parse_json, read
 from .fields import Before, Widget, check_fields, entry, rows
 from .kinds import HUGE, Choice, Choices, Number, Switch, Text, Whole
-from .masks import Mask, MaskKind
+from .masks import Mask, MaskKind, mask_from_file
 from .pictures import FITS, MOST_BYTES_IN_ALL, PictureKind, data_bytes, fitted_into, open_picture, recorded
 from .quoting import quoted
 from .tile_texts import MOST as MOST_TILE_TEXTS
@@ -125,10 +125,11 @@ class Region:
         null="none", since=2))
     keep: float = field(default=0.8, metadata=entry(
         FRACTION, "Keep", "For how much of the sampling the picture stays as it is; a grey mask keeps it shorter.",
-        since=2))
-    fit: str = field(default="cover", metadata=entry(FITS, "Fit", "How the picture fills the box.", since=2))
+        since=2, widget=Widget("editor", "number", 0, 1, 0.05)))
+    fit: str = field(default="cover", metadata=entry(
+        FITS, "Fit", "How the picture fills the box.", since=2, widget=Widget("editor", "dropdown")))
     flip: bool = field(default=False, metadata=entry(
-        Switch(), "Flip", "Left and right of the picture change places.", since=2))
+        Switch(), "Flip", "Left and right of the picture change places.", since=2, widget=Widget("editor", "tick")))
     picture_sha256: str | None = field(default=None, metadata=entry(
         Text(64), "Picture's digest", "SHA-256 of the file, in records: another file is an error.", null="any file",
         since=2))
@@ -161,29 +162,32 @@ class Region:
         return self.draws and self.step_from <= progress < (self.step_to if self.step_to < 1 else math.inf)
 
 
-PICTURE_FORM = "FILE[:x=.3,w=.3,keep=.8,...]"
+PICTURE_FORM = "FILE[:x=.3,w=.3,keep=.8,mask=FILE,...]"
 _PICTURE = re.compile(r"(?P<file>.+?)(?::(?P<fields>[a-z_]+=.*))?", re.DOTALL)
 
 
 def region_from_text(text: str) -> Region:
     r"""The region in "photo.png:x=.3,w=.3,keep=.8"; fields are a region's, and a comma may stand within a prompt.
 
-    Without w or h it reaches to the end of the canvas.
+    Without w or h it reaches to the end of the canvas. "mask=FILE" is a grey picture that is stretched over the box.
 
     Raises:
-        SettingsError: names the field that is unknown or wrong.
+        SettingsError: names the field that is unknown or wrong, or the file that is no picture.
     """
     match = _PICTURE.fullmatch(text)
     if match is None:
         raise SettingsError(f"got {quoted(text)}, allowed is {PICTURE_FORM}")
     values: dict[str, Any] = {"prompt": "", "picture": match["file"]}
-    known = {r.name: r for r in rows(Region) if r.name not in ("picture", "picture_sha256", "mask")}
+    read: dict[str, Callable[[str], Any]] = {
+        r.name: r.from_text for r in rows(Region) if r.name not in ("picture", "picture_sha256")
+    }
+    read["mask"] = mask_from_file
     for part in re.split(r",(?=[a-z_]+=)", match["fields"] or ""):
         name, _, value = part.partition("=")
-        if part and name not in known:
-            raise SettingsError(f"{name}: unknown field, known are {', '.join(known)}")
+        if part and name not in read:
+            raise SettingsError(f"{name}: unknown field, known are {', '.join(read)}")
         if part:
-            values[name] = known[name].from_text(value)
+            values[name] = read[name](value)
     rest = {side: 1 - values[start] for side, start in (("w", "x"), ("h", "y")) if 0 < values.get(start, 0) < 1}
     return Region(**{**rest, **values})
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tiled_diffusion.settings.control import Control
+    from tiled_diffusion.settings.inversion import Inversion
     from tiled_diffusion.settings.mosaic import Mosaic
     from tiled_diffusion.settings.request import Request
     from tiled_diffusion.settings.values import Region, Reroll, Settings
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Control": "tiled_diffusion.settings.control",
     "DiffusersHost": "tiled_diffusion.standalone.host",
+    "Inversion": "tiled_diffusion.settings.inversion",
     "Model": "tiled_diffusion.standalone.model",
     "Mosaic": "tiled_diffusion.settings.mosaic",
     "Region": "tiled_diffusion.settings.values",
@@ -36,6 +38,7 @@ _MODULES = {
 __all__ = [
     "Control",
     "DiffusersHost",
+    "Inversion",
     "Model",
     "Mosaic",
     "Region",

@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
-from tiled_diffusion.engine.guides.pull import Pull, hold
+from tiled_diffusion.engine.guides.pull import Pull, Start, hold
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings
@@ -93,11 +93,18 @@ class Painting:
             return None
         return Image.fromarray(self.photo if self.inpaint_from == "original" else filled(self.photo, self.mask))
 
-    def pull(self, model: Model, tiling: Settings) -> Pull:
-        """Holds what is not drawn, to the end: a latent pixel is free as far as the freest pixel in it."""
+    def pulls(self, model: Model, tiling: Settings) -> tuple[Pull, ...]:
+        """Hold what is not drawn, to the end: a latent pixel is free as far as the freest pixel in it.
+
+        What begins as noise begins as the noised colours around it, where there is anything around.
+        """
         held = 1 - max_pool2d(self.drawn, model.traits.factor)
         target = encode(model, to_pixels(Image.fromarray(self.photo)), tiling)
-        return Pull(target, held.to(target), hold(1.0))
+        kept = Pull(target, held.to(target), hold(1.0))
+        if self.inpaint_from != "noise" or not (self.mask == 0).any():
+            return (kept,)
+        around = encode(model, to_pixels(Image.fromarray(filled(self.photo, self.mask))), tiling)
+        return Start(around, torch.ones_like(kept.mask), hold(1.0)), kept
 
     def composited(self, image: Image.Image) -> Image.Image:
         """The photo with what was drawn; where the mask is black these are the photo's own pixels."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from typing import Protocol
 
@@ -35,6 +35,7 @@ def parameters_text(request: Request, model_name: str) -> str:
         "Size": f"{request.width}x{request.height}",
         "Model": _quoted(model_name),
         **({"Denoising strength": f"{request.denoising_strength:g}"} if request.init_image else {}),
+        **_kept(request),
         **_painted(request),
         **({} if request.growth is None else {"Grown": _quoted(_growth_text(request.growth))}),
         **{f"ControlNet {i}": _quoted(_control_text(c)) for i, c in enumerate(request.controls)},
@@ -44,6 +45,14 @@ def parameters_text(request: Request, model_name: str) -> str:
     if request.negative_prompt:
         lines.append(f"Negative prompt: {request.negative_prompt}")
     return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in values.items())])
+
+
+def _kept(request: Request) -> dict[str, str]:
+    """Of what noise img2img began."""
+    if request.inversion is None or not request.init_image:
+        return {}
+    values = {name: value for name, value in asdict(request.inversion).items() if value is not None}
+    return {"Noise inversion": _quoted(", ".join(f"{name}: {value}" for name, value in values.items()))}
 
 
 def _painted(request: Request) -> dict[str, str]:

@@ -33,6 +33,7 @@ from .denoiser import Denoiser
 from .images import fitted, open_image, to_images
 from .inpainting import context as context_of
 from .inpainting import painting_of
+from .inversion import Sampling, kept_noise
 from .model import Model, free_bytes
 from .pictures import region_pulls
 from .samplers import make_flow_schedule, make_scheduler, noise_levels, set_steps, step_options
@@ -82,7 +83,7 @@ def generate(
         controls=controls,
         progress=progress,
         vae_settings=vae_settings,
-        pulls=(*pictures, *(() if painting is None else (painting.pull(model, request.tiling),))),
+        pulls=(*pictures, *(() if painting is None else painting.pulls(model, request.tiling))),
         context=context_of(model, request, painting),
     )
     images = to_images(_decoded(model, request, latents, vae_settings))
@@ -186,18 +187,19 @@ def denoise(  # noqa: PLR0913 the loop knows them all
     plans = _plans(planner, request)
     scheduler = _scheduler(model, request, planner)
     set_steps(scheduler, request.steps, model.device)
-    timesteps, latents = _start(scheduler, request, noise, clean)
-    first = len(scheduler.timesteps) - len(timesteps)
-    if len(timesteps):
-        latents = started(pulls, latents, noise, noise_levels(scheduler, first)[1])
+    first = _first_call(scheduler, request, clean)
+    timesteps = scheduler.timesteps[first:]
     bootstrap = _bootstrap(model, request, noise)
     controls = load_controls(model, request) if controls is None else controls
     prompts = None if each else tile_prompts(model, request, planner, clean)
     guide = _guides(prompts, bootstrap, controls, *_structure(model, planner, request), *pulls)
+    batching = Batching(tile_batch(model, planner, noise.shape[0]), progress.tiles)
+    noise = kept_noise(
+        Sampling(model, request, planner, batching, controls, context), noise, clean, scheduler, first, progress
+    )
+    latents = _tied(plans, _begun(scheduler, first, noise, clean, pulls))
     denoiser = _denoiser(model, request, each, context, _tile_texts(prompts, planner, len(timesteps)))
     options = step_options(scheduler, _generators(request, each))
-    latents = _tied(plans, latents)
-    batching = Batching(tile_batch(model, planner, noise.shape[0]), progress.tiles)
     progress.start(len(timesteps), len(plans.plan(0).tiles))
     try:
         for call, t in enumerate(timesteps):
@@ -317,15 +319,23 @@ def _broken(call: int, calls: int, dtype: torch.dtype) -> TiledError:
     )
 
 
-def _start(s: Any, request: Request, noise: Tensor, clean: Tensor | None) -> tuple[Sequence[Tensor], Tensor]:
-    """Times to run through, and the noisy latent at the first of them; s is a scheduler."""
+def _first_call(s: Any, request: Request, clean: Tensor | None) -> int:
+    """Number in s.timesteps at which the sampling begins, s a scheduler; their count where nothing is drawn."""
     if clean is None:
-        return s.timesteps, noise * s.init_noise_sigma
+        return 0
     steps = min(int(request.steps * request.denoising_strength + 1e-6), request.steps)
-    if steps == 0:
-        return [], clean.expand_as(noise).clone()
-    begin = max(0, request.steps - steps) * s.order
-    timesteps = s.timesteps[begin:]
-    if hasattr(s, "set_begin_index"):
-        s.set_begin_index(begin)
-    return timesteps, s.add_noise(clean.expand_as(noise), noise, timesteps[:1].expand(noise.shape[0]))
+    return max(0, request.steps - steps) * s.order if steps else len(s.timesteps)
+
+
+def _begun(s: Any, first: int, noise: Tensor, clean: Tensor | None, pulls: Sequence[Pull]) -> Tensor:
+    """The latent at the first call, s a scheduler."""
+    if clean is not None and first == len(s.timesteps):
+        return clean.expand_as(noise).clone()
+    if clean is None:
+        latents = noise * s.init_noise_sigma
+    else:
+        if hasattr(s, "set_begin_index"):
+            s.set_begin_index(first)
+        times = s.timesteps[first : first + 1].expand(noise.shape[0])
+        latents = s.add_noise(clean.expand_as(noise), noise, times)
+    return started(pulls, latents, noise, noise_levels(s, first)[1])

@@ -18,6 +18,9 @@ JS = "_js" if GRADIO_3 else "js"
 """Name of the argument of an event that runs JavaScript."""
 LINES = ("method", "tile", "seamless")
 MORE_LINES = {"txt2img": ("size",), "img2img": ("upscale", "keep")}
+KEEP_LINES = ("inversion", "inversion_more")
+KEEPS = ("txt2img", "img2img")
+"""Tabs in which a picture may be what the sampling begins with."""
 ADVANCED_LINES = {"txt2img": ("hires",)}
 ELASTIC, ELASTIC_LINES = "ElasticDiffusion", ("elastic", "elastic more", "elastic small")
 """The lines of controls from top to bottom: in every tab, in some of them, among what is
@@ -76,6 +79,9 @@ def build_panel(tab: str, host: PanelHost) -> Panel:
         with gr.Accordion("Regions", open=False, elem_id=name("regions_accordion")):
             controlnet = str(host.controlnet).lower()
             gr.HTML(f'<div class="td-editor" data-tab="{tab}" data-controlnet="{controlnet}"></div>')
+        if tab in KEEPS:
+            with gr.Accordion("Keep the picture", open=False, elem_id=name("keep")):
+                controls.update(controls_of(PanelSettings, KEEP_LINES, name))
         with gr.Accordion("Advanced tiling", open=False, elem_id=name("advanced")):
             controls.update(controls_of(PanelSettings, [*ADVANCED_LINES.get(tab, ()), "advanced"], name))
         controls.update(_elastic_controls(controls["method"], host.method, name))

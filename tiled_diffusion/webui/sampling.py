@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -15,13 +16,15 @@ from tiled_diffusion.engine.noise import region_noise
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.engine.structure import check_structure
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.values import Settings
 
 from .controlnet.tiles import ControlTiles
 from .denoiser import Tiling
 from .hosts import host
 from .hosts.port import Job
-from .hosts.values import DenoiserCall, Forward
+from .hosts.values import Beginning, DenoiserCall, Forward
+from .inversion import kept_noise
 from .pictures import job_pulls, noise_towards
 from .prompts import MainPrompts, encode_main, encode_regions
 from .rows import Row
@@ -60,13 +63,21 @@ def attach(p: Job, run: Run, x: Tensor, noise: Tensor) -> None:
         check_structure(settings, 2.0)
     whole = planner.plan().is_whole and not active and not pulls
     start = _start_noise(p, settings, noise)
+    kept = _kept(p, run, from_picture=x is not noise)
+    if kept is not None and planner.reference() is not None:
+        raise TiledError("inversion: it does not go with elastic, which draws by guidance alone: take another method")
+    model = None if kept is None else host.sampling.model_call(p)
+    tiling = Tiling(planner, Batching(1)) if whole else _tiling(p, run, planner, start, pulls)
     if not whole:
-        tiling = _tiling(p, run, planner, start, pulls)
         clean = None if x is noise else x.clone()
         tiling.prompts = JobPrompts.of(p, planner, clean, controlled=tiling.controls is not None)
         _keep_captions(p, run, tiling.prompts)
         _hang(p, run, tiling)
-    noise.copy_(noise_towards(p, of_regions, x, start, from_picture=x is not noise))
+    if kept is None or model is None:
+        noise.copy_(noise_towards(p, of_regions, x, start, from_picture=x is not noise))
+    else:
+        noise.copy_(start)
+        host.sampling.before_img2img(p, _keeping(p, kept, tiling, model, of_regions))
 
 
 def _held(run: Run, x: Tensor, noise: Tensor) -> tuple[Pull, ...]:
@@ -82,6 +93,26 @@ def _keep_captions(p: Job, run: Run, prompts: JobPrompts | None) -> None:
     if prompts is not None and prompts.captions and not host.jobs.is_hires(p):
         run.captions |= enumerate(prompts.captions, start=p.iteration * p.batch_size)
         run.write_record()
+
+
+def _keeping(
+    p: Job, inversion: Inversion, tiling: Tiling, model: Forward, pulls: tuple[Pull, ...]
+) -> Callable[[Beginning], None]:
+    """Writes the pictures' own noise into what the sampler begins with."""
+
+    def change(begin: Beginning) -> None:
+        own = kept_noise(p, inversion, tiling, model, begin)
+        begin.noise.copy_(noise_towards(p, pulls, begin.x, own, from_picture=True))
+
+    return change
+
+
+def _kept(p: Job, run: Run, *, from_picture: bool) -> Inversion | None:
+    """How the noise is found of the picture that the sampling begins with; None where it is fresh."""
+    kept = run.job.kept
+    if kept is not None and not from_picture and not host.jobs.is_hires(p) and not getattr(p, "enable_hr", False):
+        p.comment(f"{TITLE}: there is no picture to keep in txt2img without hires fix")
+    return kept if from_picture else None
 
 
 def grid_seed(p: Job, settings: Settings) -> int:

@@ -117,6 +117,26 @@ class Pull(Guide):
         return drawn(latent, self.target.to(latent), self.strength(1.0).to(latent))
 
 
+class Start(Pull):
+    """A pull of the start alone: the sampling begins as the noised target, and then is free.
+
+    At the noisiest level a little of the clean latent is still there. Pure noise says that its mean is grey, and what
+    is drawn from it is lighter or darker than what lies around.
+    """
+
+    def plan(self, plan: Plan) -> Plan:
+        """As it is."""
+        return plan
+
+    def after(self, prediction: Tensor, x: Tensor) -> Tensor:  # noqa: ARG002 as in every guide
+        """As it is."""
+        return prediction
+
+    def finish(self, latent: Tensor) -> Tensor:
+        """As it is."""
+        return latent
+
+
 def _needless(tile: Tile, held: Tensor) -> bool:
     """Whether it draws held pixels [1, 1, H, W] alone; what the whole is asked for is always needed."""
     return tile.role != "direction" and bool((tile.view.gather(held) | (tile.weight.to(held.device) == 0)).all())

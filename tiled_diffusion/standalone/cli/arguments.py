@@ -12,11 +12,13 @@ from typing import Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.canvas_file import is_canvas, request_from_canvas
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.foreign import document_of
 from tiled_diffusion.settings.grid_file import is_grid, request_from_grid
 from tiled_diffusion.settings.growth import Growth
+from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.request import Request, request_from_dict
 from tiled_diffusion.settings.sides import Sides
 from tiled_diffusion.settings.tile_texts import tile_texts_from_file
@@ -26,7 +28,7 @@ from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import Model
 
 from .helps import PROGRAM
-from .parser import UsageError, flags_of, given_flags
+from .parser import UsageError, flags_of, given_flags, given_inversion, inversion_flags
 
 FILES = ("init_image", "mask")
 """Fields of a request that name a picture."""
@@ -60,7 +62,7 @@ def read_upscale_request(args: argparse.Namespace) -> Request:
         with suppress(TiledError):  # made by another program
             base = _with_pictures_beside(read_png(image), image)
     whole = {"mask": None, "extend": Sides(), "inpaint_from": "original", "mask_sha256": None}
-    given |= {"init_image": None, "init_image_sha256": None, **whole}
+    given = {"inversion": None, **given, "init_image": None, "init_image_sha256": None, **whole}
     given.setdefault("denoising_strength", 0.35)
     return _merged(base, given, _given_tiling(args))
 
@@ -75,7 +77,7 @@ def read_inpaint_request(args: argparse.Namespace) -> Request:
     request = _merged(None, given, _given_tiling(args))
     if not request.inpaints:
         raise UsageError("nothing to draw: give --mask, --extend, or both")
-    if "denoising_strength" in given or "inpaint_from" in given:
+    if given.keys() & {"denoising_strength", "inpaint_from", "inversion"}:
         return request
     return dataclasses.replace(request, inpaint_from="noise")
 
@@ -129,6 +131,9 @@ def _given_fields(args: argparse.Namespace) -> dict[str, Any]:
         if given.keys() & {"width", "height"}:
             raise UsageError("--size: give either --size or --width and --height, not both")
         given["width"], given["height"] = args.size
+    inversion = given_inversion(args)
+    if inversion:
+        given["inversion"] = Inversion(**inversion)
     controls = _given_controls(args.control or [], args.preprocess or [])
     return {**given, "controls": controls} if controls else given
 
@@ -204,7 +209,10 @@ def _canvas_file(path: Path) -> Request:
         raise TiledError(f"{path}: cannot be read as text ({e})") from e
     try:
         data = parse_json(text, "canvas")
-        request = request_from_grid(data) if is_grid(data) else request_from_dict(data)
+        if is_grid(data):
+            request = request_from_grid(data)
+        else:
+            request = request_from_canvas(data) if is_canvas(data) else request_from_dict(data)
     except TiledError as e:
         raise TiledError(f"{path}: {e}") from e
     return _with_pictures_beside(request, path)
@@ -305,7 +313,15 @@ def command_line(request: Request, out: str) -> list[str]:
         words += _flag_words(tiling, set())
     for c in request.controls:
         words += ["--control", c.to_text(), "--preprocess", c.preprocess]
-    return [*words, "--out", out]
+    return [*words, *_inversion_words(request.inversion), "--out", out]
+
+
+def _inversion_words(inversion: Inversion | None) -> list[str]:
+    if inversion is None:
+        return []
+    changed = [(flag, getattr(inversion, flag.row.name.removeprefix("inversion_"))) for flag in inversion_flags()]
+    words = [word for flag, value in changed if value != flag.row.default for word in flag.words(value)]
+    return ["--keep", f"{round(1 - inversion.freedom, 6):g}", *words]
 
 
 def _flag_words(settings: Request | Settings, skipped: set[str]) -> list[str]:

@@ -30,6 +30,9 @@ Enlarge a picture and draw its details anew, tile by tile.
   {PROGRAM} upscale small.png --scale 4 --denoising-strength 0.35
   {PROGRAM} upscale photo.jpg --scale 2 --prompt "mountains, sunset" --upscaler 4x-model.safetensors
 
+  {PROGRAM} upscale small.png --denoising-strength 0.6 --keep 0.8
+                         stays close to the picture (noise inversion)
+
 Where the picture was made by this program, prompt, sampler and the rest come from its record; flags override them.
 The new picture's record names IMAGE as its start: with Lanczos, `generate NEW.png` makes it again.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,7 +12,8 @@ from tiled_diffusion.settings.control import FORM, PREPROCESSORS, Control, contr
 from tiled_diffusion.settings.fields import AUTOMATIC, Row, rows
 from tiled_diffusion.settings.fields import row as field_row
 from tiled_diffusion.settings.growth import Growth
-from tiled_diffusion.settings.kinds import Switch, Text
+from tiled_diffusion.settings.inversion import Inversion
+from tiled_diffusion.settings.kinds import Number, Switch, Text
 from tiled_diffusion.settings.quoting import quoted
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import PICTURE_FORM, Region, Settings, region_from_text
@@ -94,9 +95,29 @@ def flags_of(cls: type) -> tuple[Flag, ...]:
     return tuple(Flag(row) for row in rows(cls) if row.entry.flag is not None)
 
 
+def inversion_flags() -> tuple[Flag, ...]:
+    """The flags of the noise inversion besides --keep."""
+    return tuple(Flag(replace(f.row, name=f"inversion_{f.row.name}")) for f in flags_of(Inversion))
+
+
 def given_flags(args: argparse.Namespace, cls: type) -> dict[str, Any]:
     """The fields of a settings class that were typed."""
     return {f.row.name: getattr(args, f.row.name) for f in flags_of(cls) if hasattr(args, f.row.name)}
+
+
+def given_inversion(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of Inversion that were typed."""
+    names = {f.row.name for f in inversion_flags()}
+    given = {name.removeprefix("inversion_"): value for name, value in vars(args).items() if name in names}
+    return given if args.keep is None else {"freedom": round(1 - args.keep, 6), **given}
+
+
+def keep(text: str) -> float:
+    """How close to the start picture, 0 to 1; argparse shows the error."""
+    try:
+        return Number(0, 1).from_text("keep", text)
+    except TiledError as e:
+        raise argparse.ArgumentTypeError(str(e).removeprefix("keep: ")) from e
 
 
 def control(text: str) -> Control:
@@ -245,6 +266,18 @@ def picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:
         group.add_argument(
             "--size", type=width_by_height, metavar="WxH", help="width and height at once, e.g. 1536x192 (image pixels)"
         )
+    _keep_flags(parser)
+
+
+def _keep_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("keeping the start picture (noise inversion)")
+    group.add_argument(
+        "--keep", type=keep, metavar="X",
+        help="start from the picture's own noise instead of fresh noise: 0 is plain img2img, 1 stays closest (0 to 1; "
+        "0.8 where another of these flags is given)",
+    )  # fmt: skip
+    for flag in inversion_flags():
+        flag.add_to(group)
 
 
 def _control_flags(parser: Parser) -> None:
@@ -288,7 +321,8 @@ def _tiling_flags(parser: Parser) -> None:
     group.add_argument(
         "--image", type=picture_region, action="append", dest="pictures", metavar=PICTURE_FORM,
         help="a picture in a box of the canvas, in fractions; keep 0 to 1: for how much of the steps it stays "
-        "(default: 0.8); fit cover, contain or stretch; with prompt=... it is a region too; may be given several times",
+        "(default: 0.8); fit cover, contain or stretch; mask=FILE: grey says how strongly; with prompt=... it is a "
+        "region too; may be given several times",
     )  # fmt: skip
     group.add_argument(
         "--tile", type=tile_size, metavar="PX|WxH", help="width and height of a tile at once, e.g. 512 or 768x512 (px)"

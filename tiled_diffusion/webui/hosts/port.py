@@ -16,7 +16,17 @@ from torch import Tensor, device, dtype
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
 
-from .values import Axis, Denoise, DenoiserCall, Networks, PictureBatch, ScriptArguments, TokenCount
+from .values import (
+    Axis,
+    Beginning,
+    Denoise,
+    DenoiserCall,
+    Forward,
+    Networks,
+    PictureBatch,
+    ScriptArguments,
+    TokenCount,
+)
 
 
 class Job(Protocol):
@@ -286,6 +296,26 @@ class Sampling(Protocol):
             denoise: what is asked.
             call_shape: tiles of the largest model call, their height and width in latent pixels.
         """
+
+    def model_call(self, p: Any) -> Forward:
+        """The model of the sampler that is about to begin, as it is now.
+
+        Raises:
+            TiledError: this WebUI cannot be asked.
+        """
+
+    def before_img2img(self, p: Any, change: Callable[[Beginning], None]) -> None:
+        """Lets `change` see what the sampler begins with, once, after all that the host does to the noise."""
+
+    def noise_values(self, p: Any, steps: int | None) -> list[float]:
+        """What the model is told in the steps of a sampling that begins with pictures, from the least noisy one up.
+
+        Raises:
+            TiledError: the model's latents are not noised in a way that is known.
+        """
+
+    def rows_at_first(self, p: Any, begin: Beginning) -> tuple[list[list[float]], dict[str, Any]]:
+        """(weights of the parts of each picture's prompt, conditioning of a row for each part) at the first step."""
 
     def before_each_call(self, callback: Callable[[Any], None]) -> None:
         """Registers what is called with the job before each denoiser call of every sampler."""

@@ -42,6 +42,25 @@ class DenoiserCall:
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """What a sampling that begins with pictures is about to begin with.
+
+    Attributes:
+        x: [B, C, H, W], their latents.
+        noise: [B, C, H, W], which is added to them; may be written to.
+        cond: the host's conditioning of their prompts.
+        image: the conditioning of models that see a picture, or None.
+        steps: of the pass, or None for the job's.
+    """
+
+    x: Tensor
+    noise: Tensor
+    cond: Any
+    image: Any
+    steps: int | None
+
+
+@dataclass(frozen=True)
 class Axis:
     """An axis of the X/Y/Z plot.
 

@@ -72,3 +72,13 @@ def get_multicond_learned_conditioning(model, prompts, steps, hires_steps=None, 
             parts.append(ComposableScheduledPromptConditioning(schedules, float(match[2] or 1)))
         batch.append(parts)
     return MulticondLearnedConditioning((len(prompts),), batch)
+
+
+def reconstruct_multicond_batch(c, current_step):
+    """Indices and weights of each prompt's parts, and the parts' texts, all of the longest one's length."""
+    texts, indices = [], []
+    for parts in c.batch:
+        indices.append([(len(texts) + k, part.weight) for k, part in enumerate(parts)])
+        texts += [next((s.cond for s in p.schedules if current_step <= s.end_at_step), p.schedules[0].cond) for p in parts]
+    longest = max(t.shape[0] for t in texts)
+    return indices, torch.stack([torch.cat([t, t[-1:].expand(longest - t.shape[0], -1)]) for t in texts])

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from modules import devices, rng, script_callbacks, sd_samplers_common, shared
+from modules import devices, prompt_parser, rng, script_callbacks, sd_samplers_common, shared
 from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
-from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall, Forward
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.webui.hosts.values import Beginning, Denoise, DenoiserCall, Forward
 
 from .jobs import is_hires
 from .page import option
@@ -234,3 +235,51 @@ def start_level(p: Any, *, from_picture: bool) -> tuple[Level, Tensor]:
     sigma = sigmas[steps - last - 1 if from_picture else 0].reshape(1)
     more = not from_picture and option("sgm_noise_multiplier", False)
     return Level.of_sigma(sigma), (1 + sigma**2).sqrt() if more else sigma
+
+
+def model_call(p: Any) -> Forward:
+    """The wrapper of the model that belongs to the sampler."""
+    forward: Forward = p.sampler.model_wrap_cfg.inner_model.forward
+
+    def model(x: Tensor, sigma: Tensor, cond: Any, negatives: Any = None) -> Tensor:  # noqa: ARG001
+        return forward(x, sigma, cond=cond)
+
+    return model
+
+
+def before_img2img(p: Any, change: Callable[[Beginning], None]) -> None:
+    """On the sampler, whose method img2img and the hires pass call right afterwards."""
+    sampler = p.sampler
+    original = sampler.sample_img2img
+
+    def begin(
+        p: Any, x: Tensor, noise: Tensor, cond: Any, uncond: Any, steps: Any = None, image_conditioning: Any = None
+    ) -> Any:
+        sampler.__dict__.pop("sample_img2img", None)
+        change(Beginning(x, noise, cond, image_conditioning, steps))
+        return original(p, x, noise, cond, uncond, steps=steps, image_conditioning=image_conditioning)
+
+    sampler.sample_img2img = begin
+
+
+def noise_values(p: Any, steps: int | None) -> list[float]:
+    """Sigmas of k-diffusion's samplers without the last 0, timesteps of the others."""
+    if hasattr(shared.sd_model, "add_noise_to_latent"):
+        raise TiledError("keep_picture: not with models of flows, such as Stable Diffusion 3")
+    every, last = sd_samplers_common.setup_img2img_steps(p, steps)
+    if hasattr(p.sampler, "get_sigmas"):
+        values = p.sampler.get_sigmas(p, every)[every - last - 1 :]
+    else:
+        values = p.sampler.get_timesteps(p, every)[:last]
+    return sorted({float(value) for value in values if value > 0})
+
+
+def rows_at_first(p: Any, begin: Beginning) -> tuple[list[list[float]], dict[str, Any]]:  # noqa: ARG001 the protocol's
+    """As the sampler's denoiser makes them."""
+    every, text = prompt_parser.reconstruct_multicond_batch(begin.cond, 0)
+    cond: dict[str, Any] = dict(text) if isinstance(text, dict) else {"c_crossattn": [text]}
+    if begin.image is not None:
+        rows = begin.image[[i for i, parts in enumerate(every) for _ in parts]]
+        adm = getattr(shared.sd_model.model, "conditioning_key", "") == "crossattn-adm"
+        cond |= {"c_adm": rows} if adm else {"c_concat": [rows]}
+    return [[weight for _, weight in parts] for parts in every], cond

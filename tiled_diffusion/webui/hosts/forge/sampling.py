@@ -21,7 +21,7 @@ from tiled_diffusion.webui.hosts.a1111.sampling import free_bytes as free_bytes
 from tiled_diffusion.webui.hosts.a1111.sampling import hypertile_is_on as hypertile_is_on
 from tiled_diffusion.webui.hosts.a1111.sampling import is_edit_model as is_edit_model
 from tiled_diffusion.webui.hosts.a1111.sampling import traits_of
-from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall
+from tiled_diffusion.webui.hosts.values import Beginning, Denoise, DenoiserCall, Forward
 
 from .patcher import Hung
 
@@ -74,3 +74,28 @@ def encoded(p: Any, pixels: Tensor) -> Tensor:  # noqa: ARG001 the protocol's
 def start_level(p: Any, *, from_picture: bool) -> tuple[Level, Tensor]:  # noqa: ARG001 the protocol's
     """Only asked where there are pictures; raises TiledError as `encoded` does."""
     raise TiledError("regions: how noisy a sampler begins is not known in Forge and reForge yet")
+
+
+def model_call(p: Any) -> Forward:  # noqa: ARG001 the protocol's
+    """Not here: the model is loaded by the host when the sampling begins; raises TiledError."""
+    raise TiledError(
+        "keep_picture: noise inversion is not done in Forge and reForge yet: switch it off, or use AUTOMATIC1111's "
+        "WebUI or the standalone program"
+    )
+
+
+def before_img2img(p: Any, change: Callable[[Beginning], None]) -> None:  # noqa: ARG001 the protocol's
+    """Only asked after `model_call`; raises as it."""
+    model_call(p)
+
+
+def noise_values(p: Any, steps: int | None) -> list[float]:  # noqa: ARG001 the protocol's
+    """Only asked after `model_call`; raises as it."""
+    model_call(p)
+    return []
+
+
+def rows_at_first(p: Any, begin: Beginning) -> tuple[list[list[float]], dict[str, Any]]:  # noqa: ARG001 the protocol's
+    """Only asked after `model_call`; raises as it."""
+    model_call(p)
+    return [], {}
