@@ -186,7 +186,6 @@ def denoise(  # noqa: PLR0913 the loop knows them all
     planner = make_planner(model, request)
     plans = _plans(planner, request)
     scheduler = _scheduler(model, request, planner)
-    set_steps(scheduler, request.steps, model.device)
     first = _first_call(scheduler, request, clean)
     timesteps = scheduler.timesteps[first:]
     bootstrap = _bootstrap(model, request, noise)
@@ -194,9 +193,8 @@ def denoise(  # noqa: PLR0913 the loop knows them all
     prompts = None if each else tile_prompts(model, request, planner, clean)
     guide = _guides(prompts, bootstrap, controls, *_structure(model, planner, request), *pulls)
     batching = Batching(tile_batch(model, planner, noise.shape[0]), progress.tiles)
-    noise = kept_noise(
-        Sampling(model, request, planner, batching, controls, context), noise, clean, scheduler, first, progress
-    )
+    coming = Sampling(model, request, planner, batching, controls, context)
+    noise = kept_noise(coming, noise, clean, scheduler, first, progress)
     latents = _tied(plans, _begun(scheduler, first, noise, clean, pulls))
     denoiser = _denoiser(model, request, each, context, _tile_texts(prompts, planner, len(timesteps)))
     options = step_options(scheduler, _generators(request, each))
@@ -210,9 +208,7 @@ def denoise(  # noqa: PLR0913 the loop knows them all
             moment = Moment(call, done, noise_levels(scheduler, first + call)[0], model.traits.prediction)
             prediction = denoiser.predict(seen, t, plans.plan(call, done), batching, moment, guide)
             stepped = scheduler.step(prediction, t, latents, **options)
-            latents = _tied(plans, stepped.prev_sample)
-            if not torch.isfinite(latents).all():
-                raise _broken(call, len(timesteps), model.dtype)
+            latents = _finite(_tied(plans, stepped.prev_sample), call, len(timesteps), model.dtype)
             progress.step(call)
             progress.denoised(stepped.get("pred_original_sample", latents))
     finally:
@@ -233,10 +229,14 @@ def _generators(request: Request, each: Sequence[Request]) -> list[torch.Generat
 
 
 def _scheduler(model: Model, request: Request, planner: Planner) -> Any:
-    if not model.is_flow:
-        return make_scheduler(request.sampler, model.scheduler_config)
-    linear = model.kind == "flux"
-    return make_flow_schedule(request.sampler, model.scheduler_config, planner.largest_crop(), linear=linear)
+    """With its times set."""
+    if model.is_flow:
+        crop, linear = planner.largest_crop(), model.kind == "flux"
+        scheduler = make_flow_schedule(request.sampler, model.scheduler_config, crop, linear=linear)
+    else:
+        scheduler = make_scheduler(request.sampler, model.scheduler_config)
+    set_steps(scheduler, request.steps, model.device)
+    return scheduler
 
 
 def _tile_texts(prompts: TilePrompts | None, planner: Planner, calls: int) -> list[str]:
@@ -311,9 +311,12 @@ def _add_noise(scheduler: Any, t: Tensor) -> AddNoise:
     return add_noise
 
 
-def _broken(call: int, calls: int, dtype: torch.dtype) -> TiledError:
+def _finite(latents: Tensor, call: int, calls: int, dtype: torch.dtype) -> Tensor:
+    """As they are; raises TiledError where numbers broke."""
+    if torch.isfinite(latents).all():
+        return latents
     wider = "bf16" if dtype == torch.float16 else "fp32"
-    return TiledError(
+    raise TiledError(
         f"the picture broke at step {call + 1} of {calls}: not all numbers are finite (NaN). "
         f"Take another sampler, a lower CFG scale, or --dtype {wider}"
     )

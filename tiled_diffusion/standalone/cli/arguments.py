@@ -27,8 +27,8 @@ from tiled_diffusion.standalone.control_hints import open_hint
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import Model
 
+from .flags import UsageError, flags_of, given_flags, given_inversion, inversion_flags
 from .helps import PROGRAM
-from .parser import UsageError, flags_of, given_flags, given_inversion, inversion_flags
 
 FILES = ("init_image", "mask")
 """Fields of a request that name a picture."""

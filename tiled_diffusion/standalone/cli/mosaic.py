@@ -33,8 +33,8 @@ from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.metadata import read_png
 
 from .arguments import existing, open_picture
+from .flags import UsageError, given_flags
 from .mosaic_flags import DEFAULTS, request_flags
-from .parser import UsageError, given_flags
 
 Report = Callable[[argparse.Namespace, dict[str, Any], Sequence[str]], None]
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".gif")

@@ -8,8 +8,9 @@ from pathlib import Path
 from tiled_diffusion.settings.mosaic import TILE_REQUEST, Mosaic
 from tiled_diffusion.settings.request import Request
 
+from .flags import Flag, Parser, flags_of, width_by_height
 from .helps import PROGRAM
-from .parser import INPAINT_FLAGS, Flag, Parser, flags_of, model_flags, output_flags, width_by_height
+from .parser import INPAINT_FLAGS, model_flags, output_flags
 
 MOSAIC_HELP = f"""\
 Draw a picture made of pictures: each cell of a picture becomes a picture of its own, and again, without end.

@@ -16,6 +16,9 @@ from torch import Tensor, device, dtype
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
 
+from .job import Hung as Hung
+from .job import Job as Job
+from .job import NetworkSwitch as NetworkSwitch
 from .values import (
     Axis,
     Beginning,
@@ -27,55 +30,6 @@ from .values import (
     ScriptArguments,
     TokenCount,
 )
-
-
-class Job(Protocol):
-    """A WebUI's own job: the part that all of them have.
-
-    Attributes:
-        width, height: of the canvas, in image pixels.
-        batch_size: pictures that are drawn together; iteration: number of the present batch.
-        styles: names of those chosen.
-        all_prompts, all_negative_prompts, all_seeds: of every picture, over all batches.
-        prompts: of the present batch.
-        init_images: img2img's input pictures.
-        sampler: of the present pass.
-    """
-
-    width: int
-    height: int
-    batch_size: int
-    iteration: int
-    styles: list[str]
-    all_prompts: list[str]
-    all_negative_prompts: list[str]
-    all_seeds: list[int]
-    prompts: list[str]
-    init_images: list[Any]
-    sampler: Any
-
-    def comment(self, text: str) -> None:
-        """Shows a line below the pictures."""
-
-    def setup_prompts(self) -> None:
-        """Makes all_prompts of what the user wrote."""
-
-    def init(self, *args: Any) -> None:
-        """Prepares the drawing: everything is known by now; img2img encodes its input here."""
-
-    def sample(self, *args: Any, **kwargs: Any) -> Any:
-        """Draws a batch: samples it, decodes and encodes between two passes."""
-
-
-class Hung(Protocol):
-    """Something put in the place of a sampler's model, until it is taken off."""
-
-    @property
-    def asked(self) -> int:
-        """How many times the host has asked for it."""
-
-    def take_off(self) -> None:
-        """The sampler is as before."""
 
 
 class Page(Protocol):
@@ -198,13 +152,6 @@ class Jobs(Protocol):
 
     def result(self, p: Any, pictures: list[Any], seed: int) -> Any:
         """What a script gives back."""
-
-
-class NetworkSwitch(Protocol):
-    """The loaded networks of a job."""
-
-    def only(self, tags: Sequence[Any]) -> AbstractContextManager[None]:
-        """Within, the main prompt's networks act and those of some tags, as strongly as the tags say."""
 
 
 class Texts(Protocol):
