@@ -34,5 +34,33 @@ tiledDiffusion.text = (() => {
         return !open.length;
     }
 
-    return {weighted, balanced};
+    /** A prompt and its weight, where one is written behind it. @param {string} text */
+    function part(text) {
+        const match = text.match(/^([^]*?)(?:\s*:\s*([-+]?(?:\d+\.?\d*|\.\d+)))?\s*$/) || ["", text, undefined];
+        return {text: match[1].trim(), weight: match[2] === undefined ? 1 : Number(match[2])};
+    }
+
+    /**
+     * The prompts that a prompt with AND and ENSEMBLE is made of, and how much each counts, as the engine reads it;
+     * an ensemble's weights sum to 1.
+     * @param {string} prompt
+     */
+    function parts(prompt) {
+        return prompt.split(/\bAND\b/).flatMap(text => {
+            const every = text.split(/\bENSEMBLE\b/).map(part);
+            if (every.length === 1) return every;
+            const total = every.reduce((sum, {weight}) => sum + weight, 0);
+            return every.map(({text, weight}) => ({text, weight: total > 0 ? weight / total : 1 / every.length}));
+        });
+    }
+
+    /** A composition in signs, such as "a cat + 0.5 × a dog"; empty where the prompt is one. @param {string} prompt */
+    function composition(prompt) {
+        const every = parts(prompt);
+        if (every.length === 1 && !/\b(AND|ENSEMBLE)\b/.test(prompt)) return "";
+        const round = /** @param {number} weight */ weight => Math.round(weight * 100) / 100;
+        return every.map(({text, weight}) => weight === 1 ? text : `${round(weight)} × ${text}`).join(" + ");
+    }
+
+    return {weighted, balanced, parts, composition};
 })();

@@ -129,6 +129,7 @@ tiledDiffusion.RegionForm = class RegionForm extends tiledDiffusion.Widget {
     #layout;
     #tokens;
     #hint;
+    #made;
     #size;
     #form;
 
@@ -147,8 +148,9 @@ tiledDiffusion.RegionForm = class RegionForm extends tiledDiffusion.Widget {
             this.#layout.prompts.forEach((field, i) => field.count(counts[i]));
         });
         this.#hint = el("p", {class: "td-hint"});
+        this.#made = el("p", {class: "td-hint td-composition"});
         this.#size = el("p", {class: "td-hint"});
-        this.#form = el("div", {class: "td-form", hidden: true}, ...this.#layout.rows, this.#size);
+        this.#form = el("div", {class: "td-form", hidden: true}, ...this.#layout.rows, this.#made, this.#size);
         this.node = el("div", {class: "td-fields"}, this.#hint, this.#form);
         this.include(this.#layout, this.#tokens);
         this.follow(store, () => this.render());
@@ -185,6 +187,8 @@ tiledDiffusion.RegionForm = class RegionForm extends tiledDiffusion.Widget {
         if (other) this.#layout.prompts.forEach(field => this.#host.onField?.(field.input));
         for (const field of this.#layout.fields) if (other || !field.focused) field.show(region);
         this.#layout.picture.hidden = region.picture === null;
+        this.#made.textContent = tiledDiffusion.text.composition(region.prompt);
+        this.#made.hidden = !this.#made.textContent;
         this.#size.textContent = `${Math.round(region.w * width)} × ${Math.round(region.h * height)} px`;
         this.#tokens.ask([region.prompt, region.negative_prompt || ""]);
     }

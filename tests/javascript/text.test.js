@@ -2,7 +2,7 @@
 // Weights and brackets of prompts.
 const test = require("node:test"), assert = require("node:assert/strict");
 const {td} = require("./load.js");
-const {weighted, balanced} = td.text;
+const {weighted, balanced, parts, composition} = td.text;
 
 test("weights of words and of what is selected", () => {
     const cases = [
@@ -24,4 +24,17 @@ test("up and down again is what it was, with the same selection", () => {
 test("brackets", () => {
     for (const fine of ["", "a (b:1.1), [c:d:0.5] {e}", "\\( \\)", "((a))"]) assert.ok(balanced(fine), fine);
     for (const wrong of ["(", "a)", "(a]", "[(a])", "\\(a)"]) assert.ok(!balanced(wrong), wrong);
+});
+
+test("compositions are read as the engine reads them", () => {
+    const cases = [
+        ["a house", "", [1]], ["a cat AND a dog :0.5", "a cat + 0.5 × a dog", [1, 0.5]],
+        ["a cat ENSEMBLE a dog :3", "0.25 × a cat + 0.75 × a dog", [0.25, 0.75]],
+        ["a AND b ENSEMBLE c AND d:-0.5", "a + 0.5 × b + 0.5 × c + -0.5 × d", [1, 0.5, 0.5, -0.5]],
+        ["a :0 ENSEMBLE b :0", "0.5 × a + 0.5 × b", [0.5, 0.5]], ["a BAND of (red:1.2)", "", [1]],
+    ];
+    for (const [prompt, text, weights] of cases) {
+        assert.equal(composition(prompt), text);
+        assert.deepEqual(parts(prompt).map(({weight}) => weight), weights);
+    }
 });
