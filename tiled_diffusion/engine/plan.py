@@ -11,6 +11,7 @@ from tiled_diffusion.settings.values import Region, Settings
 
 from .geometry import Box, Extent, check_axis
 from .grid import Grid, Group
+from .masks import region_box
 from .methods import METHODS, Method
 from .model import ModelTraits
 from .noise import uniform_draw
@@ -113,9 +114,18 @@ class Planner:
         check_axis(length, tile, self.overlap(tile), self.method.most_overlap(tile), px=self.model.factor)
         return tile * len(self.method.axis(length, tile, self.overlap(tile), ring, 0.5).starts)
 
-    def axes(self, extent: Extent, step: int, key: int = 0) -> tuple[AxisTiles, AxisTiles]:
-        """Rows and columns of tiles over an area of the given size; rings only where the area is the whole canvas."""
-        tile = self._region_tile(extent) if key else self.tile_size()
+    def axes(
+        self, extent: Extent, step: int, key: int = 0, box: Extent | None = None
+    ) -> tuple[AxisTiles, AxisTiles]:
+        """Rows and columns of tiles over an area of the given size; rings only where the area is the whole canvas.
+
+        Args:
+            extent: of the area, latent pixels.
+            step: number of the denoiser call.
+            key: 0 for the canvas, else the number of the region.
+            box: size of the region's own box, without its soft edge.
+        """
+        tile = self.tile_size() if box is None else self._region_tile(extent, box)
         layouts = []
         for axis, (length, whole, side, wrap) in enumerate(
             zip(extent, self.canvas, tile, (self.settings.wrap_y, self.settings.wrap_x), strict=True)
@@ -124,12 +134,18 @@ class Planner:
             layouts.append(self.method.axis(length, side, self.overlap(side), wrap and length == whole, draw))
         return layouts[0], layouts[1]
 
-    def _region_tile(self, area: Extent) -> Extent:
-        """Of a region, whose area is one crop on every axis on which a model can still draw it as one picture."""
+    def _region_tile(self, area: Extent, box: Extent) -> Extent:
+        """Of a region, whose area is one crop on every axis on which a model can still draw its box as one picture.
+
+        Elsewhere it is as set, or fitted to the area.
+        """
         if not self.settings.compose:
             return self.tile_size()
-        most = self.model.tile_choices()[-1]
-        return Extent(*(n if n <= most else tile for n, tile in zip(area, self.tile_size(), strict=True)))
+        most, sides = self.model.tile_choices()[-1], (self.settings.tile_height, self.settings.tile_width)
+        return Extent(*(
+            n if inner <= most else self._tile(n, self._latent(side), ring=False)
+            for n, inner, side in zip(area, box, sides, strict=True)
+        ))  # fmt: skip
 
     def largest_crop(self) -> Extent:
         """The tile's size, or that of the largest region that is one crop, latent pixels."""
@@ -178,7 +194,10 @@ def _grids(planner: Planner, step: int, active: tuple[bool, ...], composing: boo
         return [*_limited([main])]
     regions = in_their_boxes(settings.regions, canvas, planner.model.multiple) if composing else settings.regions
     areas = region_areas(planner, regions)
-    grids = [main, *(Grid(area, k, *planner.axes(area.extent, step, k)) for k, area in enumerate(areas, start=1))]
+    grids = [main]
+    for k, (area, region) in enumerate(zip(areas, regions, strict=True), start=1):
+        box = region_box(region, canvas).extent
+        grids.append(Grid(area, k, *planner.axes(area.extent, step, k, box)))
     _limited(grids[:1] if settings.fill == "main" else [])
     _limited([grid for grid, on in zip(grids[1:], active, strict=True) if on])
     covered = coverages(regions, canvas, (settings.wrap_y, settings.wrap_x), areas, active, settings.fill)
