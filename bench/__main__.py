@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-SECTIONS = ("engine", "quality", "vae", "regions", "controlnet", "editor", "pictures", "inpaint")
+SECTIONS = ("engine", "quality", "vae", "regions", "controlnet", "editor", "pictures", "inpaint", "elastic", "match")
 REPORT = Path(__file__).parent / "out" / "report.json"
 
 

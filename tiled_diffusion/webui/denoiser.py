@@ -126,7 +126,7 @@ class Tiling:
     def guides(self) -> Guides:
         """What acts on a step besides the tiles."""
         planner = self.planner
-        own = () if self.main is None else structure_guides(planner.settings, planner.seed, self.colours)
+        own = () if self.main is None else structure_guides(planner, self.colours)
         return Guides(tuple(g for g in (self.bootstrap, self.controls, *own, *self.pulls) if g is not None))
 
     def moment(self, sigma: Tensor, rows: Sequence[Row]) -> Moment:
