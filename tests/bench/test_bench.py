@@ -62,3 +62,34 @@ def test_meeting_points_of_two_tiles():
     assert meeting_points(METHODS["multidiffusion"].axis(32, 20, 8, False, 0), 32) == {12, 20}
     assert meeting_points(METHODS["mixture"].axis(32, 20, 8, False, 0), 32) == {12, 16, 20}
     assert meeting_points(METHODS["spot"].axis(32, 16, 0, False, 0), 32) == {16}
+
+
+def houses(*colours):
+    """A rendering of houses in these colours, side by side."""
+    from training.detector import render, scene_of
+
+    scene = scene_of(5, "day", "snow", [("house", colour) for colour in colours])
+    for k, thing in enumerate(scene["objects"]):
+        thing.update(x=128 * (k + 0.5) / len(colours), y=104, scale=0.7)
+    return render(scene).resize((256, 256))
+
+
+def test_duplicates_and_foreign_things_are_seen():
+    from bench.elastic import judged
+    from training import detector
+
+    prompt = detector.Prompt("a red house on snow, blue sky", "house", "red", "snow", "day")
+    tools = (detector.centroids(), detector.templates())
+    pictures = [houses("red"), houses("red", "red"), houses("red", "purple"), houses("purple", "red", "purple")]
+    one, two, beside, between = (judged(detector, tools, picture, prompt) for picture in pictures)
+    assert [seen[1] for seen in (one, two, beside)] == [False, True, False]
+    assert one[2] == two[2] == 0 < beside[2] < between[2]
+
+
+def test_the_seam_between_pictures_is_seen():
+    from bench.match import SIDE, ratio, seam
+
+    rng = np.random.default_rng(0)
+    plain = [rng.normal(100, 5, (SIDE, SIDE, 3)) for _ in range(3)]
+    assert ratio([seam(plain)]) == pytest.approx(1, abs=0.03)
+    assert ratio([seam([plain[0], plain[1] + 10, plain[2]])]) > 1.2

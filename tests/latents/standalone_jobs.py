@@ -11,13 +11,15 @@ from torch import Tensor
 
 from tests.standalone.test_control import trained
 from tests.standalone.tiny import tiny_model
+from tiled_diffusion.engine import methods
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides.control import fitted_hint
-from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.settings.request import request_from_dict
 from tiled_diffusion.standalone.control import ControlNet, ControlNets
 from tiled_diffusion.standalone.sampling import sample_latents
 
+METHODS = [name for name, method in methods.METHODS.items() if not method.structure]
+"""Those of version 1."""
 BASE = {
     "version": 1, "prompt": "a red house", "negative_prompt": "snow", "width": 256, "height": 64, "steps": 3,
     "cfg_scale": 3.0, "sampler": "Euler", "seed": 5,

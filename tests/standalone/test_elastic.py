@@ -44,10 +44,9 @@ def test_the_model_sees_what_the_settings_say(kind, reference):
     latents, calls = recorded_rows(model, request)
     assert torch.isfinite(latents).all()
     planner = make_planner(model, request)
-    tiles = [tile for tile in planner.plan().tiles if tile.role == "unguided"]
     rows = [call[0] for call in calls]
     assert rows[0] == 2, "of the first step: the small picture, with the prompt and without"
-    assert rows[-1] == 2 * len(tiles)
+    assert rows[-1] == 2 * len(planner.late_plan().tiles)
     sides = {call[2:] for call in calls}
     assert (8, 8) in sides
     assert max(h * w for h, w in sides) <= 8 * 8 * 2

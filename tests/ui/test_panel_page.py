@@ -110,6 +110,25 @@ def test_the_method_is_chosen_by_its_label_and_says_what_it_does(page):
     assert "td-wrong" not in (page.locator("#td_txt2img_status").get_attribute("class") or "")
 
 
+def test_elastic_has_controls_of_its_own_that_reach_the_job(page):
+    fold = page.locator("#td_txt2img_elastic")
+    assert not fold.is_visible()
+    page.locator("#td_txt2img_method input").first.click()
+    page.locator("ul li:visible, [role=option]:visible", has_text="ElasticDiffusion").first.click()
+    fold.wait_for(state="visible", timeout=15000)
+    number(page, "txt2img", "elastic_rounds").fill("7")
+    number(page, "txt2img", "elastic_rounds").press("Tab")
+    words = page.locator("#td_txt2img_elastic_local_prompt textarea, #td_txt2img_elastic_local_prompt input").first
+    words.fill("grass, sky")
+    words.press("Tab")
+    page.locator("#td_txt2img_elastic_reference label", has_text="Padded square").click()
+    page.wait_for_timeout(500)
+    job = asked(page, "txt2img")
+    assert {k: v for k, v in job.items() if k.startswith("elastic") or k == "method"} == {
+        "method": "elastic", "elastic_rounds": 7, "elastic_local_prompt": "grass, sky", "elastic_reference": "pad",
+    }  # fmt: skip
+
+
 def test_a_pasted_region_document_reaches_the_job(page):
     document = {"version": 1, "regions": [{"prompt": "<img src=x onerror=alert(1)> \"'\n雪", "w": 0.5}]}
     page.locator("#txt2img_paste textarea, #txt2img_paste input").first.fill(json.dumps(document))

@@ -10,7 +10,7 @@ from tiled_diffusion.engine.fuse import Batching, fuse
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guidance import Guidance, guided
 from tiled_diffusion.engine.guides import Moment
-from tiled_diffusion.engine.guides.structure import StructurePull
+from tiled_diffusion.engine.guides.structure import structure_guides
 from tiled_diffusion.engine.model import Level, ModelTraits
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import TiledError
@@ -40,7 +40,7 @@ def straight(prompt, seed=1, scale=3.0, negative="", steps=4, **settings):
     model, x = Wide(), torch.randn(1, 4, *CANVAS, generator=torch.Generator().manual_seed(seed))
     how = Guidance(parts(prompt), negative, scale, settings.elastic_local_prompt)
     for step, sigma in enumerate(sigmas(steps)):
-        pull = StructurePull(settings.elastic_pull, settings.elastic_decay, settings.elastic_until)
+        pull = structure_guides(planner, None)[0]
         level = sigma.reshape(1)
 
         def rows(wanted, level=level):

@@ -24,6 +24,10 @@ MAX_TILES = 16384
 """Most tiles of a plan: 32768 x 32768 px in tiles of 512 px with half of each shared are 16129."""
 
 
+LATE = "mixture"
+"""The method that finishes what a small picture has begun."""
+
+
 @dataclass(frozen=True)
 class Planner:
     """Makes the plan of every denoiser call of one job.
@@ -87,6 +91,13 @@ class Planner:
             return None
         return reference_extent(self.canvas, self.model, self.settings.elastic_reference)
 
+    def late_plan(self) -> Plan:
+        """Of the part of the sampling in which no small picture is drawn any more: as Mixture of Diffusers draws."""
+        return self._late().plan()
+
+    def _late(self) -> Planner:
+        return replace(self, settings=replace(self.settings, method=LATE))
+
     def overlap(self, tile: int) -> int:
         """The overlap for a tile side, latent pixels: as set, or the method's default."""
         wanted = self._latent(self.settings.overlap)
@@ -149,6 +160,8 @@ class Planner:
 
     def largest_crop(self) -> Extent:
         """The tile's size, or that of the largest region that is one crop, latent pixels."""
+        if self.reference() is not None:
+            return max(self.tile_size(), self._late().tile_size(), key=lambda crop: crop.h * crop.w)
         if not self.settings.compose:
             return self.tile_size()
         moments = {0.0, self.settings.compose, *(region.step_from for region in self.settings.regions)}

@@ -287,7 +287,7 @@ class Settings:
         widget=Widget("elastic more", "slider", step=0.5), flag="X", axis=True))
     elastic_until: float = field(default=0.5, metadata=entry(
         FRACTION, "Structure until",
-        "Part of the sampling in which the small picture says what is where; then the prompt draws every tile.",
+        "Part of the sampling in which the small picture says what is where; then the prompt draws tiles.",
         since=2, widget=Widget("elastic more", "slider", step=0.05), flag="X", axis=True))
     elastic_reference: str = field(default="area", metadata=entry(
         REFERENCES, "Small picture", "The small picture's shape.", since=2,

@@ -110,7 +110,10 @@ class Report:
         ]
         if self.small[0]:
             count, width, height = self.small
-            out.insert(4, f"of these   {count} are small pictures of the whole, {width} x {height} px")
+            out[4:4] = [
+                f"of these   {count} are small pictures of the whole, {width} x {height} px",
+                "           (at first only one of them is asked for, and in the end the tiles of mixture)",
+            ]
         if self.memory:
             m = self.memory
             out += [

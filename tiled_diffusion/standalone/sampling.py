@@ -300,7 +300,7 @@ def _structure(model: Model, planner: Planner, request: Request) -> tuple[Guide,
         return ()
     check_structure(request.tiling, request.cfg_scale)
     framed = request.tiling.elastic_reference == "pad"
-    return structure_guides(request.tiling, planner.seed, _plain_latents(model) if framed else None)
+    return structure_guides(planner, _plain_latents(model) if framed else None)
 
 
 def _add_noise(scheduler: Any, t: Tensor) -> AddNoise:

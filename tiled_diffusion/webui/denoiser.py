@@ -137,7 +137,7 @@ class Tiling:
     def guides(self) -> Guides:
         """What acts on a step besides the tiles."""
         planner = self.planner
-        own = () if self.main is None else structure_guides(planner.settings, planner.seed, self.colours)
+        own = () if self.main is None else structure_guides(planner, self.colours)
         every = (self.prompts, self.bootstrap, self.controls, *own, *self.pulls)
         return Guides(tuple(g for g in every if g is not None))
 

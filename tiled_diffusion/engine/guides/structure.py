@@ -18,10 +18,10 @@ from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, cleaned, predicted
 from tiled_diffusion.engine.noise import keyed_generator, keyed_seed
+from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.engine.tiles import Plan, Tile
 from tiled_diffusion.engine.view import Reference, View
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings.values import Settings
 
 from . import Guide, Moment
 from .pull import drawn
@@ -78,11 +78,13 @@ class StructurePull(Guide):
     Attributes:
         pull: rho, 0 to 0.06.
         decay: see pull_strength.
-        until: fraction of the schedule after which tiles are drawn by the prompt, as other methods draw them.
+        late: the plan from `until` on, in which tiles are drawn by the prompt; None: there is none.
+        until: fraction of the schedule.
     """
 
     pull: float
     decay: float
+    late: Plan | None = None
     until: float = 1.0
     moment: Moment = field(default=Moment(0, 0.0), init=False)
     first: Tile | None = field(default=None, init=False)
@@ -94,8 +96,8 @@ class StructurePull(Guide):
 
     def plan(self, plan: Plan) -> Plan:
         """Where the small picture is all that counts, nothing else is asked for; in the end it is not asked for."""
-        if self.until < 1 and schedule_done(self._level()) >= self.until:
-            return replace(plan, tiles=tuple(replace(t, role="all") for t in plan.tiles if t.role == "unguided"))
+        if self.late is not None and schedule_done(self._level()) >= self.until:
+            return self.late
         strength = self.strength()
         if strength == 0:
             return plan
@@ -169,13 +171,14 @@ def _is_framed(tile: Tile) -> bool:
     return isinstance(tile.view, Reference) and tile.view.frame is not None
 
 
-def structure_guides(settings: Settings, seed: int, colours: Tensor | None) -> tuple[Guide, ...]:
+def structure_guides(planner: Planner, colours: Tensor | None) -> tuple[Guide, ...]:
     """All that acts on a step where a small picture of the whole is drawn.
 
     Args:
-        settings: how.
-        seed: key of what is drawn around it.
+        planner: of the canvas.
         colours: [n, C], latents of plain colours, where it stands in a frame.
     """
-    pull = StructurePull(settings.elastic_pull, settings.elastic_decay, settings.elastic_until)
-    return (pull,) if colours is None else (Surroundings(seed, colours), pull)
+    settings = planner.settings
+    late = planner.late_plan() if settings.elastic_until < 1 else None
+    pull = StructurePull(settings.elastic_pull, settings.elastic_decay, late, settings.elastic_until)
+    return (pull,) if colours is None else (Surroundings(planner.seed, colours), pull)
