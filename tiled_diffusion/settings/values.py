@@ -63,12 +63,12 @@ TOLD_SIZES = Choices((
 ))  # fmt: skip
 
 
-def check_box(box: Region | Reroll) -> None:
-    """Raises SettingsError unless a box, in fractions, lies within the canvas."""
-    for name, size, start in (("w", box.w, box.x), ("h", box.h, box.y)):
-        if start + size > 1.0001:
-            allowed = f"at most {1 - start:g}, so that it ends within the canvas"
-            raise SettingsError(f"{name}: got {size:g}, allowed is {allowed}")
+def check_box(box: Region | Reroll, name: str = "", wrap_x: bool = False, wrap_y: bool = False) -> None:
+    """Raises SettingsError unless a box, in fractions, lies within the canvas; on a ring it may reach past the end."""
+    for side, size, start, ring, axis in (("w", box.w, box.x, wrap_x, "wrap_x"), ("h", box.h, box.y, wrap_y, "wrap_y")):
+        if start + size > 1.0001 and not ring:
+            allowed = f"at most {1 - start:g}, so that it ends within the canvas (on a ring, {axis}, it may go on)"
+            raise SettingsError(f"{name}{side}: got {size:g}, allowed is {allowed}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class Region:
         PROMPT, "Prompt", "What is drawn in this region; may hold AND and ENSEMBLE.", widget=Widget("editor", "text")))
     x: float = field(default=0.0, metadata=entry(FRACTION, "X", "Left edge of the box in fractions of the canvas."))
     y: float = field(default=0.0, metadata=entry(FRACTION, "Y", "Upper edge of the box in fractions of the canvas."))
-    w: float = field(default=1.0, metadata=entry(SIDE, "W", "Width of the box in fractions of the canvas."))
+    w: float = field(default=1.0, metadata=entry(
+        SIDE, "W", "Width of the box in fractions of the canvas; on a ring it may go on at the other edge."))
     h: float = field(default=1.0, metadata=entry(SIDE, "H", "Height of the box in fractions of the canvas."))
     negative_prompt: str | None = field(default=None, metadata=entry(
         PROMPT, "Negative prompt", "What to avoid here; joined like the prompt.", null="the main one",
@@ -136,7 +137,6 @@ class Region:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_box(self)
         if self.step_from >= self.step_to:
             allowed = f"a number above step_from, {self.step_from:g}"
             raise SettingsError(f"step_to: got {self.step_to:g}, allowed is {allowed}")
@@ -261,6 +261,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        for k, region in enumerate(self.regions):
+            check_box(region, f"regions[{k}].", self.wrap_x, self.wrap_y)
         if sum(data_bytes(r.picture) for r in self.regions if r.picture is not None) > MOST_BYTES_IN_ALL:
             raise SettingsError(f"regions: pictures as data are at most {MOST_BYTES_IN_ALL >> 20} MiB together")
 
