@@ -11,8 +11,7 @@ freedom 1 and of no rounds to plain img2img.
 or with noise of 20 levels on it), sampler, noise (fresh, or inverted with freedom 0.2) and denoising strength:
 `psnr`, decibels of the result shrunk to 128 px against the drawing; `detail`, differences of neighbouring pixels /
 those of the enlarged drawing; `right` and `twice`, the shares in which the detector of training/detector.py finds the
-object, and more than one of it. `gain_db`: how many decibels the curve of inverted noise lies above the curve of fresh
-noise, mean over the range of `detail` that both have.
+object, and more than one of it.
 """
 
 from __future__ import annotations
@@ -131,7 +130,7 @@ def measured(
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the drawings by start, sampler, noise and strength, and the gain at equal detail."""
+    """Means over the drawings by start, sampler, noise and strength."""
     out: dict[str, Any] = {}
     for start, sampler in dict.fromkeys((r["start"], r["sampler"]) for r in rows):
         curves: dict[str, Any] = {}
@@ -139,24 +138,13 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             own = [r for r in rows if (r["start"], r["sampler"], r["noise"]) == (start, sampler, noise)]
             strengths = dict.fromkeys(r["strength"] for r in own)
             curves[noise] = {f"{s:g}": means([r for r in own if r["strength"] == s]) for s in strengths}
-        out[f"{start}, {sampler}"] = {**curves, "gain_db": gain(curves["fresh"], curves["inverted"])}
+        out[f"{start}, {sampler}"] = curves
     return out
 
 
 def means(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Of each figure, and how many there were."""
     return {**{k: float(np.mean([r[k] for r in rows])) for k in ("psnr", "detail", "right", "twice")}, "n": len(rows)}
-
-
-def gain(fresh: dict[str, Any], inverted: dict[str, Any]) -> float:
-    """Decibels of the second curve over the first, mean over the range of detail that both have; NaN where none."""
-    curves = [sorted((v["detail"], v["psnr"]) for v in curve.values()) for curve in (fresh, inverted)]
-    low, high = max(c[0][0] for c in curves), min(c[-1][0] for c in curves)
-    if low >= high:
-        return float("nan")
-    places = np.linspace(low, high, 50)
-    below, above = (np.interp(places, *zip(*c, strict=True)) for c in curves)
-    return float((above - below).mean())
 
 
 def curve(model: Model, count: int, log: Path | None = None) -> list[dict[str, Any]]:

@@ -51,7 +51,8 @@ tiledDiffusion.table = {
         },
         "w": {
             "type": "number", "low": 0.0001, "high": 1, "label": "W",
-            "info": "Width of the box in fractions of the canvas.", "default": 1,
+            "info": "Width of the box in fractions of the canvas; on a ring it may go on at the other edge.",
+            "default": 1,
         },
         "h": {
             "type": "number", "low": 0.0001, "high": 1, "label": "H",

@@ -30,7 +30,7 @@ from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import load_model
 from tiled_diffusion.standalone.pictures import region_pulls
 from tiled_diffusion.standalone.samplers import SAMPLERS
-from tiled_diffusion.standalone.sampling import generate, sample_latents
+from tiled_diffusion.standalone.sampling import generate, sample_latents, start_noise
 from tiled_diffusion.standalone.vae import encode
 
 WIDE = {"width": 256, "height": 64, "steps": 4, "cfg_scale": 3.0, "seed": 5}
@@ -171,6 +171,53 @@ def test_methods_and_rings(more):
     assert torch.isfinite(out).all()
 
 
+@pytest.mark.parametrize("more", [{}, {"mask": True}, {"prompt": "a tree", "seed": 4}])
+def test_a_box_may_go_on_at_the_other_edge_of_a_ring(more):
+    """As the same box in the middle of a canvas that is turned by half."""
+    more = dict(more)
+    shape = _mask({"polygons": [[[0, 0], [1, 0], [0.5, 1]]]}) if more.pop("mask", False) else None
+    own = region(**{"w": 0.5, "keep": 1.0, "mask": shape, **more})
+    ring = replace(TILES, wrap_x=True)
+    wrapped, whole = (replace(request_of(), tiling=replace(ring, regions=(replace(own, x=x),))) for x in (0.75, 0.25))
+    (a,), (b,) = (region_pulls(tiny_model("sd1"), request) for request in (wrapped, whole))
+    assert torch.equal(a.target.roll(16, -1), b.target)
+    assert torch.equal(a.strength(0.0).roll(16, -1), b.strength(0.0))
+    out = drawn(wrapped)
+    held = a.strength(1.0) >= 1
+    assert torch.equal(torch.where(held, out, 0.0), torch.where(held, a.target, 0.0))
+    noises = [start_noise(tiny_model("sd1"), request) for request in (wrapped, whole)]
+    if own.seed is not None:
+        assert torch.equal(noises[0].roll(16, -1)[..., 8:24], noises[1][..., 8:24])
+
+
+def test_a_box_that_goes_on_is_refused_on_a_flat_canvas():
+    own = region(x=0.75, w=0.5)
+    for more, words in (({}, "regions\\[0\\].w: got 0.5, allowed is at most 0.25"), ({"wrap_y": True}, "wrap_x")):
+        with pytest.raises(TiledError, match=words):
+            replace(TILES, regions=(own,), **more)
+    with pytest.raises(TiledError, match=r"regions\[0\].h: got 0.5"):
+        replace(TILES, regions=(region(y=0.75, h=0.5),), wrap_x=True)
+
+
+@pytest.mark.parametrize("layer", ["background", "foreground"])
+@pytest.mark.parametrize("compose", [0.0, 0.6])
+def test_text_regions_go_on_too(layer, compose):
+    """Whose tiles are those of the box in the middle, and whose weights sum to 1."""
+    own = Region("a tree", x=0.75, w=0.5, feather=0.3, layer=layer)
+    settings = replace(TILES, wrap_x=True, compose=compose, regions=(own,))
+    planner = Planner(Extent(8, 32), settings, tiny_model("sd1").traits, 0)
+    for progress in (0.0, 0.9):
+        plan = planner.plan(0, progress)
+        total, share = torch.zeros(1, 1, 8, 32), torch.zeros(1, 1, 8, 32)
+        for tile in plan.tiles:
+            tile.view.scatter_add(total, torch.ones(1, 1, *tile.weight.shape), tile.weight)
+            if tile.prompt:
+                tile.view.scatter_add(share, torch.ones(1, 1, *tile.weight.shape), tile.weight)
+        torch.testing.assert_close(total, torch.ones_like(total), atol=1e-5, rtol=0)
+        assert share[..., 3, [26, 30, 0, 4]].min() > 0.9
+        assert share[..., 3, 12:20].max() == 0
+
+
 def test_with_a_start_picture_and_a_mask_the_mask_wins():
     photo, model = picture(seed=9), tiny_model("sd1")
     mask = Image.new("L", (256, 64), 0)
@@ -246,7 +293,6 @@ def test_sixty_four_pictures_and_ones_of_a_pixel():
     ("more", "words"),
     [
         ({"w": 0.0}, "w: got 0"),
-        ({"x": 0.9, "w": 0.5}, "w: got 0.5, allowed is at most 0.1"),
         ({"keep": 2.0}, "keep: got 2"),
         ({"fit": "tile"}, "fit: got 'tile', allowed is one of cover, contain, stretch"),
         ({"picture": ""}, "picture: got ''"),

@@ -26,11 +26,15 @@ def region_edges(region: Region, canvas: Extent) -> tuple[tuple[float, float], t
 
 
 def box_of_fractions(x: float, y: float, w: float, h: float, canvas: Extent) -> Box:
-    """A box given in fractions, in latent pixels: edges rounded, at least 1 high and wide, within the canvas."""
+    """A box given in fractions, in latent pixels: edges rounded, at least 1 high and wide, from within the canvas.
+
+    It ends within the canvas too, unless it is a ring's that reaches past the end by more than rounding.
+    """
     spans = []
     for begin, size, length in ((y, h, canvas.h), (x, w, canvas.w)):
         low = min(math.floor(begin * length + 0.5), length - 1)
-        spans.append((low, max(1, min(math.floor((begin + size) * length + 0.5), length) - low)))
+        high = math.floor((begin + size) * length + 0.5)
+        spans.append((low, max(1, (high if begin + size > 1.0001 else min(high, length)) - low)))
     (top, height), (left, width) = spans
     return Box(top, left, height, width)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from tiled_diffusion.settings.values import Region, Settings
 
 from .geometry import Box, Extent
-from .masks import box_of_fractions, region_box, region_mask
+from .masks import box_of_fractions, places, region_box, region_mask
 
 Draw = Callable[[int, tuple[int, int, int], int], Tensor]
 """(seed, (C, h, w), number of the image in the batch) -> [C, h, w], standard normal."""
@@ -74,10 +74,11 @@ def region_noise(noise: Tensor, settings: Settings, draw: Draw = keyed_draw) -> 
     for seed, box, inside, amount in _patches(settings, canvas):
         for image in range(noise.shape[0]):
             fresh = draw(seed, (noise.shape[1], box.h, box.w), image).to(out)
-            view = out[image, :, box.y : box.y + box.h, box.x : box.x + box.w]
+            own = out[image][(slice(None), *places(box, canvas))]
             if amount < 1:
-                fresh = math.sqrt(1 - amount**2) * view + amount * fresh
-            view.copy_(fresh if inside is None else torch.where(inside.to(out.device), fresh, view))
+                fresh = math.sqrt(1 - amount**2) * own + amount * fresh
+            own = fresh if inside is None else torch.where(inside.to(out.device), fresh, own)
+            out[image][(slice(None), *places(box, canvas))] = own
     return out
 
 

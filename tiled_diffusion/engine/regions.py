@@ -86,9 +86,10 @@ def _in_its_box(region: Region, canvas: Extent, multiple: int) -> Region:
 
 def _snapped(begin: float, end: float, length: int, multiple: int) -> tuple[float, float]:
     """Start and size in fractions of an axis; as it is where nothing would be left."""
-    edges = [length if n > length - 0.5 else math.floor(n / multiple + 0.5) * multiple for n in (begin, end)]
+    edges = [length if abs(n - length) < 0.5 else math.floor(n / multiple + 0.5) * multiple for n in (begin, end)]
     low, high = edges if edges[0] < edges[1] else (begin, end)
-    return low / length, min(high, length) / length - low / length
+    low, high = min(low, length), high if end > length + 0.5 else min(high, length)
+    return low / length, min(1.0, high / length - low / length)
 
 
 def coverages(

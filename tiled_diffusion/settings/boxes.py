@@ -32,9 +32,9 @@ class FractionBox(Protocol):
         """Height."""
 
 
-def check_box(box: FractionBox) -> None:
-    """Raises SettingsError unless a box lies within the canvas."""
-    for name, size, start in (("w", box.w, box.x), ("h", box.h, box.y)):
-        if start + size > 1.0001:
-            allowed = f"at most {1 - start:g}, so that it ends within the canvas"
-            raise SettingsError(f"{name}: got {size:g}, allowed is {allowed}")
+def check_box(box: FractionBox, name: str = "", wrap_x: bool = False, wrap_y: bool = False) -> None:
+    """Raises SettingsError unless a box, in fractions, lies within the canvas; on a ring it may reach past the end."""
+    for side, size, start, ring, axis in (("w", box.w, box.x, wrap_x, "wrap_x"), ("h", box.h, box.y, wrap_y, "wrap_y")):
+        if start + size > 1.0001 and not ring:
+            allowed = f"at most {1 - start:g}, so that it ends within the canvas (on a ring, {axis}, it may go on)"
+            raise SettingsError(f"{name}{side}: got {size:g}, allowed is {allowed}")

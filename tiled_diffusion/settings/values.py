@@ -81,7 +81,8 @@ class Region:
         PROMPT, "Prompt", "What is drawn in this region; may hold AND and ENSEMBLE.", widget=Widget("editor", "text")))
     x: float = field(default=0.0, metadata=entry(FRACTION, "X", "Left edge of the box in fractions of the canvas."))
     y: float = field(default=0.0, metadata=entry(FRACTION, "Y", "Upper edge of the box in fractions of the canvas."))
-    w: float = field(default=1.0, metadata=entry(SIDE, "W", "Width of the box in fractions of the canvas."))
+    w: float = field(default=1.0, metadata=entry(
+        SIDE, "W", "Width of the box in fractions of the canvas; on a ring it may go on at the other edge."))
     h: float = field(default=1.0, metadata=entry(SIDE, "H", "Height of the box in fractions of the canvas."))
     negative_prompt: str | None = field(default=None, metadata=entry(
         PROMPT, "Negative prompt", "What to avoid here; joined like the prompt.", null="the main one",
@@ -137,7 +138,6 @@ class Region:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_box(self)
         if self.step_from >= self.step_to:
             allowed = f"a number above step_from, {self.step_from:g}"
             raise SettingsError(f"step_to: got {self.step_to:g}, allowed is {allowed}")
@@ -301,6 +301,8 @@ class Settings:
         check_fields(self)
         if self.tile_prompts == "list" and not self.tile_texts:
             raise SettingsError("tile_texts: got none, and tile_prompts is 'list': say the prompt of a tile or a box")
+        for k, region in enumerate(self.regions):
+            check_box(region, f"regions[{k}].", self.wrap_x, self.wrap_y)
         if sum(data_bytes(r.picture) for r in self.regions if r.picture is not None) > MOST_BYTES_IN_ALL:
             raise SettingsError(f"regions: pictures as data are at most {MOST_BYTES_IN_ALL >> 20} MiB together")
 

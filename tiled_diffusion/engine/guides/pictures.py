@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from tiled_diffusion.engine.geometry import Box, Extent
-from tiled_diffusion.engine.masks import feather_width, region_box, region_mask
+from tiled_diffusion.engine.masks import feather_width, places, region_box, region_mask
 from tiled_diffusion.settings.values import Settings
 
 from .pull import Pull, hold
@@ -74,6 +74,7 @@ def _times(settings: Settings, number: int, canvas: Extent, box: Box, inside: Te
 def _pull(canvas: Extent, box: Box, latent: Tensor, times: Tensor) -> Pull:
     target = latent.new_zeros((1, latent.shape[1], *canvas))
     keep = torch.zeros((1, 1, *canvas), device=latent.device)
-    box.gather(target).copy_(latent)
-    box.gather(keep).copy_(times)
+    where = places(box, canvas)
+    target[(..., *where)] = latent
+    keep[(..., *where)] = times.to(keep)
     return Pull(target, (keep > 0).float(), hold(keep))
