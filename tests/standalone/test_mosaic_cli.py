@@ -1,6 +1,7 @@
 """`mosaic` on the command line, with the shipped checkpoint: what it draws, goes on with, makes of it and refuses."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,3 +128,15 @@ def test_without_pyav_it_says_so_before_it_draws(tmp_path, capsys, monkeypatch):
     status, _, err = ran(capsys, "a", "--grid", "2", "--zoom", "a.webm", "--out", tmp_path / "m")
     assert (status, "pip install av" in err) == (2, True)
     assert not (tmp_path / "m").exists()
+
+
+def test_from_python_as_the_guide_says(tmp_path, monkeypatch):
+    """The example of docs/mosaic.md, with fewer tiles."""
+    guide = (Path(__file__).parents[2] / "docs" / "mosaic.md").read_text(encoding="utf-8")
+    code = guide.split("```python\n")[1].split("```")[0]
+    assert "Grid(8)" in code
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code.replace("Grid(8)", "Grid(2)"), "docs/mosaic.md", "exec"), {})
+    folder = opened_folder(tmp_path / "out" / "trees")
+    assert len(folder.done(1)) == 4
+    assert folder.settings.request.prompt == "a tree on mountains"

@@ -175,6 +175,14 @@ def test_a_broken_manifest_is_named(text, tmp_path):
         drawn(tmp_path)
 
 
+def test_a_manifest_changed_by_hand_is_told(tmp_path):
+    drawn(tmp_path)
+    path = tmp_path / "mosaic.json"
+    path.write_text(path.read_text().replace("a tree", "a house"))
+    with pytest.raises(TiledError, match=r"mosaic.json: this is not what was written: its digest"):
+        drawn(tmp_path, settings(request=replace(REQUEST, prompt="a house")))
+
+
 def test_two_programs_do_not_work_in_one_folder(tmp_path):
     drawn(tmp_path)
     with locked(tmp_path), pytest.raises(TiledError, match=f"process {os.getpid()} works in this folder"):

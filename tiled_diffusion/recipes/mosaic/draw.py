@@ -125,13 +125,13 @@ def mosaic(
     with locked(path):
         first = None if picture is None else host.upscale(picture, picture.size)
         folder = settled(path, _settled_settings(host, settings, first), host.name)
-        if not folder.first_path.is_file():
-            write_whole(folder.first_path, picture_bytes(first or _first(host, folder, how), None))
         missing, needed = folder.check_room()
         how.say(
             f"{missing} of {folder.tiles * folder.settings.depth} tiles of {folder.tile} px are to be drawn, about "
             f"{gigabytes(needed)} on disk, into {path}"
         )
+        if not folder.first_path.is_file():
+            write_whole(folder.first_path, picture_bytes(first or _first(host, folder, how), None))
         work = _Work(host, folder, how)
         for level in range(1, folder.settings.depth + 1):
             yield from work.level(level)

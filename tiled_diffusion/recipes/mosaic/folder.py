@@ -135,7 +135,7 @@ class MosaicFolder:
     def document(self) -> dict[str, Any]:
         """What the manifest holds: the settings, the model, and the digest of all that changes pixels."""
         settings = self.settings.to_dict()
-        return {"mosaic": settings, "model": self.model, "digest": _digest({**settings, "model": self.model})}
+        return {"mosaic": settings, "model": self.model, "digest": _digest(settings, self.model)}
 
     def bytes_for(self, tiles: int) -> int:
         """What so many tiles take on disk, more or less."""
@@ -162,8 +162,8 @@ def gigabytes(count: int) -> str:
     return f"{count / 1e9:.2f} GB"
 
 
-def _digest(value: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+def _digest(settings: object, model: str) -> str:
+    return hashlib.sha256(json.dumps([settings, model], sort_keys=True).encode()).hexdigest()
 
 
 def named_folder(base: Path, name: str) -> Path:
@@ -195,6 +195,8 @@ def opened_folder(path: Path) -> MosaicFolder:
         raise TiledError(f"{path}: there is no mosaic in this folder, it has no {MANIFEST}")
     if not isinstance(manifest, dict) or not isinstance(manifest.get("model"), str):
         raise TiledError(f"{path / MANIFEST}: this is no manifest of a mosaic")
+    if manifest.get("digest") != _digest(manifest.get("mosaic"), manifest["model"]):
+        raise TiledError(f"{path / MANIFEST}: this is not what was written: its digest does not fit its settings")
     try:
         return MosaicFolder(path, mosaic_from_dict(manifest.get("mosaic")), manifest["model"])
     except TiledError as e:

@@ -41,7 +41,7 @@ def build_mosaic(mosaics: Mosaics) -> None:
                 tile = gr.Image(label="The tile", interactive=False, height=220, elem_id="studio_mosaic_tile")
                 with gr.Column():
                     redo = gr.Button("Draw this tile anew", elem_id="studio_mosaic_redo")
-                    seconds = gr.Slider(1, 60, 6, step=1, label="Seconds", elem_id="studio_mosaic_seconds")
+                    seconds = gr.Slider(1, 60, 6, step=1, label="Seconds of the zoom", elem_id="studio_mosaic_seconds")
                     zoom = gr.Button("Make a zoom", elem_id="studio_mosaic_zoom")
             made = gr.HTML("", elem_id="studio_mosaic_made")
     name, batch = fields["name"], fields["batch"]
