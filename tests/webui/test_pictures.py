@@ -61,7 +61,8 @@ def test_a_kept_picture_is_as_if_the_model_said_it(family, batch):
     shared.sd_model = Held()
     p = Job(args=(), **more)
     p.script = SimpleNamespace(**{name: lambda *a, **k: None for name in (
-        "before_process", "process", "before_process_batch", "process_batch", "postprocess")},
+        "before_process", "process", "before_process_batch", "after_extra_networks_activate", "process_batch",
+        "postprocess")},
         process_before_every_sampling=lambda p, *a, x, **k: x.copy_(torch.where(pull.mask > 0, pull.target + x, x)))  # fmt: skip
     expected = run(p)
     torch.testing.assert_close(kept[..., :20], expected[..., :20], atol=2e-5, rtol=0)
