@@ -31,8 +31,8 @@ LEAST_ALPHA = 0.01
 def inverted_noise(clean: Tensor, levels: Sequence[Level], noise_of: Noise, rounds: int) -> Tensor:
     """The noise n with alpha * clean + sigma * n = what the model's steps lead to, from the picture up.
 
-    In k-diffusion's coordinates x_i = x_(i-1) + eps(x*, sigma_i) (sigma_i - sigma_(i-1)). In the first round x* is where
-    the step before would lead, with its eps, and in the next ones x_i of the round before.
+    In k-diffusion's coordinates x_i = x_(i-1) + eps(x*, sigma_i) (sigma_i - sigma_(i-1)). In the first round x* is
+    where the noise of the step before leads, and in the next ones x_i of the round before.
 
     Args:
         clean: [B, C, H, W] float32, the picture's latent.
