@@ -28,14 +28,24 @@ def test_a_model_that_always_says_the_same_noise(levels, rounds):
 
 @pytest.mark.parametrize("rounds", [1, 2, 3])
 def test_a_linear_model_in_closed_form(rounds):
-    """eps = a x: each step multiplies by 1 + a d + ... + (a d)^rounds, d the distance of the levels."""
+    """eps = a x, so that all is a multiple of the picture: of e = a (f + d e), as often as there are rounds, f + d e."""
     a, x = 0.3, latent()
-    factor, before = 1.0, 0.0
+    factor, eps, before = 1.0, 0.0, 0.0
     for sigma in SIGMAS:
-        factor *= sum((a * (sigma - before)) ** n for n in range(rounds + 1))
-        before = sigma
+        for _ in range(rounds):
+            eps = a * (factor + (sigma - before) * eps)
+        factor, before = factor + (sigma - before) * eps, sigma
     noise = inverted_noise(x, VE, lambda x, k: a * x, rounds)
     torch.testing.assert_close(noise, x * (factor - 1) / SIGMAS[-1], atol=1e-12, rtol=1e-9)
+
+
+def test_with_many_rounds_a_linear_model_is_inverted_exactly():
+    """Euler's steps from there lead back: the product of 1 / (1 - a d)."""
+    a, x, factor = 0.3, latent(), 1.0
+    for sigma, before in zip(SIGMAS, [0.0, *SIGMAS], strict=False):
+        factor /= 1 - a * (sigma - before)
+    noise = inverted_noise(x, VE, lambda x, k: a * x, 60)
+    torch.testing.assert_close(noise, x * (factor - 1) / SIGMAS[-1], atol=1e-9, rtol=1e-6)
 
 
 def test_both_kinds_of_coordinates_agree():

@@ -31,8 +31,8 @@ LEAST_ALPHA = 0.01
 def inverted_noise(clean: Tensor, levels: Sequence[Level], noise_of: Noise, rounds: int) -> Tensor:
     """The noise n with alpha * clean + sigma * n = what the model's steps lead to, from the picture up.
 
-    In k-diffusion's coordinates x_i = x_(i-1) + eps(x*, sigma_i) (sigma_i - sigma_(i-1)), with x* = x_(i-1) in the
-    first round and x* = x_i of the round before in the next ones.
+    In k-diffusion's coordinates x_i = x_(i-1) + eps(x*, sigma_i) (sigma_i - sigma_(i-1)). In the first round x* is
+    where the noise of the step before leads, and in the next ones x_i of the round before.
 
     Args:
         clean: [B, C, H, W] float32, the picture's latent.
@@ -49,14 +49,13 @@ def inverted_noise(clean: Tensor, levels: Sequence[Level], noise_of: Noise, roun
     levels = [level for level in levels if float(level.alpha) >= LEAST_ALPHA]
     if not levels:
         raise TiledError("inversion: no step of the sampling has anything of the picture left")
-    x, before = clean, Level(torch.ones(()), torch.zeros(()))
+    x, noise, before = clean, torch.zeros_like(clean), Level(torch.ones(()), torch.zeros(()))
     for number, level in enumerate(levels):
         ratio = float(level.alpha / before.alpha)
         length = float(level.sigma) - ratio * float(before.sigma)
-        guess = ratio * x
         for _ in range(rounds):
-            guess = ratio * x + length * noise_of(guess, number)
-        x, before = guess, level
+            noise = noise_of(ratio * x + length * noise, number)
+        x, before = ratio * x + length * noise, level
     noise = (x - float(before.alpha) * clean) / float(before.sigma)
     if not torch.isfinite(noise).all():
         raise TiledError("inversion: the numbers broke (NaN): take fewer rounds, or plain img2img")
