@@ -36,9 +36,10 @@ PROMPT, COLOUR, OBJECT, SKY = "a green tree on mountains, blue sky", "green", "t
 REQUEST = replace(TILE_REQUEST, prompt=PROMPT, width=128, height=128, steps=20, cfg_scale=4.5, sampler="DDIM")
 VARIANTS = {
     "default": Mosaic(REQUEST),
-    "no_hold": Mosaic(replace(REQUEST, hold=0.0)),
+    "held_longer": Mosaic(replace(REQUEST, hold=0.8, denoising_strength=0.8)),
+    "no_hold": Mosaic(replace(REQUEST, hold=0.0, denoising_strength=0.8)),
     "weaker": Mosaic(replace(REQUEST, hold=0.0, denoising_strength=0.6)),
-    "post": Mosaic(replace(REQUEST, hold=0.0), colour="none"),
+    "post": Mosaic(replace(REQUEST, hold=0.0, denoising_strength=0.8), colour="none"),
 }
 LARGE = (64, 512)
 PUT_TOGETHER = """

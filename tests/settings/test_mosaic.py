@@ -66,7 +66,7 @@ def test_requests_of_other_things_are_refused(request_):
 
 def test_the_measured_defaults():
     settings = Mosaic()
-    assert (settings.request.denoising_strength, settings.request.hold) == (0.8, 0.8)
+    assert (settings.request.denoising_strength, settings.request.hold) == (0.9, 0.6)
     assert (settings.colour, settings.colour_blocks, settings.grid, settings.loops) == ("match", 1, (64, None), False)
     assert Mosaic(depth=2).loops
     assert Request("a").hold == 0

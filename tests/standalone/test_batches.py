@@ -55,18 +55,29 @@ def test_a_row_does_not_depend_on_the_others_of_its_batch():
     assert (np.asarray(a[3].image) == np.asarray(b[0].image)).all()
 
 
+def test_a_long_prompt_does_not_change_its_neighbours():
+    """Texts of one batch are padded to one length, which pictures would show."""
+    host = DiffusersHost(tiny_model("sd1"), batch=4)
+    long = replace(task(3), request=replace(task(3).request, prompt="a house, " * 60))
+    a, b = host.draw([task(0), task(5)]), host.draw([task(0), long, task(5)])
+    for alone, beside in ((a[0], b[0]), (a[1], b[2])):
+        assert np.abs(np.asarray(alone.image).astype(int) - np.asarray(beside.image).astype(int)).max() <= 1
+
+
 def test_what_is_one_batch():
+    model = tiny_model("sd1")
     alike = [task(0), task(3), task(5)]
     unlike = [
         task(0, steps=4), task(0, cfg_scale=4.0), task(0, denoising_strength=0.5), task(0, width=128), task(0, batch_size=2),
         task(0, controls=(Control("edges", "x.png"),)), task(0, tiling=Settings(regions=(Region("a"),))),
         task(0, tiling=Settings(method="spot")), Task(REQUEST), replace(task(0), mask=start(0)), task(1),
+        replace(task(0), request=replace(task(0).request, prompt="a house, " * 60)),
     ]  # fmt: skip
     for other in unlike:
-        assert [len(g) for g in groups([alike[0], other, alike[1]], 4)] == [1, 1, 1]
-    assert [len(g) for g in groups(alike, 4)] == [3]
-    assert [len(g) for g in groups(alike * 3, 4)] == [4, 4, 1]
-    assert [len(g) for g in groups(alike, 1)] == [1, 1, 1]
+        assert [len(g) for g in groups(model, [alike[0], other, alike[1]], 4)] == [1, 1, 1]
+    assert [len(g) for g in groups(model, alike, 4)] == [3]
+    assert [len(g) for g in groups(model, alike * 3, 4)] == [4, 4, 1]
+    assert [len(g) for g in groups(model, alike, 1)] == [1, 1, 1]
 
 
 def test_hold_keeps_mean_colours_and_0_changes_nothing():

@@ -36,7 +36,7 @@ def captioned(image):
 def test_a_prompt_becomes_a_mosaic(made):
     folder = opened_folder(made)
     request = folder.settings.request
-    assert (request.prompt, request.width, request.steps, request.denoising_strength, request.hold) == ("a tree", 128, 2, 0.8, 0.8)
+    assert (request.prompt, request.width, request.steps, request.denoising_strength, request.hold) == ("a tree", 128, 2, 0.9, 0.6)
     assert (folder.grid, folder.tile, folder.model) == ((2, 2), 128, "tiny-landscapes")
     assert [len(folder.done(level)) for level in (1, 2)] == [4, 4]
     assert (made / "index.html").is_file()

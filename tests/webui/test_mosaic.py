@@ -219,3 +219,17 @@ def test_viewer_and_zoom_of_the_page(job, tmp_path, monkeypatch):
 
 def test_the_stand_in_has_what_is_asked():
     assert callable(processing.process_images)
+
+
+def test_the_global_random_numbers_are_as_before_and_each_batch_has_its_own(job, monkeypatch):
+    """The host's encoder draws from them."""
+    drawn_numbers = []
+    original = Img2Img.pictures
+    monkeypatch.setattr(Img2Img, "pictures", lambda p: drawn_numbers.append(float(torch.rand(1))) or original(p))
+    for name in ("a", "b"):
+        torch.manual_seed(len(drawn_numbers))
+        before = torch.get_rng_state()
+        drawn(job(), name=name)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert drawn_numbers[:6] == drawn_numbers[6:]
+    assert len({*drawn_numbers}) == 6

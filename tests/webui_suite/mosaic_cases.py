@@ -159,8 +159,10 @@ def _(w: Webui):
         mosaic(w, picture, "shown")
         with page_of(w) as page:
             page.locator("#tabs button", has_text="img2img").first.click()
-            page.locator("#img2img_script_container").get_by_label("Script").first.click()
-            page.get_by_role("option", name="Hypermosaic").first.click()
+            scripts = page.locator("#img2img_script_container #script_list input").first
+            scripts.click()
+            scripts.fill("Hypermosaic")
+            scripts.press("Enter")
             page.get_by_label("Folder").first.fill("shown")
             page.get_by_label("Folder").first.press("Tab")
             page.get_by_label("number input for Seconds of the zoom").first.fill("1")

@@ -20,7 +20,7 @@ MOST_TILES = 1024
 """On a side of the grid."""
 MOST_LEVELS = 64
 TILE_PX = Whole(64, 2048, multiple=8)
-TILE_REQUEST = Request("", denoising_strength=0.8, hold=0.8)
+TILE_REQUEST = Request("", denoising_strength=0.9, hold=0.6)
 """What a mosaic's request is made of: with these, tiles become pictures of their own and the whole stays what it is."""
 COLOURS = Choices((
     Choice("match", "match", "Each tile is shifted to the mean colour of its place."),

@@ -13,28 +13,29 @@ from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.engine.noise import canvas_noise
 from tiled_diffusion.recipes.host import Task
 from tiled_diffusion.recipes.progress import Progress
-from tiled_diffusion.settings.request import Request
 
 from .images import fitted, to_images
 from .inpainting import context as context_of
 from .model import Model
+from .prompts import prompt_length
 from .sampling import canvas_of, denoise, held
 from .vae import decode, encode
 
 
-def alike(a: Task, b: Task) -> bool:
-    """Whether two tasks may be rows of one batch: only start pictures, seeds and the words of their texts differ."""
-    return _alone(a) and _alone(b) and (a.start is None) == (b.start is None) and _frame(a.request) == _frame(b.request)
+def groups(model: Model, tasks: Sequence[Task], most: int) -> Iterator[list[Task]]:
+    """The tasks in their order, as runs that may be rows of one batch, each of at most so many.
 
-
-def groups(tasks: Sequence[Task], most: int) -> Iterator[list[Task]]:
-    """The tasks in their order, as runs of alike ones, each of at most so many."""
+    Such tasks differ in start pictures, seeds and the words of their texts alone.
+    """
     group: list[Task] = []
+    frames: list[object] = []
     for task in tasks:
-        if group and (len(group) == most or not alike(group[0], task)):
+        frame = _frame(model, task) if most > 1 and _alone(task) else object()  # like no other
+        if group and (len(group) == most or frame != frames[-1]):
             yield group
             group = []
         group.append(task)
+        frames.append(frame)
     if group:
         yield group
 
@@ -47,10 +48,14 @@ def _alone(task: Task) -> bool:
     return r.batch_size == 1 and not files and r.init_image is None and still
 
 
-def _frame(request: Request) -> tuple[Request, tuple[float, ...]]:
-    """What rows of a batch have in common: all but seed and words."""
+def _frame(model: Model, task: Task) -> object:
+    """What rows of a batch have in common: all but seed and words; the texts of a batch are padded to one length."""
+    request = task.request
     guidance = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)[0]
-    return replace(request, prompt="", negative_prompt="", seed=0), guidance.weights
+    texts = (guidance.negative, *(part.text for part in guidance.parts))
+    longest = max(prompt_length(model, text)[1] for text in texts)
+    plain = replace(request, prompt="", negative_prompt="", seed=0)
+    return plain, guidance.weights, longest, task.start is None
 
 
 @torch.no_grad()

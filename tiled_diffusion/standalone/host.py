@@ -60,7 +60,7 @@ class DiffusersHost:
     def draw(self, tasks: Sequence[Task], progress: Progress | None = None) -> list[Picture]:
         """Draws one task after the other, each as one batch; or, where they are alike, `batch` tasks at once."""
         pictures = []
-        for group in groups(tasks, self.batch):
+        for group in groups(self.model, tasks, self.batch):
             if len(group) > 1:
                 images = draw_together(self.model, group, progress)
                 pictures += [Picture(i, task.request.seed) for i, task in zip(images, group, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from modules import images, processing, shared
 
 from tiled_diffusion.webui.hosts.values import PictureBatch
@@ -43,7 +44,9 @@ def draw_pictures(p: Any, batch: PictureBatch) -> list[Any]:
     try:
         for name, value in now.items():
             setattr(p, name, value)
-        processed = processing.process_images(p)
+        with torch.random.fork_rng():  # the host's encoder draws from what the last job has left
+            torch.manual_seed(batch.seeds[0])
+            processed = processing.process_images(p)
     finally:
         for name, value in before.items():
             setattr(p, name, value)
