@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from tests.webui.host_model import Job, field, run
+from tests.webui.host_model import Job, copied, field, run
 
 TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
 SEEDED = {
@@ -55,3 +55,24 @@ def test_a_copy_of_a_job_that_is_switched_off_has_no_record():
     p.args = (False, TILES)
     run(p)
     assert field(p.infotexts[0]) is None
+
+
+@pytest.mark.parametrize("within", [{"args": (False,)}, {"args": (True, {**TILES, "method": "spot"})}])
+def test_a_job_within_a_job_leaves_the_outer_one_its_record(within):
+    """A copy has its own arguments, but begins with the dict of the job that it was copied from."""
+
+    class Outer(Job):
+        def sample(self):
+            out = super().sample()
+            inner = copied(self)
+            inner.__class__ = Job
+            inner.args, inner.infotexts = within["args"], []
+            run(inner)
+            self.inner = inner
+            return out
+
+    p = Outer(args=(True, SEEDED))
+    run(p)
+    assert field(p.infotexts[0])["regions"][0]["seed"] == 7
+    inner = field(p.inner.infotexts[0])
+    assert inner is None if within["args"] == (False,) else inner["method"] == "spot"

@@ -127,8 +127,8 @@ class Records:
 
 
 def drop_records(p: Any, name: str) -> None:
-    """A plot's cells share one dict."""
-    p.extra_generation_params.pop(name, None)
+    """From a dict of its own: a copied job shares its dict with the job that it was copied from, which may go on."""
+    p.extra_generation_params = {k: v for k, v in p.extra_generation_params.items() if k != name}
 
 
 def finish(p: Any, processed: Any) -> None:
