@@ -13,7 +13,7 @@ from .besides_cases import changed
 from .client import BASE, Result, Webui, encoded
 from .editor_cases import page_of
 from .registry import case
-from .tiling_cases import OTHER, TILES, drawn, field
+from .tiling_cases import OTHER, drawn, field
 
 SIZES = {"a": (320, 128), "b": (128, 128), "c": (128, 192)}
 JOB = {
@@ -27,7 +27,8 @@ JOB = {
 }
 REGIONS = [{"prompt": OTHER, "x": 0.5, "w": 0.5}]
 PANEL = {"tile_width": 128, "tile_height": 128, "overlap": 48}
-"""The panel's numbers that say what TILES say."""
+DOCUMENT = {"version": 2, **PANEL}
+"""The same for the API."""
 
 
 def pictures(w: Webui) -> dict[str, np.ndarray]:
@@ -77,7 +78,7 @@ def switched_on(page, regions: list[dict], upscaler: str, keep_size: bool) -> No
     page.evaluate(
         "text => { const box = gradioApp().querySelector('#td_img2img_regions textarea, #td_img2img_regions input');"
         " box.value = text; box.dispatchEvent(new Event('input', {bubbles: true})); }",
-        json.dumps({"version": 1, "regions": regions}),
+        json.dumps({"version": 2, "regions": regions}),
     )
     page.wait_for_timeout(800)
 
@@ -118,10 +119,10 @@ def _(w: Webui):
         folder.mkdir()
         for name, source in sources.items():
             Image.fromarray(source).save(folder / f"{name}.png")
-        larger = {**TILES, "upscaler": "Lanczos", "upscale_factor": 2.0}
+        larger = {**DOCUMENT, "upscaler": "Lanczos", "upscale_factor": 2.0}
         wishes = {
             "off": (None, None, 0),
-            "tiles and a region": ((REGIONS, "", True), {**TILES, "regions": REGIONS}, 1),
+            "tiles and a region": ((REGIONS, "", True), {**DOCUMENT, "regions": REGIONS}, 1),
             "enlarged": (([], "Lanczos", True), larger, 2),
             "the sliders' size, enlarged": (([], "Lanczos", False), {**larger, "keep_size": False}, -2),
             "off again": (None, None, 0),
