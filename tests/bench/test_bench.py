@@ -90,6 +90,11 @@ def test_the_seam_between_pictures_is_seen():
     from bench.match import SIDE, ratio, seam
 
     rng = np.random.default_rng(0)
-    plain = [rng.normal(100, 5, (SIDE, SIDE, 3)) for _ in range(3)]
-    assert ratio([seam(plain)]) == pytest.approx(1, abs=0.03)
-    assert ratio([seam([plain[0], plain[1] + 10, plain[2]])]) > 1.2
+    sky = np.linspace(60, 190, SIDE)[:, None, None]
+    plain = [np.broadcast_to(sky, (SIDE, SIDE, 3)) + rng.normal(0, 0.1, (SIDE, SIDE, 3)) for _ in range(3)]
+    assert ratio([seam(plain)]) == pytest.approx(1, abs=0.2)
+    assert ratio([seam([plain[0], plain[1] + 0.5, plain[2]])]) > 2, "half a level of 255"
+    outlined = [picture.copy() for picture in plain]
+    for picture in outlined:
+        picture[:64, :8] = 255  # a thing whose outline lies where pictures meet is no seam
+    assert ratio([seam(outlined)]) == pytest.approx(1, abs=0.4)

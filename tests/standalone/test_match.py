@@ -72,3 +72,13 @@ def test_what_does_not_go_together_is_named():
 
     with pytest.raises(TiledError, match="match: pictures that fit together are drawn at once"):
         progressive(DiffusersHost(tiny_model("sd1")), replace(PAIR, growth=Growth()))
+
+
+def test_every_picture_of_a_group_has_the_same_pixels_at_its_edge():
+    """Across the border itself they are one decoded strip, whose neighbouring columns differ as they do elsewhere."""
+    for text, turned in (("1.right=2.left,2.right=1.left,1.right=1.left", False), ("1.bottom=2.top,1.bottom=1.top", True)):
+        request = replace(PAIR, match=MatchKind().from_text("match", text), width=128, height=128)
+        pixels = [np.asarray(picture).astype(int) for picture in generate(tiny_model("sd1"), request)]
+        a, b = (p.swapaxes(0, 1) if turned else p for p in pixels)
+        assert np.abs(a[:, 0] - b[:, 0]).max() <= 1
+        assert np.abs(a[:, 40:-40] - b[:, 40:-40]).mean() > 1

@@ -105,9 +105,14 @@ class MatchedPlanner:
                 self._band(out, edge).copy_(self._band(latents, side[0]))
         return out
 
+    @property
+    def bands(self) -> Extent:
+        """How far from its top and bottom, and from its sides, a picture's own tiles do not count, latent pixels."""
+        return Extent(*(max(1, n // 4) for n in self._reach))
+
     def _band(self, latents: Tensor, edge: Edge) -> Tensor:
-        """[C, h, w]: as far from an edge as its picture's own tiles do not count."""
-        height, width = (max(1, n // 4) for n in self._reach)
+        """[C, h, w]: of an edge."""
+        height, width = self.bands
         image = latents[edge.picture - 1]
         return {
             "left": image[..., :width],

@@ -18,7 +18,7 @@ from tiled_diffusion.engine.guides.means import MeanPull
 from tiled_diffusion.engine.guides.pull import Pull, finished, hold, started
 from tiled_diffusion.engine.guides.structure import structure_guides
 from tiled_diffusion.engine.guides.tile_prompts import TilePrompts
-from tiled_diffusion.engine.matching import BESIDE, MatchedPlanner, check_matching, with_neighbours
+from tiled_diffusion.engine.matching import MatchedPlanner, check_matching
 from tiled_diffusion.engine.noise import canvas_noise, keyed_generator, region_noise
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.engine.structure import check_structure
@@ -34,6 +34,7 @@ from .images import fitted, open_image, to_images
 from .inpainting import context as context_of
 from .inpainting import painting_of
 from .inversion import Sampling, kept_noise
+from .matching import decode_matched
 from .model import Model, free_bytes
 from .pictures import region_pulls
 from .samplers import make_flow_schedule, make_scheduler, noise_levels, set_steps, step_options
@@ -283,11 +284,10 @@ def _tied(plans: Planner | MatchedPlanner, latents: Tensor) -> Tensor:
 
 def _decoded(model: Model, request: Request, latents: Tensor, settings: TiledVaeSettings | None) -> Tensor:
     """Pixels [B, 3, H, W]; what meets an edge is decoded with it."""
-    if request.match is None:
-        return decode(model, latents, request.tiling, settings)
-    edge = BESIDE * model.traits.factor
-    around = decode(model, with_neighbours(latents, request.match), request.tiling, settings)
-    return around[..., edge:-edge, edge:-edge]
+    plans = _plans(make_planner(model, request), request)
+    if isinstance(plans, MatchedPlanner):
+        return decode_matched(model, latents, plans, settings)
+    return decode(model, latents, request.tiling, settings)
 
 
 def _guides(*guides: Guide | None) -> Guides:
