@@ -121,7 +121,9 @@ class HypermosaicScript(Script):  # type: ignore[misc]
         """Its arguments, and beside them viewer and zoom of what is drawn."""
         with gr.Row():
             grid = gr.Textbox("32", label="Grid", info=_help("grid"))
-            name = gr.Textbox("", label="Folder", info="Its name; the same name goes on. Empty: the seed.")
+            name = gr.Textbox(
+                "", label="Folder", info="Its name; the same name goes on. Empty: the seed.", elem_id="td_mosaic_folder"
+            )
         with gr.Row():
             colour = gr.Radio(list(COLOURS.names), value="match", label="Colour")
             hold = gr.Slider(0, 1, TILE_REQUEST.hold, step=0.05, label="Hold")
@@ -130,9 +132,9 @@ class HypermosaicScript(Script):  # type: ignore[misc]
             loop = gr.Checkbox(False, label="Loop", info=_help("loop"))
             by_regions = gr.Checkbox(True, label="Prompts by regions", info="Those of Tiled Diffusion, where it is on.")
         with gr.Row():
-            seconds = gr.Slider(1, 60, 10, step=1, label="Seconds of the zoom")
-            show = gr.Button("Viewer and zoom")
-        made = gr.HTML("")
+            seconds = gr.Slider(1, 60, 10, step=1, label="Seconds of the zoom", elem_id="td_mosaic_seconds")
+            show = gr.Button("Viewer and zoom", elem_id="td_mosaic_show")
+        made = gr.HTML("", elem_id="td_mosaic_made")
         show.click(_shown, [name, seconds], made)
         return [grid, name, colour, hold, depth, loop, by_regions]
 
