@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-SECTIONS = ("engine", "quality", "vae", "regions", "controlnet", "editor", "pictures", "inpaint", "prompts")
+SECTIONS = ("engine", "quality", "vae", "regions", "controlnet", "editor", "pictures", "inpaint", "prompts", "frame")
 REPORT = Path(__file__).parent / "out" / "report.json"
 
 

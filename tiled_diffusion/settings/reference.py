@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from .control import Control
 from .document import flat_rows
 from .fields import Row
+from .frame import Frame, FrameJob, Redraw
 from .kinds import Choices
 from .panel import PanelSettings, control_rows
 from .plot import plot_axes
+from .print_size import Print
 from .request import Request
 from .sides import Sides
 from .tile_texts import TileText
@@ -44,6 +46,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "rerolls": lambda: fields_table(Reroll),
     "canvas": lambda: fields_table(Request),
     "controls": lambda: fields_table(Control),
+    "frame": lambda: fields_table(Frame),
+    "redraw": lambda: fields_table(Redraw),
+    "print": lambda: fields_table(Print),
+    "frame job": lambda: fields_table(FrameJob),
     "VAE panel": lambda: panel_table(VaePanelSettings),
     "VAE axes": lambda: axes_line(VaePanelSettings),
     "VAE settings": lambda: fields_table(VaePanelSettings),
