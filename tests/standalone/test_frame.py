@@ -141,6 +141,14 @@ def test_redraw_and_print():
     assert other.layout.inside[0] / other.layout.inside[1] == pytest.approx(2, abs=0.1)
 
 
+def test_what_fails_late_loses_nothing():
+    kept = []
+    too_large = job(print=Print(3000, 4000, 72), print_strength=0.2)
+    with pytest.raises(TiledError, match=r"print: 8504x11339 px is .* times the picture"):
+        make_frame(host(), too_large, PHOTO, keep=lambda name, image, request: kept.append(name))
+    assert kept == ["corners", "flat", "tries/5", "tries", "picture", "photo"]
+
+
 def test_colours_of_another_profile_come_back_as_they_were(tmp_path):
     """In the photo's profile red and green have changed places: a red picture has to be written as green."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -12,7 +12,7 @@ from tiled_diffusion.settings.frame import Frame, FrameJob, Redraw, corners_from
 from tiled_diffusion.settings.print_size import FORM, Print, paper_size
 
 from .helps import PROGRAM
-from .parser import Flag, Parser, flags_of, model_flags, output_flags, picture_flags, tiling_flags
+from .parser import Flag, Parser, flags_of
 
 FRAME_HELP = f"""\
 Draw a picture in the empty frame of a photo; the photo outside the frame comes back to the last bit.
@@ -27,7 +27,8 @@ Steps: the frame is looked at (corners.png, flat.png); a picture is drawn in it 
 or taken, --picture; drawn anew by a second prompt (redrawn.png); put into the photo (photo.png); and brought to the
 size of a print (print.png, or .tiff, .pdf, .jpg). Each is done where it is asked for. No results are overwritten.
 """
-INPAINTS = ("--mask", "--mask-feather", "--extend")
+OWN = ("--width", "--height", "--init-image", "--batch-size", "--mask", "--mask-feather", "--extend")
+"""Flags of a picture that a frame itself decides."""
 PRINT_ENDINGS = ("png", "tiff", "pdf", "jpg")
 
 
@@ -47,7 +48,7 @@ def redraw_flags() -> tuple[RedrawFlag, ...]:
 
 
 def add_frame_flags(parser: Parser) -> None:
-    """Of the command `frame`."""
+    """Of the command `frame`, but for those of any picture."""
     parser.add_argument("photo", metavar="PHOTO", help='the photo (PNG, JPEG, WebP ...), or a "job.json" made before')
     group = parser.add_argument_group("the frame")
     group.add_argument(
@@ -69,10 +70,6 @@ def add_frame_flags(parser: Parser) -> None:
         "--format", choices=PRINT_ENDINGS, default="png", metavar="|".join(PRINT_ENDINGS),
         help="of the print's file (default: png)",
     )  # fmt: skip
-    picture_flags(parser, without=("--width", "--height", "--init-image", "--batch-size", *INPAINTS))
-    tiling_flags(parser)
-    model_flags(parser)
-    output_flags(parser, "out/frame", "a folder (default: out/frame)")
 
 
 def add_print_flags(parser: Parser) -> None:

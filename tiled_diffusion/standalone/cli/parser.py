@@ -145,13 +145,13 @@ def build_parser() -> Parser:
         "Exit status: 0 done, 1 failed, 2 wrong input, 130 interrupted.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    from .frame_flags import FRAME_HELP, add_frame_flags
+    from .frame_flags import FRAME_HELP
 
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     _generate(_command(commands, "generate", "draw pictures of any size", GENERATE_HELP))
     _upscale(_command(commands, "upscale", "enlarge a picture and draw its details anew", UPSCALE_HELP))
     _inpaint(_command(commands, "inpaint", "draw a part of a photo anew, or around it", INPAINT_HELP))
-    add_frame_flags(_command(commands, "frame", "draw a picture in an empty frame, and print it", FRAME_HELP))
+    _frame(_command(commands, "frame", "draw a picture in an empty frame, and print it", FRAME_HELP))
     _inspect(_command(commands, "inspect", "show what a picture would cost, and its tiles", INSPECT_HELP))
     _demo(_command(commands, "demo", "make seven pictures and a page that shows them", DEMO_HELP))
     _studio(_command(commands, "studio", "draw in a browser, with a region editor", STUDIO_HELP))
@@ -168,15 +168,17 @@ def _command(commands: Any, name: str, summary: str, description: str) -> Parser
 
 def _generate(parser: Parser) -> None:
     parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
-    picture_flags(parser)
+    _picture_flags(parser)
     _scale_flag(parser)
     _control_flags(parser)
-    tiling_flags(parser)
-    model_flags(parser)
-    output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
+    _tiling_flags(parser)
+    _model_flags(parser)
+    _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
 
 
 def _upscale(parser: Parser) -> None:
+    from .frame_flags import add_print_flags
+
     parser.add_argument("image", metavar="IMAGE", help="the picture to enlarge (PNG, JPEG, WebP ...)")
     parser.add_argument(
         "--scale", type=float, metavar="X", help="how many times wider and higher (default: 2, or as --print needs)"
@@ -186,57 +188,64 @@ def _upscale(parser: Parser) -> None:
         help="how to enlarge before drawing: lanczos, or the file of an upscaling network that the library "
         "spandrel can read (default: lanczos)",
     )  # fmt: skip
-    from .frame_flags import add_print_flags
-
     add_print_flags(parser)
-    picture_flags(parser, without=("--width", "--height", "--init-image", *INPAINT_FLAGS))
+    _picture_flags(parser, without=("--width", "--height", "--init-image", *INPAINT_FLAGS))
     _control_flags(parser)
-    tiling_flags(parser)
-    model_flags(parser)
-    output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
+    _tiling_flags(parser)
+    _model_flags(parser)
+    _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
 
 
 def _inpaint(parser: Parser) -> None:
     parser.add_argument("image", metavar="PHOTO", help="the photo (PNG, JPEG, WebP ...)")
     parser.add_argument("prompt", metavar="PROMPT", help="what to draw, in quotes")
-    picture_flags(parser, without=("--prompt", "--width", "--height", "--init-image"))
+    _picture_flags(parser, without=("--prompt", "--width", "--height", "--init-image"))
     _control_flags(parser)
-    tiling_flags(parser)
-    model_flags(parser)
-    output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
+    _tiling_flags(parser)
+    _model_flags(parser)
+    _output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
+
+
+def _frame(parser: Parser) -> None:
+    from .frame_flags import OWN, add_frame_flags
+
+    add_frame_flags(parser)
+    _picture_flags(parser, without=OWN)
+    _tiling_flags(parser)
+    _model_flags(parser)
+    _output_flags(parser, "out/frame", "a folder (default: out/frame)")
 
 
 def _inspect(parser: Parser) -> None:
     parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
-    picture_flags(parser)
+    _picture_flags(parser)
     _scale_flag(parser)
     _control_flags(parser)
-    tiling_flags(parser)
-    model_flags(parser)
-    output_flags(parser, "out/plan.png", "where to draw the tiles (default: out/plan.png)")
+    _tiling_flags(parser)
+    _model_flags(parser)
+    _output_flags(parser, "out/plan.png", "where to draw the tiles (default: out/plan.png)")
 
 
 def _demo(parser: Parser) -> None:
-    model_flags(parser)
-    output_flags(parser, "out/demo", "folder (default: out/demo)")
+    _model_flags(parser)
+    _output_flags(parser, "out/demo", "folder (default: out/demo)")
     parser.add_argument("--shrink", type=int, default=1, help=argparse.SUPPRESS)  # for tests: smaller, fewer steps
 
 
 def _export(parser: Parser) -> None:
     parser.add_argument("folder", metavar="DIR", help="where to write; made if it is not there")
-    output_flags(parser, None, "")
+    _output_flags(parser, None, "")
 
 
 def _studio(parser: Parser) -> None:
-    model_flags(parser)
+    _model_flags(parser)
     group = parser.add_argument_group("the page")
     group.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="who is listened to (default: 127.0.0.1)")
     group.add_argument("--port", type=int, default=7870, metavar="N", help="port (default: 7870)")
-    output_flags(parser, "out/studio", "folder of the pictures (default: out/studio)")
+    _output_flags(parser, "out/studio", "folder of the pictures (default: out/studio)")
 
 
-def picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:
-    """Those of the request, but for some."""
+def _picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:
     group = parser.add_argument_group("the picture")
     for flag in flags_of(Request):
         if flag.option not in without:
@@ -269,8 +278,7 @@ def _scale_flag(parser: Parser) -> None:
     )  # fmt: skip
 
 
-def tiling_flags(parser: Parser) -> None:
-    """How the canvas is tiled, and its regions."""
+def _tiling_flags(parser: Parser) -> None:
     group = parser.add_argument_group("tiles")
     group.add_argument(
         "--column", action="append", metavar="TEXT",
@@ -298,8 +306,7 @@ def tiling_flags(parser: Parser) -> None:
     )  # fmt: skip
 
 
-def model_flags(parser: Parser) -> None:
-    """Which model, and where it runs."""
+def _model_flags(parser: Parser) -> None:
     group = parser.add_argument_group("the model")
     group.add_argument(
         "--model", metavar="PATH",
@@ -313,8 +320,7 @@ def model_flags(parser: Parser) -> None:
     )
 
 
-def output_flags(parser: Parser, out: str | None, text: str) -> None:
-    """Where results go, and what is said."""
+def _output_flags(parser: Parser, out: str | None, text: str) -> None:
     group = parser.add_argument_group("output")
     if out is not None:
         group.add_argument("--out", type=Path, default=Path(out), metavar="PATH", help=text)
