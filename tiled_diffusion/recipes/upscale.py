@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
+from typing import Any
 
 from PIL import Image
 
@@ -55,7 +57,8 @@ def upscale(
         progress: is told of the drawing.
 
     Returns:
-        request.batch_size pictures; at strength 0 each is the enlarged picture, encoded and decoded.
+        request.batch_size pictures with the DPI of the one they were made of, where that tells any; at strength 0 each
+        is the enlarged picture, encoded and decoded.
 
     Raises:
         TiledError: the scale is out of its range, there is no such upscaler, or the host cannot draw the request.
@@ -63,4 +66,13 @@ def upscale(
     """
     canvas = upscaled_request(host, request, image, scale)
     enlarged = host.upscale(image, (canvas.width, canvas.height), upscaler)
-    return host.draw([Task(canvas, start=enlarged)], progress)
+    pictures = host.draw([Task(canvas, start=enlarged)], progress)
+    for picture in pictures:
+        picture.image.info.update(dpi_of(image))
+    return pictures
+
+
+def dpi_of(image: Image.Image) -> dict[str, Any]:
+    """A picture's dots per inch, as {"dpi": (across, down)}; empty where its file tells none."""
+    across, down = (float(dpi) for dpi in image.info.get("dpi", (0, 0)))
+    return {"dpi": (across, down)} if all(isfinite(dpi) and dpi > 0 for dpi in (across, down)) else {}

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from .control import Control
 from .document import flat_rows
 from .fields import Row
+from .frame import Frame, FrameJob, Redraw
 from .growth import Growth
 from .inversion import Inversion
 from .kinds import Choices
 from .mosaic import Mosaic, TilePrompts
 from .panel import PanelSettings, control_rows
 from .plot import plot_axes
+from .print_size import Print
 from .request import Request
 from .sides import Sides
 from .tile_texts import TileText
@@ -50,6 +52,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "inversion": lambda: fields_table(Inversion),
     "controls": lambda: fields_table(Control),
     "growth": lambda: fields_table(Growth),
+    "frame": lambda: fields_table(Frame),
+    "redraw": lambda: fields_table(Redraw),
+    "print": lambda: fields_table(Print),
+    "frame job": lambda: fields_table(FrameJob),
     "VAE panel": lambda: panel_table(VaePanelSettings),
     "VAE axes": lambda: axes_line(VaePanelSettings),
     "VAE settings": lambda: fields_table(VaePanelSettings),

@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.upscale import dpi_of
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.fields import row, rows
 from tiled_diffusion.settings.growth import Growth
@@ -116,7 +117,7 @@ def save_png(
     seconds: float | None = None,
     folders: Sequence[Path] | None = None,
 ) -> None:
-    """Writes one picture of a request with its record.
+    """Writes one picture of a request with its record, and with its DPI where image.info tells it.
 
     Args:
         image: the picture.
@@ -139,7 +140,7 @@ def save_png(
     info.add_itxt(CHUNK, json.dumps(own.to_dict(), ensure_ascii=False))
     if seconds is not None:
         info.add_itxt("seconds", f"{seconds:.2f}")
-    image.save(path, format="PNG", pnginfo=info)
+    image.save(path, format="PNG", pnginfo=info, **dpi_of(image))
 
 
 def read_png(path: str | Path) -> Request:

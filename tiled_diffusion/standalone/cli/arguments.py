@@ -45,7 +45,7 @@ def read_request(args: argparse.Namespace) -> Request:
         TiledError: names the file, field or flag that is wrong.
     """
     given = _given_fields(args)
-    tiling = _given_tiling(args)
+    tiling = given_tiling(args)
     base = _base(args.what, given, tiling)
     given |= _given_growth(args, base)
     if given.get("init_image") and base is None and not {"width", "height"} & given.keys():
@@ -64,7 +64,7 @@ def read_upscale_request(args: argparse.Namespace) -> Request:
     whole = {"mask": None, "extend": Sides(), "inpaint_from": "original", "mask_sha256": None}
     given = {"inversion": None, **given, "init_image": None, "init_image_sha256": None, **whole}
     given.setdefault("denoising_strength", 0.35)
-    return _merged(base, given, _given_tiling(args))
+    return _merged(base, given, given_tiling(args))
 
 
 def read_inpaint_request(args: argparse.Namespace) -> Request:
@@ -74,7 +74,7 @@ def read_inpaint_request(args: argparse.Namespace) -> Request:
         TiledError: names the file or flag that is wrong.
     """
     given = {**_given_fields(args), "init_image": str(args.image)}
-    request = _merged(None, given, _given_tiling(args))
+    request = _merged(None, given, given_tiling(args))
     if not request.inpaints:
         raise UsageError("nothing to draw: give --mask, --extend, or both")
     if given.keys() & {"denoising_strength", "inpaint_from", "inversion"}:
@@ -164,7 +164,8 @@ def _given_controls(controls: Sequence[Control], preprocess: Sequence[str]) -> t
     return prepared
 
 
-def _given_tiling(args: argparse.Namespace) -> dict[str, Any]:
+def given_tiling(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of tiles that were typed."""
     given = given_flags(args, Settings)
     if args.tile is not None:
         if given.keys() & {"tile_width", "tile_height"}:

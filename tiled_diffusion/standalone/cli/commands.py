@@ -21,8 +21,11 @@ from tiled_diffusion.standalone.output import Target
 from .parser import build_parser
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from tiled_diffusion.recipes.host import Picture
     from tiled_diffusion.recipes.progress import Progress
+    from tiled_diffusion.settings.print_size import Print
     from tiled_diffusion.settings.request import Request
     from tiled_diffusion.standalone.host import DiffusersHost
     from tiled_diffusion.standalone.model import Model
@@ -107,16 +110,44 @@ def run_upscale(args: argparse.Namespace) -> None:
     from tiled_diffusion.recipes.upscale import upscale, upscaled_request
 
     from .arguments import existing, open_picture, read_upscale_request
+    from .printing import sheet_of
 
     request = read_upscale_request(args)
     image = open_picture(args.image)
     if args.upscaler != "lanczos":
         existing(args.upscaler)
+    sheet = sheet_of(args, image.width > image.height)
+    if sheet is not None:
+        _print(args, sheet, request, image)
+        return
+    scale = 2.0 if args.scale is None else args.scale
     _make(
         args,
-        lambda host: replace(upscaled_request(host, request, image, args.scale), init_image=args.image),
-        lambda host, wanted, progress: upscale(host, wanted, image, args.scale, args.upscaler, progress),
+        lambda host: replace(upscaled_request(host, request, image, scale), init_image=args.image),
+        lambda host, wanted, progress: upscale(host, wanted, image, scale, args.upscaler, progress),
     )
+
+
+def _print(args: argparse.Namespace, sheet: Print, request: Request, image: Image.Image) -> None:
+    """`upscale --print`."""
+    from tiled_diffusion.standalone.host import DiffusersHost
+
+    from .printing import make_print, print_target
+
+    path = print_target(args)
+    host = DiffusersHost(_load(args))
+    request = replace(_with_sampler(args, host.model, request), init_image=args.image)
+    _report(args, *make_print(args, path, sheet, host, request, image, _progress(args)))
+
+
+def run_frame(args: argparse.Namespace) -> None:
+    """`frame`."""
+    from .framing import make_frame_files, read_frame_job
+
+    job = read_frame_job(args)
+    model = _load(args)
+    job = replace(job, request=_with_sampler(args, model, job.request))
+    _report(args, *make_frame_files(args, job, model, _progress(args)))
 
 
 def run_inpaint(args: argparse.Namespace) -> None:
@@ -299,6 +330,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "upscale": run_upscale,
     "inpaint": run_inpaint,
     "mosaic": run_mosaic,
+    "frame": run_frame,
     "inspect": run_inspect,
     "demo": run_demo,
     "studio": run_studio,

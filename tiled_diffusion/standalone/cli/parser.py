@@ -48,11 +48,14 @@ def build_parser() -> Parser:
         "Exit status: 0 done, 1 failed, 2 wrong input, 130 interrupted.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    from .frame_flags import FRAME_HELP
+
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     _generate(_command(commands, "generate", "draw pictures of any size", GENERATE_HELP))
     _upscale(_command(commands, "upscale", "enlarge a picture and draw its details anew", UPSCALE_HELP))
     _inpaint(_command(commands, "inpaint", "draw a part of a photo anew, or around it", INPAINT_HELP))
     mosaic_flags(_command(commands, "mosaic", "a picture made of pictures, without end", MOSAIC_HELP))
+    _frame(_command(commands, "frame", "draw a picture in an empty frame, and print it", FRAME_HELP))
     _inspect(_command(commands, "inspect", "show what a picture would cost, and its tiles", INSPECT_HELP))
     _demo(_command(commands, "demo", "make seven pictures, a mosaic and a page that shows them", DEMO_HELP))
     _studio(_command(commands, "studio", "draw in a browser, with a region editor", STUDIO_HELP))
@@ -79,15 +82,18 @@ def _generate(parser: Parser) -> None:
 
 
 def _upscale(parser: Parser) -> None:
+    from .frame_flags import add_print_flags
+
     parser.add_argument("image", metavar="IMAGE", help="the picture to enlarge (PNG, JPEG, WebP ...)")
     parser.add_argument(
-        "--scale", type=float, default=2.0, metavar="X", help="how many times wider and higher (default: 2)"
+        "--scale", type=float, metavar="X", help="how many times wider and higher (default: 2, or as --print needs)"
     )
     parser.add_argument(
         "--upscaler", default="lanczos", metavar="lanczos|FILE",
         help="how to enlarge before drawing: lanczos, or the file of an upscaling network that the library "
         "spandrel can read (default: lanczos)",
     )  # fmt: skip
+    add_print_flags(parser)
     picture_flags(parser, without=("--width", "--height", "--init-image", *INPAINT_FLAGS))
     _control_flags(parser)
     _tiling_flags(parser)
@@ -103,6 +109,16 @@ def _inpaint(parser: Parser) -> None:
     _tiling_flags(parser)
     model_flags(parser)
     output_flags(parser, "out", "a folder, or the name of a .png file (default: out)")
+
+
+def _frame(parser: Parser) -> None:
+    from .frame_flags import OWN, add_frame_flags
+
+    add_frame_flags(parser)
+    picture_flags(parser, without=OWN)
+    _tiling_flags(parser)
+    model_flags(parser)
+    output_flags(parser, "out/frame", "a folder (default: out/frame)")
 
 
 def _inspect(parser: Parser) -> None:

@@ -1,0 +1,127 @@
+"""`frame`: from the flags to a job, and what is written and said of it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.frame.quad import ordered_corners
+from tiled_diffusion.recipes.progress import Progress
+from tiled_diffusion.settings.frame import Frame, FrameJob, Redraw, frame_job_from_json
+from tiled_diffusion.settings.request import Request
+from tiled_diffusion.standalone.find_frame import find_frame
+from tiled_diffusion.standalone.framing import FrameFiles, frame, free_folder, open_photo
+from tiled_diffusion.standalone.model import Model
+
+from .arguments import existing, folders_of, given_tiling, open_picture
+from .flags import UsageError, given_flags
+from .frame_flags import redraw_flags
+from .printing import sheet_of
+
+
+def read_frame_job(args: argparse.Namespace) -> FrameJob:
+    """The job that PHOTO and the flags describe; flags override the file.
+
+    Raises:
+        TiledError: names the file, field or flag that is wrong.
+    """
+    path = existing(args.photo)
+    base = _job_file(path) if path.suffix.lower() == ".json" else FrameJob(Frame(photo=str(path)))
+    photo = open_photo(base.frame.photo)
+    framed = given_flags(args, Frame)
+    if hasattr(args, "corners"):
+        framed["corners"] = None if args.corners is None else _fractions(args.corners, photo.size)
+    request = replace(base.request, **_request_flags(args), tiling=replace(base.request.tiling, **given_tiling(args)))
+    given = given_flags(args, FrameJob)
+    for name in ("picture", "upscaler"):
+        if name in given and given[name] != "lanczos":
+            existing(given[name])
+    if given.get("picture"):
+        open_picture(given["picture"]).close()
+    looked = replace(base.frame, **framed)
+    sheet = sheet_of(args, _lies(args, looked, photo), base.print)
+    return replace(base, frame=looked, request=request, redraw=_redraw(args, base.redraw), print=sheet, **given)
+
+
+def _request_flags(args: argparse.Namespace) -> dict[str, Any]:
+    """Of the request; with a denoising strength it begins as the photo, where nothing else is said."""
+    given = given_flags(args, Request)
+    if "denoising_strength" in given:
+        given.setdefault("inpaint_from", "original")
+    return given
+
+
+def _job_file(path: Path) -> FrameJob:
+    try:
+        job = frame_job_from_json(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as e:
+        raise TiledError(f"{path}: cannot be read as text ({e})") from e
+    except TiledError as e:
+        raise TiledError(f"{path}: {e}") from e
+    beside = path.parent / job.frame.photo
+    return replace(job, frame=replace(job.frame, photo=str(beside))) if beside.is_file() else job
+
+
+def _fractions(corners: tuple[tuple[float, float], ...], size: tuple[int, int]) -> tuple[tuple[float, float], ...]:
+    ordered_corners(corners, size)  # errors in the pixels that were typed
+    return tuple((x / size[0], y / size[1]) for x, y in corners)
+
+
+def _redraw(args: argparse.Namespace, base: Redraw | None) -> Redraw | None:
+    given = {
+        flag.row.name: getattr(args, name)
+        for flag in redraw_flags()
+        if hasattr(args, name := flag.option.removeprefix("--").replace("-", "_"))
+    }
+    if args.redraw is not None:
+        given["prompt"] = args.redraw
+    if base is not None:
+        return replace(base, **given)
+    if given and "prompt" not in given:
+        raise UsageError(f"--redraw-{next(iter(given)).replace('_', '-')}: without --redraw it means nothing")
+    return Redraw(**given) if given else None
+
+
+def _lies(args: argparse.Namespace, looked: Frame, photo: Image.Image) -> bool:
+    """Whether a paper lies on its side, as the frame does in the photo."""
+    if args.print is None:
+        return False
+    points = find_frame(photo) if looked.corners is None else np.array(looked.corners) * photo.size
+    if points is None:
+        return False
+    points = ordered_corners(points, photo.size)
+    sides = [float(((points[k] - points[k - 1]) ** 2).sum() ** 0.5) for k in range(4)]
+    return sides[1] + sides[3] > sides[0] + sides[2]
+
+
+def make_frame_files(
+    args: argparse.Namespace, job: FrameJob, model: Model, progress: Progress
+) -> tuple[dict[str, Any], list[str]]:
+    """Does the job and writes what comes of it.
+
+    Returns:
+        The result for JSON, and the report's lines.
+    """
+    start = time.monotonic()
+    files = FrameFiles(free_folder(args.out), job, model, open_photo(job.frame.photo), f".{args.format}")
+    files.begin()
+    result = frame(model, job, keep=files.keep, progress=progress, folders=folders_of(args))
+    corners = [[round(float(n), 2) for n in point] for point in result.layout.corners]
+    seconds = time.monotonic() - start
+    data = {
+        "files": [str(path) for path in files.paths],
+        "corners": corners,
+        "shape": round(result.layout.inside[0] / result.layout.inside[1], 4),
+        "shape_told": result.shape_told,
+        "seeds": [picture.seed for picture in result.tries],
+        "notes": result.notes,
+        "seconds": round(seconds, 2),
+    }
+    return data, [*result.notes, *map(str, files.paths), f"done in {seconds:.1f} s"]
