@@ -40,9 +40,9 @@ def own(result: Result) -> list[np.ndarray]:
     return [p for p in result.pictures if p.shape == result.pictures[-1].shape]
 
 
-def drawn(w: Webui, **job) -> list[np.ndarray]:
+def drawn(w: Webui, pictures: int = PICTURES, **job) -> list[np.ndarray]:
     """So many pictures of txt2img jobs, twelve to a batch."""
-    return [p for k in range(0, PICTURES, 12) for p in own(w.txt2img(**{**WIDE, **job}, seed=1000 + k, batch_size=12))]
+    return [p for k in range(0, pictures, 12) for p in own(w.txt2img(**{**WIDE, **job}, seed=1000 + k, batch_size=12))]
 
 
 @case("rings: the measure sees a seam")
@@ -65,7 +65,7 @@ def _(w: Webui):
 
 @case("rings close in hires fix")
 def _(w: Webui):
-    hires = {"enable_hr": True, "hr_scale": 1.25, "denoising_strength": 0.7, "width": 128}
+    hires = {"enable_hr": True, "hr_scale": 1.25, "denoising_strength": 0.7, "width": 128, "pictures": 2 * PICTURES}
     return ", ".join(
         judged(f"{upscaler}{' with the VAE' if vae else ''}", drawn(w, tiled={**TILES, "wrap_x": True}, vae=vae, hr_upscaler=upscaler, **hires), 1)
         for upscaler, vae in (("Latent", None), ("Lanczos", None), ("Latent", EXACT))

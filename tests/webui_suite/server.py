@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -50,7 +51,10 @@ def prepare(data: Path, webui: Path, extensions: dict[str, Path]) -> Path:
     """Fills a data folder; returns the folder of checkpoints."""
     (data / "extensions").mkdir(parents=True)
     for name, folder in {"tiled-diffusion": ROOT, **extensions}.items():
-        (data / "extensions" / name).symlink_to(folder)
+        if folder != ROOT and ROOT in folder.parents:  # a link into the project would be taken for the project
+            shutil.copytree(folder, data / "extensions" / name)
+        else:
+            (data / "extensions" / name).symlink_to(folder)
     if HOST != "a1111":
         (data / "config.json").write_text(json.dumps(OPTIONS))
     checkpoints = data / "checkpoints"

@@ -21,10 +21,10 @@ def asked(w: Webui, scripts: dict, **more) -> dict:
     return w.call("/sdapi/v1/txt2img", {**BASE, **more, "alwayson_scripts": scripts})
 
 
-def refused(w: Webui, scripts: dict, text: str) -> None:
+def refused(w: Webui, scripts: dict, text: str, **more) -> None:
     """Refuses an answer other than a named error."""
     try:
-        asked(w, scripts)
+        asked(w, scripts, **more)
     except ApiError as e:
         assert e.status == 422, f"{scripts}: {e}"
         assert text in json.loads(e.text)["detail"], f"{scripts}: {e}"
@@ -97,7 +97,7 @@ def _(w: Webui):
 @case("console: a wrong setting is one line, from the API and from the page")
 def _(w: Webui):
     def by_api(scripts: dict) -> Callable[[], object]:
-        return lambda: refused(w, scripts, "")
+        return lambda: refused(w, scripts, "", **WIDE)
 
     def by_page() -> None:
         with page_of(w) as page:
