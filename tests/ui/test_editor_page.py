@@ -140,7 +140,7 @@ def test_a_prompt_is_text_and_never_html(editor):
     editor.page.wait_for_timeout(200)
     assert editor.page.evaluate("() => window.broken") == 0
     assert editor.page.locator(f"{EDITOR} .td-label").inner_text() == "1 <b>name</b>"
-    assert editor.page.locator(f"{EDITOR} .td-root img:not(.td-reference), {EDITOR} script, {EDITOR} b").count() == 0
+    assert editor.page.locator(f"{EDITOR} .td-root img:not(.td-reference, .td-inset), {EDITOR} script, {EDITOR} b").count() == 0
 
 
 def test_presets(editor):
