@@ -15,7 +15,7 @@ tiledDiffusion.PictureGroup = class PictureGroup extends tiledDiffusion.ToolGrou
         const {el} = tiledDiffusion.ui, {t} = this;
         this.#picture = picture;
         this.#notices = notices;
-        this.input = el("input", {type: "file", accept: "image/*", hidden: true});
+        this.input = el("input", {class: "td-reference-file", type: "file", accept: "image/*", hidden: true});
         this.#opacity = this.#slider();
         this.on(this.input, "change", () => {
             this.take(this.input.files?.[0]);

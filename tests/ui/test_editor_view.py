@@ -121,7 +121,7 @@ def test_reference_picture_from_a_file_a_drop_and_the_clipboard(editor, tmp_path
     )
     path = tmp_path / "red.png"
     path.write_bytes(picture("red"))
-    editor.all('input[type=file][accept="image/*"]').set_input_files(str(path))
+    editor.all(".td-reference-file").set_input_files(str(path))
     assert shown_colour(editor) == [255, 0, 0]
     for kind, colour, rgb in (("drop", "blue", [0, 0, 255]), ("paste", "lime", [0, 255, 0])):
         editor.all(".td-stage").evaluate(
