@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 
+from .batch_cases import anchored
 from .client import ApiError, Result, Webui, encoded, written
 from .editor_cases import opened, page_of, shot
 from .registry import Skipped, case
@@ -90,7 +91,9 @@ def _(w: Webui):
 def _(w: Webui):
     sources = [_picture(w), w.txt2img(prompt=OTHER, steps=4, **WIDE).pictures[0]]
     more = {"sampler_name": "Euler", **WIDE}
+    anchored(w)
     both = w.img2img(init_images=[encoded(s) for s in sources], batch_size=2, tiled=KEEP, **more)
+    anchored(w)
     alone = w.img2img(init_images=[encoded(sources[0])], tiled=KEEP, **more)
     first = Result([both.pictures[-2]], [], [])
     return same(first, Result([alone.pictures[-1]], [], []), 3)
