@@ -56,13 +56,14 @@ def test_it_shows_the_picture_and_asks_nothing_of_a_network(jpeg, page, tmp_path
     assert all(url.startswith("file://") for url in page.asked)
     assert any("1_files" in url for url in page.asked)
     off = np.asarray(picture, dtype=float).mean((0, 1)) - np.asarray(photo(), dtype=float).mean((0, 1))
-    assert np.abs(off).max() < 3
+    assert np.abs(off).max() < 5
 
 
 def test_a_click_enters_the_next_level_and_the_last_one_leads_to_the_first(page, folder):
     opened(page, folder.path)
     for level, following in ((1, 2), (2, 1)):
         assert page.evaluate("document.body.dataset.level") == str(level)
+        page.evaluate("viewer.navigator.element.style.display = 'none'")  # the door may lie below it
         x, y = page.evaluate(
             "(() => { const r = viewer.viewport.viewportToViewerElementRectangle(door());"
             " return [r.x + r.width / 2, r.y + r.height / 2]; })()"
