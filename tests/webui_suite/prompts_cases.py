@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .client import ApiError, Webui, encoded
+from .batch_cases import anchored
+from .client import ApiError, Result, Webui, encoded
 from .registry import Skipped, case
 from .tiling_cases import OTHER, WIDE, same
 
@@ -37,11 +38,14 @@ def _(w: Webui):
 def _(w: Webui):
     settings = {**GRID, "tile_prompts": "content", "tile_prompts_share": 0.9}
     more = {"prompt": "a red house on grass, blue sky", "denoising_strength": 0.6, **WIDE}
-    first = w.img2img(init_images=[start()], tiled=settings, **more)
-    same(first, w.img2img(init_images=[start()], tiled=settings, **more))
-    zero = {**settings, "tile_prompts_share": 0.0}
-    plain = w.img2img(init_images=[start()], tiled=GRID, **more)
-    same(w.img2img(init_images=[start()], tiled=zero, **more), plain)
+
+    def drawn_from(tiled: dict) -> Result:
+        anchored(w)
+        return w.img2img(init_images=[start()], tiled=tiled, **more)
+
+    first, plain = drawn_from(settings), drawn_from(GRID)
+    same(first, drawn_from(settings))
+    same(plain, drawn_from({**settings, "tile_prompts_share": 0.0}))
     hires = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "width": 160, "height": 128}
     a, b = (w.txt2img(tiled=s, **{**more, **hires}) for s in (settings, GRID))
     return f"img2img differs from one prompt by {first.difference(plain)}, hires by {a.difference(b)}"
