@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.memory import peak_bytes
-from tiled_diffusion import METHODS, Batching, Extent, ModelTraits, Planner, Settings
-from tiled_diffusion.engine import fuse
+from tiled_diffusion import METHODS, Batching, Extent, ModelTraits, Planner, Settings, fuse
 from tiled_diffusion.standalone.model import load_model
 
 SD1 = ModelTraits(native=64, multiple=8)
