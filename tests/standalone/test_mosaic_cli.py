@@ -1,6 +1,8 @@
 """`mosaic` on the command line, with the shipped checkpoint: what it draws, goes on with, makes of it and refuses."""
 
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +29,6 @@ def made(tmp_path_factory):
     prompts.write_text('{"cells": {"1,1": "a house"}}')
     assert main(["mosaic", "a tree", "--grid", "2", "--depth", "2", "--prompts", str(prompts), "--out", str(out), *SMALL]) == 0
     return out
-
-
-def captioned(image):
-    return f"a picture of {image.width} px"
 
 
 def test_a_prompt_becomes_a_mosaic(made):
@@ -76,9 +74,12 @@ def test_a_picture_its_record_and_a_captioner(tmp_path, capsys):
     small = tmp_path / "small.png"
     words = ["a house", "--size", "128x64", "--steps", "1", "--seed", "4", "--out", str(small), "--quiet"]
     assert main(["generate", *words]) == 0
-    captioner = f"{__name__}:captioned" if "." in __name__ else "tests.standalone.test_mosaic_cli:captioned"
-    status, _, _ = ran(capsys, small, "--grid", "4x2", "--tile", "64", "--captioner", captioner, "--out", tmp_path / "m", *SMALL)
-    assert status == 0
+    said = tmp_path / "said.txt"
+    captioner = tmp_path / "caption.py"
+    captioner.write_text(f"from PIL import Image\nimport sys\nopen({str(said)!r}, 'a').write(str(Image.open(sys.argv[1]).size))\nprint('a boat')")
+    command = shlex.join([sys.executable, str(captioner)])
+    status, _, _ = ran(capsys, small, "--grid", "4x2", "--tile", "64", "--caption-command", command, "--out", tmp_path / "m", *SMALL)
+    assert (status, said.read_text()) == (0, "(384, 384)" * 8)
     folder = opened_folder(tmp_path / "m")
     assert (folder.settings.request.prompt, folder.settings.request.seed, folder.grid) == ("a house", 4, (4, 2))
     status, result, _ = ran(capsys, tmp_path / "m", "--quiet", "--json")
@@ -104,7 +105,7 @@ WRONG = {
     "a tiff of a kind": (["a", "--tiff", "a.png"], "tiff: got a.png"),
     "a path too deep": (["a", "--grid", "2", "--enter", "5,5"], "enter: got 5,5"),
     "a batch of 0": (["a", "--batch", "0"], "--batch: got 0"),
-    "no captioner": (["a", "--grid", "2", "--captioner", "nowhere:f"], "--captioner: got nowhere:f"),
+    "no captioner": (["a", "--grid", "2", "--caption-command", "/nowhere/captioner"], "caption-command: '/nowhere/captioner' cannot be run"),
     "prompts that are none": (["a", "--prompts", "{photo}"], "photo.png"),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.engine.geometry import Box
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.captioner import command_captioner, cut
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.tile_texts import TileText
 from tiled_diffusion.settings.values import Settings
@@ -20,7 +21,7 @@ from tiled_diffusion.standalone.images import to_pixels
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import load_model
 from tiled_diffusion.standalone.sampling import sample_latents
-from tiled_diffusion.standalone.tile_prompts import command_captioner, content_of_latent, cut
+from tiled_diffusion.standalone.tile_prompts import content_of_latent
 from tiled_diffusion.standalone.vae import encode
 
 TILES = Settings(tile_width=64, tile_height=64, overlap=32, tile_batch=1)

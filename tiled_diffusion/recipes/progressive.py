@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.files import write_whole
 from tiled_diffusion.settings.growth import Growth
 from tiled_diffusion.settings.request import Request, alone
 
@@ -75,13 +76,10 @@ class StageFiles:
 
     def write(self, name: str, image: Image.Image) -> None:
         """All of it or nothing: it gets its name when it is on the disk."""
+        data = BytesIO()
+        image.save(data, format="PNG")
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f"{name}.part"
-        with part.open("wb") as file:
-            image.save(file, format="PNG")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.folder / name)
+        write_whole(self.folder / name, data.getvalue())
 
 
 def stage_folder(out: Path, host: Host, request: Request, digests: Sequence[str] = ()) -> Path:

@@ -124,7 +124,7 @@ def place_of(name: str, text: str, allowed: str = "X,Y of a tile, such as 12,7")
 
 
 @dataclass(frozen=True)
-class TilePrompts:
+class MosaicPrompts:
     """What tiles draw where that is not the mosaic's own prompt.
 
     Attributes:
@@ -149,9 +149,9 @@ class PromptsKind(Kind):
         return '{"colours": {"skyblue": "clouds"}, "cells": {"12,7": "a boat"}}'
 
     def fits(self, value: object) -> bool:
-        return isinstance(value, TilePrompts)
+        return isinstance(value, MosaicPrompts)
 
-    def from_json(self, name: str, value: object, version: int) -> TilePrompts:
+    def from_json(self, name: str, value: object, version: int) -> MosaicPrompts:
         if not isinstance(value, dict) or not set(value) <= {"colours", "cells"}:
             raise wrong(name, value, self.allowed)
         colours, cells = (_texts(f"{name}.{part}", value.get(part, {})) for part in ("colours", "cells"))
@@ -160,9 +160,9 @@ class PromptsKind(Kind):
                 ImageColor.getrgb(colour)
             except ValueError:
                 raise wrong(f"{name}.colours", colour, "a colour such as skyblue or #87ceeb") from None
-        return TilePrompts(tuple(colours.items()), tuple((*_cell(name, cell), text) for cell, text in cells.items()))
+        return MosaicPrompts(tuple(colours.items()), tuple((*_cell(name, cell), text) for cell, text in cells.items()))
 
-    def to_json(self, value: TilePrompts) -> dict[str, Any]:
+    def to_json(self, value: MosaicPrompts) -> dict[str, Any]:
         cells = {(f"{level}:" if level > 1 else "") + f"{p.x},{p.y}": text for level, p, text in value.cells}
         parts = {"colours": dict(value.colours), "cells": cells}
         return {name: part for name, part in parts.items() if part}
@@ -219,7 +219,7 @@ class Mosaic:
     jpeg: int | None = field(default=None, metadata=entry(
         Whole(1, 100), "JPEG quality", "Tiles are kept as JPEG files of this quality.",
         null="as PNG, to the last bit", since=2, flag="Q"))
-    prompts: TilePrompts = field(default=TilePrompts(), metadata=entry(
+    prompts: MosaicPrompts = field(default=MosaicPrompts(), metadata=entry(
         PromptsKind(), "Prompts", "Prompts of tiles by the colour of their places, or one by one.", since=2))
     # fmt: on
 
@@ -248,7 +248,7 @@ def mosaic_from_dict(data: object) -> Mosaic:
     return read(Mosaic, data, "mosaic")
 
 
-def prompts_from_json(text: str, name: str) -> TilePrompts:
+def prompts_from_json(text: str, name: str) -> MosaicPrompts:
     """Prompts of tiles from the JSON in a file; raises SettingsError."""
-    prompts: TilePrompts = PromptsKind().from_json(name, parse_json(text, name), 2)
+    prompts: MosaicPrompts = PromptsKind().from_json(name, parse_json(text, name), 2)
     return prompts

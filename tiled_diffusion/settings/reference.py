@@ -12,7 +12,7 @@ from .frame import Frame, FrameJob, Redraw
 from .growth import Growth
 from .inversion import Inversion
 from .kinds import Choices
-from .mosaic import Mosaic, TilePrompts
+from .mosaic import Mosaic, MosaicPrompts
 from .panel import PanelSettings, control_rows
 from .plot import plot_axes
 from .print_size import Print
@@ -72,7 +72,7 @@ def _values(row: Row) -> str:
 def _default(row: Row) -> str:
     if row.required:
         return "(needed)"
-    if row.default in ((), Sides(), TilePrompts()):
+    if row.default in ((), Sides(), MosaicPrompts()):
         return "none"
     if hasattr(row.default, "to_dict"):
         return "its defaults"

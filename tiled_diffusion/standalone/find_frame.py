@@ -11,9 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.recipes.frame.quad import ordered_corners
+from tiled_diffusion.recipes.frame.quad import Points, ordered_corners
 
-Points = npt.NDArray[np.float64]
 LOOKED_AT = 900
 """Longer side of the picture in which edges are looked for."""
 LEAST_AREA, MOST_AREA = 0.02, 0.95

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-import tempfile
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from diffusers import DDPMScheduler
@@ -17,20 +12,19 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from tiled_diffusion.engine.composition import parts
 from tiled_diffusion.engine.content import Content, content_of, small_canvas
-from tiled_diffusion.engine.geometry import Box, Extent
+from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides.tile_prompts import PromptFor, TilePrompts, captioned, first_number, of_list
 from tiled_diffusion.engine.model import Level
 from tiled_diffusion.engine.noise import canvas_noise
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.captioner import Captioner, cut
 from tiled_diffusion.settings.request import Request
 
 from . import flow
 from .model import Model
 from .prompts import Encoder
 
-Captioner = Callable[[Image.Image], str]
-"""A picture to what it shows, as a prompt."""
 TIME, NOISES = 400, 4
 """A picture is looked at with noise of this time of 1000, and so often: objects of drawings were told best with it."""
 
@@ -116,38 +110,3 @@ def with_captions(request: Request, planner: Planner, picture: Image.Image, capt
     """
     factor = planner.model.factor
     return replace(request, tiling=captioned(planner, lambda box: captioner(cut(picture, box.scaled(factor)))))
-
-
-def cut(picture: Image.Image, area: Box) -> Image.Image:
-    """What lies in a box of a picture; past the end of a ring it is the beginning again."""
-    sheet = Image.new("RGB", (area.w, area.h))
-    for y in (0, picture.height):
-        for x in (0, picture.width):
-            sheet.paste(picture, (x - area.x, y - area.y))
-    return sheet
-
-
-def command_captioner(command: str) -> Captioner:
-    """A captioner that is a program: it gets the path of a PNG as its last argument and prints the caption.
-
-    Args:
-        command: the program and its first arguments, quoted as in a shell; no shell runs it.
-    """
-    words = shlex.split(command)
-    if not words:
-        raise TiledError("caption-command: it is empty: say a program that takes the path of a picture")
-
-    def caption(picture: Image.Image) -> str:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "tile.png"
-            picture.save(path)
-            try:
-                done = subprocess.run([*words, path], capture_output=True, check=False, encoding="utf-8")
-            except OSError as e:
-                raise TiledError(f"caption-command: {words[0]!r} cannot be run: {e}") from None
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-            raise TiledError(f"caption-command: {words[0]!r} ended with status {done.returncode}: {last}")
-        return " ".join(done.stdout.split())
-
-    return caption

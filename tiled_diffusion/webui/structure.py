@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tiled_diffusion.engine.composition import Part
 from tiled_diffusion.engine.fuse import fuse
-from tiled_diffusion.engine.guidance import Guidance, Wanted, guided
+from tiled_diffusion.engine.guidance import Guidance, Rows, Scale, Wanted, for_host, guided
 from tiled_diffusion.engine.tiles import Plan, Role, Tile
 
 from .conditioning import tokens
@@ -45,15 +45,14 @@ def structured(call: Call, prompts: MainPrompts) -> Tensor:
 
 
 def _row(call: Call, drawn: Drawn, image: int, part: int | None) -> Tensor:
-    """As the host has to be given it: the first part that has a weight brings all that the prompt changes."""
+    """As the host has to be given it."""
     step = call.step
     if step.unguided:
         return drawn.guided
-    weights = step.weights[image]
-    leader = next((a for a, w in enumerate(weights) if w != 0), None)
-    if part is None or part != leader or step.scale == 0:
+    if part is None:
         return drawn.unguided
-    return drawn.unguided + (drawn.guided - drawn.unguided) / (step.scale * weights[part])
+    own = Rows(drawn.unguided, (drawn.guided,))
+    return for_host(own, Scale((1.0,), 1.0), Scale(tuple(step.weights[image]), step.scale)).parts[part]
 
 
 def _drawn(call: Call, prompts: MainPrompts, image: int) -> Drawn:

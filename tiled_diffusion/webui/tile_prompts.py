@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from tiled_diffusion.engine.noise import canvas_noise
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.engine.tiles import Plan
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.captioner import cut
 from tiled_diffusion.settings.tile_texts import TileText
 
 from .conditioning import Cond, of_rows, shrunk, text_of, with_texts
@@ -112,7 +112,11 @@ class JobPrompts(Guide):
         for pixels in host.vae.decode(self.p, clean):
             numbers = ((pixels.float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
             picture = Image.fromarray(numbers.permute(1, 2, 0).numpy())
-            settings = captioned(self.planner, partial(_caption, captioner, picture))
+
+            def caption(tile: Box, picture: Image.Image = picture) -> str:
+                return captioner(cut(picture, tile.scaled(host.sampling.LATENT_PX)))
+
+            settings = captioned(self.planner, caption)
             self.captions.append(settings.tile_texts)
             sources.append(of_list(replace(self.planner, settings=settings), self.mains))
         return self._by(sources)
@@ -146,16 +150,6 @@ class JobPrompts(Guide):
         missing = {number: texts for number, texts in every if number not in known}
         if missing:
             known.update(encode_texts(self.p, missing, _size(self.planner)))
-
-
-def _caption(captioner: Callable[[Any], str], picture: Image.Image, box: Box) -> str:
-    """Of what a tile shows; past the end of a ring that is the beginning again."""
-    area = box.scaled(host.sampling.LATENT_PX)
-    sheet = Image.new("RGB", (area.w, area.h))
-    for y in (0, picture.height):
-        for x in (0, picture.width):
-            sheet.paste(picture, (x - area.x, y - area.y))
-    return captioner(sheet)
 
 
 def _predict(prompts: JobPrompts, look: Look, clean: Tensor) -> Callable[[str], Tensor]:

@@ -13,7 +13,7 @@ from tiled_diffusion.recipes.mosaic.cells import Cells, block_colours, coloured,
 from tiled_diffusion.recipes.mosaic.draw import tile_seed
 from tiled_diffusion.recipes.mosaic.folder import opened_folder
 from tiled_diffusion.recipes.mosaic.reader import Reader
-from tiled_diffusion.settings.mosaic import Grid, Mosaic, Place, TilePrompts
+from tiled_diffusion.settings.mosaic import Grid, Mosaic, MosaicPrompts, Place
 
 
 def pixels(image):
@@ -175,7 +175,7 @@ def test_tiles_have_their_prompts_and_batches_are_of_one_kind(tmp_path):
     """A prompt of two parts is no row of a batch of prompts of one."""
     cells = ((1, Place(0, 0), "a house AND snow"), (1, Place(2, 1), "a boat"))
     host = Host()
-    drawn(tmp_path, settings(prompts=TilePrompts(cells=cells)), host=host, batch=4)
+    drawn(tmp_path, settings(prompts=MosaicPrompts(cells=cells)), host=host, batch=4)
     by_seed = {t.request.seed: t.request.prompt for t in host.tasks}
     assert by_seed[tile_seed(7, 1, Place(0, 0))] == "a house AND snow"
     assert by_seed[tile_seed(7, 1, Place(2, 1))] == "a boat"
@@ -222,6 +222,6 @@ def test_settings_have_a_json_form():
     cells = ((1, Place(0, 0), "a house"), (2, Place(3, 1), "a boat"))
     asked = Mosaic(
         REQUEST, grid=Grid(5, 4), tile=72, colour="exact", colour_blocks=2, depth=2, enter=(Place(1, 2),), loop=False, jpeg=80,
-        prompts=TilePrompts((("skyblue", "clouds"),), cells),
+        prompts=MosaicPrompts((("skyblue", "clouds"),), cells),
     )  # fmt: skip
     assert mosaic_from_dict(asked.to_dict()) == asked

@@ -9,7 +9,7 @@ from tests.recipes.mosaic.common import REQUEST, settings
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.mosaic.cells import Cells
 from tiled_diffusion.recipes.mosaic.prompts import tile_requests
-from tiled_diffusion.settings.mosaic import Place, TilePrompts, prompts_from_json
+from tiled_diffusion.settings.mosaic import MosaicPrompts, Place, prompts_from_json
 from tiled_diffusion.settings.values import Region, Settings
 
 LEFT, TOP = {"w": 0.5}, {"h": 0.5}
@@ -60,13 +60,13 @@ def test_by_colours():
     picture.paste((250, 10, 10), (48, 48, 64, 64))
     colours = (("skyblue", "clouds"), ("#208020", "a leaf"), ("red", "a rose"))
     want = ["clouds clouds clouds clouds"] * 2 + ["a leaf a leaf a leaf a leaf", "a leaf a leaf a leaf a rose"]
-    assert table(settings(prompts=TilePrompts(colours)), picture) == want
+    assert table(settings(prompts=MosaicPrompts(colours)), picture) == want
 
 
 def test_what_counts_before_what():
     """The tile's own, a caption, its colour's, its region's."""
     cells = ((1, Place(0, 0), "own"), (2, Place(1, 0), "deep"))
-    regions = with_regions(Region("a"), prompts=TilePrompts((("grey", "colour"),), cells))
+    regions = with_regions(Region("a"), prompts=MosaicPrompts((("grey", "colour"),), cells))
     assert table(regions, grid=2) == ["own colour", "colour colour"]
     assert table(regions, grid=2, level=2) == ["colour deep", "colour colour"]
     sizes = []

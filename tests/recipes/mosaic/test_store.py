@@ -18,7 +18,7 @@ from tiled_diffusion.recipes.mosaic.draw import tile_seed
 from tiled_diffusion.recipes.mosaic.files import DiskFullError, locked
 from tiled_diffusion.recipes.mosaic.folder import opened_folder
 from tiled_diffusion.recipes.mosaic.status import status
-from tiled_diffusion.settings.mosaic import Grid, Place, TilePrompts
+from tiled_diffusion.settings.mosaic import Grid, MosaicPrompts, Place
 
 DEEP = settings(depth=2)
 PROCESSES = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
@@ -111,7 +111,7 @@ CHANGES = {
     "colour": settings(colour="none"),
     "depth": settings(depth=2),
     "jpeg": settings(jpeg=90),
-    "prompts": settings(prompts=TilePrompts((("red", "a house"),))),
+    "prompts": settings(prompts=MosaicPrompts((("red", "a house"),))),
 }
 
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-from tiled_diffusion.engine.model import Level, predicted
+from tiled_diffusion.engine.model import Level
 from tiled_diffusion.engine.tiles import Plan
-from tiled_diffusion.errors import TiledError
 
 from .pull import Pull
 
@@ -39,15 +38,8 @@ class MeanPull(Pull):
         """All of it: no pixel is held by itself."""
         return plan
 
-    def after(self, prediction: Tensor, x: Tensor) -> Tensor:
-        """The prediction with the target's means, as far as the pull's strength says."""
-        strength = self._of_rows(self.strength(self.moment.progress)).to(prediction)
-        if not strength.any():
-            return prediction
-        if self.moment.level is None:
-            raise TiledError("pull: this host does not say how noisy the latent is")
-        target = self._of_rows(self.target).to(x)
-        wanted = predicted(target, x, self.moment.level, self.moment.prediction).to(prediction)
+    def mixed(self, prediction: Tensor, wanted: Tensor, strength: Tensor) -> Tensor:
+        """A prediction with the target's means, as far as the strength says."""
         return prediction + strength * block_means(wanted - prediction, self.block)
 
     def start(self, latent: Tensor, noise: Tensor, level: Level) -> Tensor:  # noqa: ARG002

@@ -93,6 +93,10 @@ class Pull(Guide):
         wanted = predicted(self._of_rows(self.target).to(x), x, self.moment.level, self.moment.prediction).to(
             prediction
         )
+        return self.mixed(prediction, wanted, strength)
+
+    def mixed(self, prediction: Tensor, wanted: Tensor, strength: Tensor) -> Tensor:
+        """A prediction drawn towards what the model would say of the target, [B, C, H, W] all, by a strength."""
         return drawn(prediction, wanted, strength)
 
     def _of_rows(self, value: Tensor) -> Tensor:

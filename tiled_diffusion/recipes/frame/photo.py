@@ -44,11 +44,11 @@ class Photo:
 
     def to_srgb(self, image: Image.Image) -> Image.Image:
         """A part of the photo in sRGB, for the model."""
-        return image if self.profile is None else _between(image, self.profile, _srgb())
+        return image if self.profile is None else _between(image, self.profile, srgb_profile())
 
     def from_srgb(self, image: Image.Image) -> Image.Image:
         """A picture in the photo's colours."""
-        return image if self.profile is None else _between(image, _srgb(), self.profile)
+        return image if self.profile is None else _between(image, srgb_profile(), self.profile)
 
 
 def wide_channels(image: Image.Image) -> bool:
@@ -61,10 +61,6 @@ def srgb_profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def _srgb() -> bytes:
-    return srgb_profile()
-
-
 def _is_srgb(profile: bytes) -> bool:
     try:
         return "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
@@ -75,7 +71,7 @@ def _is_srgb(profile: bytes) -> bool:
 def _converted(image: Image.Image, mode: str) -> Image.Image:
     profile = image.info.get("icc_profile")
     if image.mode == "CMYK" and profile:
-        return _between(image, profile, _srgb(), mode)
+        return _between(image, profile, srgb_profile(), mode)
     return image.convert(mode)
 
 

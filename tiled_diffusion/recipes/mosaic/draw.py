@@ -17,6 +17,7 @@ from PIL import Image
 from tiled_diffusion.engine.composition import parts
 from tiled_diffusion.engine.noise import keyed_seed
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.captioner import Captioner
 from tiled_diffusion.recipes.host import Picture, Task
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.mosaic import Grid, Mosaic, Place
@@ -24,11 +25,11 @@ from tiled_diffusion.settings.request import Request
 
 from .cells import Pixels, block_colours, coloured, enlarged_cell, fitted_grid
 from .enter import entered_after, entered_before
-from .files import locked, picture_bytes, write_whole
+from .files import locked, picture_bytes, write_kept
 from .folder import MosaicFolder, gigabytes, make_folder, settled
 from .overview import Overview
 from .page import write_page
-from .prompts import Caption, tile_requests
+from .prompts import tile_requests
 
 BATCH = 4
 
@@ -87,7 +88,7 @@ class How:
     """
 
     batch: int = BATCH
-    caption: Caption | None = None
+    caption: Captioner | None = None
     progress: Progress | None = None
     say: Callable[[str], None] = lambda _: None
 
@@ -131,7 +132,7 @@ def mosaic(
             f"{gigabytes(needed)} on disk, into {path}"
         )
         if not folder.first_path.is_file():
-            write_whole(folder.first_path, picture_bytes(first or _first(host, folder, how), None))
+            write_kept(folder.first_path, picture_bytes(first or _first(host, folder, how), None))
         work = _Work(host, folder, how)
         for level in range(1, folder.settings.depth + 1):
             yield from work.level(level)

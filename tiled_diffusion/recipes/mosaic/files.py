@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -15,65 +14,32 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.files import UNFINISHED, write_whole
 
-UNFINISHED = ".part"
-"""What the name of a file ends with while it is written."""
 LOCK, RUNNING = "lock", "running.json"
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-TRIES, PAUSE = 10, 0.2
-"""Windows does not replace a file that another program reads just now: seconds between tries."""
 
 
 class DiskFullError(TiledError):
     """There is no room for a file; what was finished before is whole."""
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that it is there with all of its bytes, even after a crash, or not at all.
+def write_kept(path: Path, data: bytes) -> None:
+    """Writes a file of a mosaic whole, with the folders that it lies in.
 
     Raises:
         DiskFullError: names the folder.
         TiledError: the file cannot be written.
     """
-    part = path.with_name(path.name + UNFINISHED)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        _replace(part, path)
-        _sync_folder(path.parent)
+        write_whole(path, data)
     except OSError as e:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         if e.errno in FULL:
             raise DiskFullError(
                 f"{path.parent}: the disk is full. All that is finished is kept: make room and run the same line again"
             ) from e
         raise TiledError(f"{path}: cannot be written ({e.strerror or e})") from e
-
-
-def _replace(part: Path, path: Path) -> None:
-    for _ in range(TRIES - 1):
-        try:
-            part.replace(path)
-        except PermissionError:
-            time.sleep(PAUSE)
-        else:
-            return
-    part.replace(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    """So that the name outlives a power cut too; Windows has no such thing."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def picture_bytes(image: Image.Image, jpeg: int | None) -> bytes:
@@ -88,7 +54,7 @@ def picture_bytes(image: Image.Image, jpeg: int | None) -> bytes:
 
 def write_json(path: Path, value: object) -> None:
     """Writes JSON whole."""
-    write_whole(path, (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode())
+    write_kept(path, (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode())
 
 
 def read_json(path: Path) -> object:

@@ -15,10 +15,11 @@ from PIL import Image
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.fields import rows
+from tiled_diffusion.settings.files import UNFINISHED
 from tiled_diffusion.settings.mosaic import Mosaic, Place, mosaic_from_dict
 
 from .cells import Cells
-from .files import LOCK, read_json, write_json
+from .files import LOCK, RUNNING, read_json, write_json
 from .pyramid import Pyramid, opened
 
 MANIFEST, FIRST, ENTERED, REDRAWN = "mosaic.json", "0.png", "entered.json", "redrawn.json"
@@ -211,11 +212,16 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        others = sorted(p.name for p in path.iterdir() if p.name != LOCK)
+        others = sorted(p.name for p in path.iterdir() if not _passing(p.name))
     except OSError as e:
         raise TiledError(f"{path}: this folder cannot be made ({e.strerror})") from e
     if others and not (path / MANIFEST).is_file():
         raise TiledError(f"{path}: this folder holds {others[0]} and no mosaic: take a new or an empty one")
+
+
+def _passing(name: str) -> bool:
+    """Whether a file of that name tells nothing: work that ended early left it."""
+    return name in (LOCK, RUNNING) or name.endswith(UNFINISHED)
 
 
 def settled(path: Path, settings: Mosaic, model: str) -> MosaicFolder:

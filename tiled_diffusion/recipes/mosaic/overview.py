@@ -9,7 +9,7 @@ from PIL import Image
 
 from tiled_diffusion.settings.mosaic import Place
 
-from .files import picture_bytes, write_whole
+from .files import picture_bytes, write_kept
 from .folder import MosaicFolder
 
 LONGEST = 1024
@@ -49,5 +49,5 @@ class Overview:
     def write(self, *, now: bool = False) -> None:
         """Writes it, if the last one is old enough."""
         if now or time.monotonic() - self._written >= SECONDS:
-            write_whole(self.path, picture_bytes(self.image, QUALITY))
+            write_kept(self.path, picture_bytes(self.image, QUALITY))
             self._written = time.monotonic()

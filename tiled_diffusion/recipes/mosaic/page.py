@@ -6,7 +6,7 @@ import json
 from html import escape
 from pathlib import Path
 
-from .files import write_whole
+from .files import write_kept
 from .folder import MosaicFolder
 
 VIEWER = Path(__file__).parent / "viewer"
@@ -27,15 +27,15 @@ def write_page(folder: MosaicFolder) -> Path:
     """
     for name in SHIPPED:
         if not (folder.path / "viewer" / name).is_file():
-            write_whole(folder.path / "viewer" / name, (VIEWER / name).read_bytes())
+            write_kept(folder.path / "viewer" / name, (VIEWER / name).read_bytes())
     for level in range(1, folder.settings.depth + 1):
         width, height = folder.pyramid(level).size
         text = DZI.format(format=folder.settings.suffix, tile=folder.tile, width=width, height=height)
-        write_whole(folder.path / f"{level}.dzi", text.encode())
+        write_kept(folder.path / f"{level}.dzi", text.encode())
     levels = json.dumps(_levels(folder)).replace("<", "\\u003c")
     page = (VIEWER / "page.html").read_text(encoding="utf-8")
     page = page.replace("LEVELS", levels, 1).replace("TITLE", escape(folder.settings.request.prompt or "A mosaic"), 1)
-    write_whole(folder.path / PAGE, page.encode())
+    write_kept(folder.path / PAGE, page.encode())
     return folder.path / PAGE
 
 

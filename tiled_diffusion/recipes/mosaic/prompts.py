@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,14 +11,13 @@ from PIL import Image, ImageColor
 from tiled_diffusion.engine.composition import joined
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.masks import region_mask
+from tiled_diffusion.recipes.captioner import Captioner
 from tiled_diffusion.settings.mosaic import Mosaic, Place
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Region
 
 from .cells import Cells, Pixels, block_colours, enlarged_cell
 
-Caption = Callable[[Image.Image], str]
-"""What is to be seen in an enlarged cell, in words."""
 FINE = 8
 """Points across a cell at which regions are looked up."""
 SEEN_PX = 384
@@ -26,7 +25,7 @@ SEEN_PX = 384
 
 
 def tile_requests(
-    settings: Mosaic, level: int, picture: Image.Image, grid: Cells, caption: Caption | None = None
+    settings: Mosaic, level: int, picture: Image.Image, grid: Cells, caption: Captioner | None = None
 ) -> dict[Place, Request]:
     """The request of each tile of a level, row by row, without seeds: what it says of prompts is the tile's.
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tiled_diffusion.errors import TiledError
 
-from .files import picture_bytes, write_whole
+from .files import picture_bytes, write_kept
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Pyramid:
 
     def put(self, x: int, y: int, image: Image.Image) -> None:
         """Writes a tile of full size, and above it every tile that now has all of its four."""
-        write_whole(self.tile_path(x, y), picture_bytes(image, self.jpeg))
+        write_kept(self.tile_path(x, y), picture_bytes(image, self.jpeg))
         for level in range(self.top - 1, -1, -1):
             x, y = x // 2, y // 2
             if not self._make(level, x, y):
@@ -127,7 +127,7 @@ class Pyramid:
         for (cx, cy), path in zip(places, paths, strict=True):
             with opened(path) as child:
                 whole.paste(child.convert("RGB"), ((cx - 2 * x) * self.tile, (cy - 2 * y) * self.tile))
-        write_whole(self.path(level, x, y), picture_bytes(whole.reduce(2), self.jpeg))
+        write_kept(self.path(level, x, y), picture_bytes(whole.reduce(2), self.jpeg))
         return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from .folder import MosaicFolder, gigabytes
@@ -57,10 +58,18 @@ def status(folder: MosaicFolder) -> Status:
         done,
         folder.tiles,
         _pace(folder, missing) if missing else 0.0,
-        sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file()),
+        sum(_size(path) for path in folder.path.rglob("*")),
         folder.bytes_for(missing),
         shutil.disk_usage(folder.path).free,
     )
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; of one that has just got its name, and so is another one now, none."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0
 
 
 def _pace(folder: MosaicFolder, missing: int) -> float | None:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.files import UNFINISHED
 
-from .files import UNFINISHED
 from .pyramid import Pyramid
 
 TIFF_UNIT = 16

@@ -10,8 +10,9 @@ from typing import Any
 from PIL import Image
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.files import UNFINISHED
 
-from .files import UNFINISHED, picture_bytes, write_whole
+from .files import picture_bytes, write_kept
 from .zoom import Zoom
 
 CODECS = {".webm": "libvpx-vp9", ".mp4": "libx264"}
@@ -53,7 +54,7 @@ def write_video(zoom: Zoom, path: Path, seconds: float, fps: int | None = None) 
     frames = zoom.frames(count)
     if not suffix:
         for number, frame in enumerate(frames):
-            write_whole(path / f"{number:05d}.png", picture_bytes(frame, None))
+            write_kept(path / f"{number:05d}.png", picture_bytes(frame, None))
         return count
     part = path.with_name(f"{path.stem}{UNFINISHED}{suffix}")
     try:

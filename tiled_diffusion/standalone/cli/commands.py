@@ -202,9 +202,10 @@ def _with_sampler(args: argparse.Namespace, model: Model, request: Request) -> R
 
 def _captioned(args: argparse.Namespace, host: DiffusersHost, request: Request) -> Request:
     """The request with what a captioner says of its start picture, where it asks for that."""
+    from tiled_diffusion.recipes.captioner import command_captioner
     from tiled_diffusion.standalone.images import open_image
     from tiled_diffusion.standalone.sampling import make_planner
-    from tiled_diffusion.standalone.tile_prompts import command_captioner, with_captions
+    from tiled_diffusion.standalone.tile_prompts import with_captions
 
     if request.tiling.tile_prompts != "captions" or not args.caption_command:
         return request

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import secrets
 import sys
 import time
@@ -18,11 +17,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.captioner import command_captioner
 from tiled_diffusion.recipes.mosaic.draw import Finished, How, mosaic
 from tiled_diffusion.recipes.mosaic.files import locked
 from tiled_diffusion.recipes.mosaic.folder import MANIFEST, opened_folder
 from tiled_diffusion.recipes.mosaic.page import PAGE
-from tiled_diffusion.recipes.mosaic.prompts import Caption
 from tiled_diffusion.recipes.mosaic.status import status
 from tiled_diffusion.recipes.mosaic.tiff import check_tiff, write_tiff
 from tiled_diffusion.recipes.mosaic.video import check_video, write_video
@@ -169,8 +168,9 @@ def _draw(args: argparse.Namespace, asked: Asked, model: Any) -> int:
     if not asked.sized:
         request = replace(settings.request, width=host.native_px, height=host.native_px)
         settings = replace(settings, request=request)
+    caption = None if args.caption_command is None else command_captioner(args.caption_command)
     with closing(TileBar(args.quiet)) as bar:
-        how = How(args.batch, _captioner(args.captioner), say=bar.begin)
+        how = How(args.batch, caption, say=bar.begin)
         drawn = 0
         for tile in mosaic(host, settings, asked.folder, asked.picture, how):
             bar.show(tile)
@@ -208,17 +208,6 @@ class TileBar:
         """Leaves the bar as it is."""
         if self._bar is not None:
             self._bar.close()
-
-
-def _captioner(name: str | None) -> Caption | None:
-    if name is None:
-        return None
-    module, _, function = name.partition(":")
-    try:
-        caption: Caption = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as e:
-        raise UsageError(f"--captioner: got {name}, allowed is MODULE:FUNCTION of a function ({e})") from e
-    return caption
 
 
 def _redo(args: argparse.Namespace, path: Path) -> None:

@@ -51,8 +51,9 @@ def mosaic_flags(parser: Parser) -> None:
         "--prompts", type=Path, metavar="FILE", help="a JSON file with prompts of tiles by colour or by place"
     )
     group.add_argument(
-        "--captioner", metavar="MODULE:FUNCTION",
-        help="a Python function of your own that gets the enlarged cell, a PIL picture, and returns the tile's prompt",
+        "--caption-command", metavar="COMMAND",
+        help="captions cells: a program that gets the path of a PNG of an enlarged cell as its last argument and "
+        "prints the tile's prompt",
     )  # fmt: skip
     pictures = parser.add_argument_group("the pictures")
     for flag in request_flags():
