@@ -100,6 +100,9 @@ TABLE = [
     ("best ADDBASE a BREAK b", [("a :0.8 ENSEMBLE best :0.2", 0, 0, 0.5, 1), ("b :0.8 ENSEMBLE best :0.2", 0.5, 0, 0.5, 1)]),
     ("x ADDCOMM y ADDBASE a BREAK b\nBase ratio: 0.5",
      [("x, a :0.5 ENSEMBLE y :0.5", 0, 0, 0.5, 1), ("x, b :0.5 ENSEMBLE y :0.5", 0.5, 0, 0.5, 1)]),
+    ("y ADDBASE a BREAK b\nBase ratio: 0.5,0.25",
+     [("a :0.5 ENSEMBLE y :0.5", 0, 0, 0.5, 1), ("b :0.75 ENSEMBLE y :0.25", 0.5, 0, 0.5, 1)]),
+    ("[a] tree BREAK b", [("[a] tree", 0, 0, 0.5, 1), ("b", 0.5, 0, 0.5, 1)]),
 ]  # fmt: skip
 
 
@@ -131,6 +134,7 @@ def test_whatever_is_read_covers_the_canvas_once(words, ratio, mode):
         ("a BREAK b\nDivide mode: diagonal", "Divide mode: got 'diagonal'"),
         ("a BREAK b ADDCOMM c", "ADDCOMM stands behind 2 parts"),
         ("a ADDBASE b BREAK c\nBase ratio: 3", "Base ratio: got '3'"),
+        ("a ADDBASE b BREAK c\nBase ratio: .1,.2,.3", "Base ratio: got '.1,.2,.3', allowed is one number from 0 to 1, or one for each of the 2"),
         ("a BREAK b\nDivide ratio: 1,1,1;1,1,1", "it parts the canvas into 4, and there are 2 prompts"),
         ("just a prompt", "none of the files that are known"),
     ],

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.settings.fields import rows
+from tiled_diffusion.settings.growth import Growth
 from tiled_diffusion.settings.mosaic import TILE_REQUEST, Grid, GridKind, Mosaic, PathKind, Place, mosaic_from_dict
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.sides import Sides
@@ -60,6 +61,8 @@ def test_paths(text, want):
     replace(TILE_REQUEST, batch_size=2), replace(TILE_REQUEST, mask="m.png"), replace(TILE_REQUEST, extend=Sides(left=8)),
 ])  # fmt: skip
 def test_requests_of_other_things_are_refused(request_):
+    with pytest.raises(SettingsError, match="are drawn at once"):
+        Mosaic(replace(TILE_REQUEST, growth=Growth()))
     with pytest.raises(SettingsError, match="a mosaic takes none of them"):
         Mosaic(request_)
 

@@ -9,6 +9,7 @@ from PIL import Image
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.recipes.host import Task
 from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Region, Settings
 from tiled_diffusion.standalone.batches import groups
@@ -70,7 +71,7 @@ def test_what_is_one_batch():
     unlike = [
         task(0, steps=4), task(0, cfg_scale=4.0), task(0, denoising_strength=0.5), task(0, width=128), task(0, batch_size=2),
         task(0, controls=(Control("edges", "x.png"),)), task(0, tiling=Settings(regions=(Region("a"),))),
-        task(0, tiling=Settings(method="spot")), Task(REQUEST), replace(task(0), mask=start(0)), task(1),
+        task(0, tiling=Settings(method="spot")), task(0, inversion=Inversion()), task(0, tiling=Settings(tile_prompts="content")), Task(REQUEST), replace(task(0), mask=start(0)), task(1),
         replace(task(0), request=replace(task(0).request, prompt="a house, " * 60)),
     ]  # fmt: skip
     for other in unlike:

@@ -12,6 +12,10 @@ from PIL import Image
 
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.errors import OutOfMemoryError
+from tiled_diffusion.recipes.mosaic.folder import opened_folder
+from tiled_diffusion.settings.growth import Growth
+from tiled_diffusion.settings.inversion import Inversion
+from tiled_diffusion.settings.match import MatchKind
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Region, Settings
 from tiled_diffusion.standalone.cli import commands as cli
@@ -19,9 +23,10 @@ from tiled_diffusion.standalone.cli.arguments import columns, command_line, open
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.cli.parser import build_parser
 from tiled_diffusion.standalone.control_hints import open_hint
+from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.images import open_image
 from tiled_diffusion.standalone.inspection import LiveBytes, canvas_bytes, unet_activations
-from tiled_diffusion.standalone.metadata import read_png
+from tiled_diffusion.standalone.metadata import read_png, save_png
 from tiled_diffusion.standalone.model import load_model
 
 SMALL = ["--size", "192x128", "--steps", "2", "--device", "cpu", "--quiet"]
@@ -93,6 +98,26 @@ def test_upscale_takes_prompt_and_sampler_from_the_record(made, tmp_path, capsys
     assert read_png(out).prompt == "a red house on grass"
     assert run("generate", out, "--device", "cpu", "--quiet", "--out", tmp_path / "again.png") == 0
     assert pixels(out) == pixels(tmp_path / "again.png")
+
+
+GROWN = Request("snow", "", 128, 128, 1, inversion=Inversion(), growth=Growth(stages=2), hold=0.5)
+MATCHED = Request("snow", "", 128, 128, 1, batch_size=2, match=MatchKind().from_text("match", "1.right=2.left"))
+
+
+@pytest.mark.parametrize("before", [GROWN, MATCHED], ids=["grown", "matched"])
+def test_what_is_made_of_a_picture_takes_nothing_of_how_that_was_made(before, tmp_path):
+    picture, out = tmp_path / "small.png", tmp_path / "big.png"
+    save_png(Image.new("RGB", (128, 128), "green"), picture, before, 0, DiffusersHost(load_model(device="cpu")))
+    assert run("upscale", picture, "--quiet", "--device", "cpu", "--out", out) == 0
+    after = read_png(out)
+    assert (after.prompt, after.hold, after.batch_size) == ("snow", before.hold, 1)
+    assert (after.growth, after.match, after.inversion) == (None, None, None)
+    assert run("generate", out, "--device", "cpu", "--quiet", "--out", tmp_path / "again.png") == 0
+    assert pixels(out) == pixels(tmp_path / "again.png")
+    words = ["mosaic", picture, "--grid", 1, "--steps", 1, "--quiet", "--device", "cpu", "--out", tmp_path / "mosaic"]
+    assert run(*words) == 0
+    made = opened_folder(tmp_path / "mosaic").settings.request
+    assert (made.prompt, made.growth, made.match, made.inversion) == ("snow", None, None, None)
 
 
 def test_img2img_takes_the_size_of_its_picture(made, tmp_path):

@@ -12,14 +12,16 @@ from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.noise import canvas_noise
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.tile_texts import TileText
 from tiled_diffusion.settings.values import Region, Settings
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.flow import dynamic_shift, packed, places, unpacked
 from tiled_diffusion.standalone.inspection import inspect_plan
+from tiled_diffusion.standalone.inversion import ladder
 from tiled_diffusion.standalone.model import load_model
-from tiled_diffusion.standalone.samplers import _FLOWS
+from tiled_diffusion.standalone.samplers import _FLOWS, make_flow_schedule, set_steps
 from tiled_diffusion.standalone.sampling import generate, make_planner, sample_latents
 
 KINDS = ("sd3", "flux", "schnell")
@@ -117,6 +119,20 @@ def test_inpainting_keeps_what_is_not_masked(kind, sampler):
     out = np.asarray(generate(flow_model(kind), request, init_image=picture(), mask=mask)[0])
     np.testing.assert_array_equal(out[:, 96:], np.asarray(picture())[:, 96:])
     assert not np.array_equal(out[:, :96], np.asarray(picture())[:, :96])
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "Heun", "DPM++ 2M", "UniPC"])
+def test_a_picture_is_kept_in_any_number_of_steps(sampler):
+    scheduler = make_flow_schedule(sampler, {"shift": 3.0}, Extent(16, 32), linear=False)
+    set_steps(scheduler, 8, torch.device("cpu"))
+    own, more = ladder(scheduler, 2, None), ladder(scheduler, 2, 20)
+    assert len(more) == 20
+    for rung in (*own, *more):
+        assert float(rung.level.alpha + rung.level.sigma) == pytest.approx(1, abs=1e-6)
+        assert float(rung.level.sigma) == pytest.approx(rung.time / 1000, abs=2e-3)
+    assert more[-1].time == own[-1].time
+    request = replace(WIDE, sampler=sampler, steps=4, denoising_strength=0.5, inversion=Inversion(steps=6))
+    assert np.asarray(generate(flow_model("sd3"), request, init_image=picture())[0]).shape == (128, 256, 3)
 
 
 @pytest.mark.parametrize("kind", KINDS)

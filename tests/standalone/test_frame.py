@@ -16,7 +16,15 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.frame.job import make_frame
 from tiled_diffusion.recipes.frame.quad import ordered_corners
 from tiled_diffusion.recipes.frame.redraw import redrawn
-from tiled_diffusion.settings.frame import Frame, FrameJob, Redraw, corners_from_text, frame_job_from_dict
+from tiled_diffusion.settings.frame import (
+    Frame,
+    FrameJob,
+    Redraw,
+    corners_from_text,
+    frame_job_from_dict,
+    frame_job_from_json,
+)
+from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.print_size import Print
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.cli.commands import main
@@ -258,6 +266,18 @@ def test_the_command(folder, tmp_path, capsys):
         assert (pixels(Image.open(again / name)) == pixels(Image.open(out / name))).all(), name
 
 
+def test_a_frame_is_done_again_from_every_folder(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder)
+    words = ["frame", "photo.png", "--corners", AT, "--prompt", "a house", "--keep", ".8", "--inversion-steps", 3, *FEW]
+    assert run(*words, "--out", tmp_path / "once") == 0
+    monkeypatch.chdir(tmp_path / "once")  # where photo.png is the photo with a picture in it
+    assert run("frame", "job.json", "--quiet", "--out", tmp_path / "again") == 0
+    for name in ("flat.png", "photo.png"):
+        assert (pixels(Image.open(tmp_path / "again" / name)) == pixels(Image.open(name))).all(), name
+    job = frame_job_from_json((tmp_path / "again" / "job.json").read_text())
+    assert (job.request.inversion, job.request.inpaint_from) == (Inversion(freedom=0.2, steps=3), "original")
+
+
 def test_python_and_the_command_do_the_same(folder, tmp_path):
     out = tmp_path / "red"
     words = ["frame", folder / "photo.png", "--corners", AT, "--picture", folder / "red.png", "--quiet", "--out", out]
@@ -315,6 +335,8 @@ def test_enlarging_keeps_the_dpi(folder, tmp_path):
         (["photo.png", "--print", "A9"], "print: got 'A9', allowed is WIDTHxHEIGHT in mm, cm or in"),
         (["photo.png", "--dpi", "240"], "--dpi: without --print it means nothing"),
         (["photo.png", "--redraw-strength", ".3"], "--redraw-strength: without --redraw it means nothing"),
+        (["photo.png", "--prompt", "x", "--match", "1.right=1.left"], "unrecognized arguments: --match"),
+        (["photo.png", "--prompt", "x", "--caption-command", "cat"], "tile_prompts: got 'captions', which prints and frames do not take"),
         (["photo.png", "--redraw", "x"], "redraw and print: a prompt or a picture is needed"),
         (["photo.png", "--prompt", "x", "--pick", "2"], "pick: got 2, allowed is a try from 1 to 1"),
         (["photo.png", "--picture", "none.png"], "none.png: there is no such file"),

@@ -99,7 +99,11 @@ def inversion(data: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     if data.get("NoiseInv Retouch", 1) != 1:
         log.warning("Tiled Diffusion: the pasted record asks for a retouch of its noise inversion, which is left out")
-    strength = float(data.get("NoiseInv Renoise strength", 1))
+    given = data.get("NoiseInv Renoise strength", 1)
+    try:
+        strength = float(given)
+    except (TypeError, ValueError):
+        raise SettingsError(f"NoiseInv Renoise strength: got {quoted(given)}, allowed is a number") from None
     return {
         "keep_picture": True,
         "inversion_steps": data.get("NoiseInv Steps"),
@@ -182,9 +186,8 @@ def document_of(data: object) -> dict[str, Any]:
 
 
 def _document_of_text(text: str) -> dict[str, Any]:
-    if text.lstrip().startswith("["):
-        data = parse_json(text, "regions")
-        return {"version": VERSION, "regions": omost_conditions(data if isinstance(data, list) else [])}
+    if text.lstrip().startswith("[") and not is_regional(text):  # prompts may begin so too
+        return {"version": VERSION, "regions": omost_conditions(parse_json(text, "regions"))}
     if not is_omost(text) and not is_regional(text):
         raise SettingsError(
             "regions: this is none of the files that are known: region documents and the other extension's regions "

@@ -136,6 +136,8 @@ class FrameJob:
             raise SettingsError(f"pick: got {self.pick}, allowed is a try from 1 to {self.tries}")
         if self.request.controls or self.request.inpaints or self.request.batch_size > 1:
             raise SettingsError("request: mask, extend, controls and batch_size are not for frames; say tries")
+        if self.request.growth or self.request.match:
+            raise SettingsError("request: growth and match are not for frames, whose pictures are drawn at once")
         if (self.redraw or self.print) and not self.has_picture:
             raise SettingsError("redraw and print: a prompt or a picture is needed, there is nothing in the frame")
 

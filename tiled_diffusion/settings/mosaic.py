@@ -200,7 +200,7 @@ class Mosaic:
     grid: Grid = field(default=Grid(64), metadata=entry(
         GridKind(), "Grid", "Tiles that the picture is made of.", since=2, flag="N|CxR"))
     tile: int | None = field(default=None, metadata=entry(
-        TILE_PX, "Tile", "Side of a tile.", "px", null="the size that the model was trained on", since=2))
+        TILE_PX, "Tile", "Side of a tile.", "px", null="the size that the model was trained on", since=2, flag="PX"))
     colour: str = field(default="match", metadata=entry(
         COLOURS, "Colour", "What becomes of the colours of drawn tiles.", since=2, flag="NAME"))
     colour_blocks: int = field(default=1, metadata=entry(
@@ -227,6 +227,8 @@ class Mosaic:
         check_fields(self)
         if self.request.batch_size != 1 or self.request.inpaints or self.request.controls:
             raise SettingsError("request: got several pictures, a mask or a ControlNet; a mosaic takes none of them")
+        if self.request.growth or self.request.match:
+            raise SettingsError("request: got growth or match; the tiles of a mosaic are drawn at once, each by itself")
 
     @property
     def loops(self) -> bool:

@@ -55,10 +55,11 @@ def regional_regions(text: str) -> list[dict[str, Any]]:
     upright = _upright(said.get("divide mode", "columns"))
     ratio = said.get("divide ratio", said.get("ratio", ""))
     lines = _lines(cells, "ADDCOL" if upright else "ADDROW", _ratios(ratio, upright))
-    share = _share(said.get("base ratio", ""))
+    shares = iter(_shares(said.get("base ratio", ""), len(cells)))
     out = []
     for begin, size, line in lines:
         for start, length, cell in line:
+            share = next(shares)
             box = {"x": begin, "y": start, "w": size, "h": length} if upright else {
                 "x": start, "y": begin, "w": length, "h": size}  # fmt: skip
             own = ", ".join(part for part in (common, cell.text) if part)
@@ -136,15 +137,16 @@ def _ratios(text: str, upright: bool) -> list[list[float]]:
     return rows
 
 
-def _share(text: str) -> float:
-    first = text.split(",")[0].strip()
+def _shares(text: str, count: int) -> list[float]:
+    """The base's share in each of the regions, in their order: one number for all, or one for each."""
     try:
-        share = float(first) if first else BASE_SHARE
+        shares = [float(n) for n in re.split("[,;]", text) if n.strip()] or [BASE_SHARE]
     except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise SettingsError(f"Base ratio: got {quoted(text)}, allowed is a number from 0 to 1")
-    return share
+        shares = []
+    if len(shares) not in (1, count) or not all(0 <= share <= 1 for share in shares):
+        allowed = f"one number from 0 to 1, or one for each of the {count} regions"
+        raise SettingsError(f"Base ratio: got {quoted(text)}, allowed is {allowed}")
+    return shares if len(shares) == count else shares * count
 
 
 def _spans(parts: list[float], count: int) -> list[tuple[float, float]]:

@@ -115,6 +115,19 @@ def request_from_json(text: str) -> Request:
     return request_from_dict(parse_json(text, "canvas"))
 
 
+OF_ONE_PICTURE = (
+    "batch_size", "init_image", "init_image_sha256", "mask", "mask_sha256", "extend", "inpaint_from", "inversion",
+    "growth", "match",
+)  # fmt: skip
+"""Fields that say how one picture was made, and nothing of another that is made of it."""
+
+
+def from_record(request: Request) -> Request:
+    """What a picture's record says of a picture that is made of it: prompts, sampler, tiles and the like."""
+    blank = Request(prompt="")
+    return replace(request, **{name: getattr(blank, name) for name in OF_ONE_PICTURE})
+
+
 def alone(request: Request, seed: int) -> Request:
     """The request of one picture of a batch; seeds of regions and rerolls count up with the picture's."""
     number, tiling = seed - request.seed, request.tiling

@@ -41,11 +41,12 @@ def groups(model: Model, tasks: Sequence[Task], most: int) -> Iterator[list[Task
 
 
 def _alone(task: Task) -> bool:
-    """One picture, drawn whole, with nothing that is found in files."""
+    """One picture, drawn whole, with nothing that is found in files or of which a batch knows but one."""
     r = task.request
     files = r.controls or r.tiling.regions or r.tiling.rerolls or r.inpaints or task.mask is not None
+    own = r.inversion or r.match or r.tiling.tile_prompts != "same"
     still = r.tiling.grid_seed is not None or not METHODS[r.tiling.method].moves
-    return r.batch_size == 1 and not files and r.init_image is None and still
+    return r.batch_size == 1 and not files and not own and r.init_image is None and still
 
 
 def _frame(model: Model, task: Task) -> object:

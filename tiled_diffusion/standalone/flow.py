@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 KINDS = ("sd3", "flux")
 PATCH = 2
 """Latent pixels of a token's side, for all of these models."""
+FLOW_TIMES = 1000
+"""What a flow's time from 0 to 1 is counted in by its models and schedulers."""
 NATIVE = 128
 """Side of the pictures that they were trained on, latent pixels, where the model does not say."""
 
@@ -92,7 +94,7 @@ def predicted(network: Any, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor, 
         return out
     told = network.config.guidance_embeds
     guidance = torch.tensor(scales, device=x.device, dtype=torch.float32) if told else None
-    time = t.expand(x.shape[0]).to(x.dtype) / 1000
+    time = t.expand(x.shape[0]).to(x.dtype) / FLOW_TIMES
     size = Extent(*x.shape[-2:])
     tokens = network(
         hidden_states=packed(x),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -24,6 +24,7 @@ from .images import open_image
 from .metadata import parameters_text
 from .model import Model
 from .print_files import save_print
+from .upscalers import LANCZOS
 
 CHUNK = "tiled_diffusion_frame"
 JOB = "job.json"
@@ -91,9 +92,15 @@ class FrameFiles:
     paths: list[Path] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Writes the job."""
+        """Writes the job, with whole paths: photo.png beside it is a result, and not the photo."""
         path = self.folder / JOB
-        path.write_text(json.dumps(self.job.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        job, files = self.job, {}
+        if job.picture is not None:
+            files["picture"] = str(Path(job.picture).resolve())
+        if job.upscaler != LANCZOS:
+            files["upscaler"] = str(Path(job.upscaler).resolve())
+        job = replace(job, frame=replace(job.frame, photo=str(Path(job.frame.photo).resolve())), **files)
+        path.write_text(json.dumps(job.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         self.paths.append(path)
 
     def keep(self, name: str, image: Image.Image, request: Request | None) -> None:

@@ -22,6 +22,7 @@ from tiled_diffusion.settings.request import Request
 
 from .control import ControlNets
 from .denoiser import Denoiser
+from .flow import FLOW_TIMES, FlowSchedule
 from .model import Model
 from .samplers import noise_levels
 
@@ -140,7 +141,9 @@ def ladder(scheduler: Any, first: int, steps: int | None) -> list[Rung]:
 
 
 def rung_at(scheduler: Any, time: float) -> Rung:
-    """At any time from 0 on; between whole times the logarithm of sigma is interpolated."""
+    """At any time from 0 on; between whole times of a U-Net the logarithm of sigma is interpolated."""
+    if isinstance(scheduler, FlowSchedule):
+        return Rung(Level.of_flow(torch.tensor([time / FLOW_TIMES])), time)
     product = scheduler.alphas_cumprod.double().cpu().numpy().clip(1e-8, 1)
     log_sigma = np.interp(time, np.arange(len(product)), np.log((1 - product) / product) / 2)
     return Rung(Level.of_alphas_cumprod(torch.tensor([1 / (1 + np.exp(2 * log_sigma))], dtype=torch.float32)), time)

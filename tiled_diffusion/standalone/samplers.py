@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import diffusers
 import torch
@@ -12,9 +12,13 @@ import torch
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.model import Level
 from tiled_diffusion.errors import SettingsError
-from tiled_diffusion.settings.request import SAMPLERS
+from tiled_diffusion.settings.fields import row
+from tiled_diffusion.settings.request import SAMPLERS, Request
 
 from . import flow
+
+if TYPE_CHECKING:
+    from .model import Model
 
 _CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "Euler": ("EulerDiscreteScheduler", {}),
@@ -44,6 +48,17 @@ _OF_THE_MODEL = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type",
     "timestep_spacing", "steps_offset", "set_alpha_to_one", "rescale_betas_zero_snr",
 )  # fmt: skip
+
+
+def samplers_of(model: Model) -> tuple[str, ...]:
+    """Names of those that a model can take."""
+    return tuple(_FLOWS) if model.is_flow else SAMPLERS
+
+
+def default_sampler(model: Model) -> str:
+    """The request's own default, or for models without such a sampler the first of theirs."""
+    default: str = row(Request, "sampler").default
+    return default if default in samplers_of(model) else samplers_of(model)[0]
 
 
 def make_scheduler(name: str, scheduler_config: Mapping[str, Any]) -> Any:

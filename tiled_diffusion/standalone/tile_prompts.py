@@ -45,7 +45,7 @@ def tile_prompts(model: Model, request: Request, planner: Planner, clean: Tensor
     if source == "same" or planner.plan().is_whole:
         return None
     if source == "captions":
-        raise TiledError("tile_prompts: got 'captions', but nobody captions: say --caption-command")
+        raise TiledError("tile_prompts: got 'captions', but nobody captions here: give a list")
     return TilePrompts(first_number(request.tiling), [request.prompt], _source(model, request, planner, clean))
 
 
@@ -96,7 +96,7 @@ def content_of_latent(model: Model, prompt: str, clean: Tensor) -> Content:
 def _noisy(model: Model, clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
     if not model.is_flow:
         return DDPMScheduler.from_config(model.scheduler_config).add_noise(clean, noise, time)  # type: ignore[no-any-return]
-    return Level.of_flow(time.float() / 1000).noised(clean, noise)
+    return Level.of_flow(time.float() / flow.FLOW_TIMES).noised(clean, noise)
 
 
 def with_captions(request: Request, planner: Planner, picture: Image.Image, captioner: Captioner) -> Request:

@@ -15,17 +15,19 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.canvas_file import is_canvas, request_from_canvas
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.document import parse_json
+from tiled_diffusion.settings.fields import row
 from tiled_diffusion.settings.foreign import document_of
 from tiled_diffusion.settings.grid_file import is_grid, request_from_grid
 from tiled_diffusion.settings.growth import Growth
 from tiled_diffusion.settings.inversion import Inversion
-from tiled_diffusion.settings.request import Request, request_from_dict
+from tiled_diffusion.settings.request import Request, from_record, request_from_dict
 from tiled_diffusion.settings.sides import Sides
 from tiled_diffusion.settings.tile_texts import tile_texts_from_file
 from tiled_diffusion.settings.values import Region, Settings, settings_from_dict
 from tiled_diffusion.standalone.control_hints import open_hint
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import Model
+from tiled_diffusion.standalone.samplers import default_sampler
 
 from .flags import UsageError, flags_of, given_flags, given_inversion, inversion_flags
 from .helps import PROGRAM
@@ -60,9 +62,7 @@ def read_upscale_request(args: argparse.Namespace) -> Request:
     image, base = Path(args.image), Request(prompt="")
     if image.suffix.lower() == ".png":
         with suppress(TiledError):  # made by another program
-            base = _with_pictures_beside(read_png(image), image)
-    whole = {"mask": None, "extend": Sides(), "inpaint_from": "original", "mask_sha256": None}
-    given = {"inversion": None, **given, "init_image": None, "init_image_sha256": None, **whole}
+            base = from_record(_with_pictures_beside(read_png(image), image))
     given.setdefault("denoising_strength", 0.35)
     return _merged(base, given, given_tiling(args))
 
@@ -80,6 +80,18 @@ def read_inpaint_request(args: argparse.Namespace) -> Request:
     if given.keys() & {"denoising_strength", "inpaint_from", "inversion"}:
         return request
     return dataclasses.replace(request, inpaint_from="noise")
+
+
+def with_sampler(args: argparse.Namespace, model: Model, request: Request) -> Request:
+    """Where no sampler was chosen, the model's own default: rectified flows have no ancestral ones."""
+    chosen = hasattr(args, "sampler") or request.sampler != row(Request, "sampler").default
+    return request if chosen else dataclasses.replace(request, sampler=default_sampler(model))
+
+
+def refuse_captions(request: Request) -> None:
+    """Raises UsageError where tiles are to be captioned, but their picture is not there before the work begins."""
+    if request.tiling.tile_prompts == "captions":
+        raise UsageError("tile_prompts: got 'captions', which prints and frames do not take: give --tile-texts")
 
 
 def open_picture(path: str | Path) -> Image.Image:
@@ -126,16 +138,19 @@ def joined(regions: Sequence[Region]) -> str:
 
 
 def _given_fields(args: argparse.Namespace) -> dict[str, Any]:
-    given = given_flags(args, Request)
+    given = given_request(args)
     if getattr(args, "size", None) is not None:
         if given.keys() & {"width", "height"}:
             raise UsageError("--size: give either --size or --width and --height, not both")
         given["width"], given["height"] = args.size
-    inversion = given_inversion(args)
-    if inversion:
-        given["inversion"] = Inversion(**inversion)
     controls = _given_controls(args.control or [], args.preprocess or [])
     return {**given, "controls": controls} if controls else given
+
+
+def given_request(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a request that were typed, but for those with flags of their own kind: size and ControlNets."""
+    given, inversion = given_flags(args, Request), given_inversion(args)
+    return {**given, "inversion": Inversion(**inversion)} if inversion else given
 
 
 def _given_growth(args: argparse.Namespace, base: Request | None) -> dict[str, Any]:
@@ -188,7 +203,7 @@ def _base(what: str | None, given: dict[str, Any], tiling: dict[str, Any]) -> Re
     kind = "" if what is None else Path(what).suffix.lower()
     if what is not None and kind == ".json":
         return _canvas_file(existing(what))
-    if what is not None and kind in LAYOUTS and Path(what).is_file():
+    if what is not None and kind in LAYOUTS and _is_file(Path(what)):
         return _layout(Path(what), given)
     if what is not None and kind == ".png":
         open_picture(what).close()

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiled_diffusion.errors import OutOfMemoryError, TiledError
-from tiled_diffusion.settings.fields import row
 from tiled_diffusion.standalone.output import Target
 
 from .parser import build_parser
@@ -132,21 +131,26 @@ def _print(args: argparse.Namespace, sheet: Print, request: Request, image: Imag
     """`upscale --print`."""
     from tiled_diffusion.standalone.host import DiffusersHost
 
+    from .arguments import refuse_captions, with_sampler
     from .printing import make_print, print_target
+
+    refuse_captions(request)
 
     path = print_target(args)
     host = DiffusersHost(_load(args))
-    request = replace(_with_sampler(args, host.model, request), init_image=args.image)
+    request = replace(with_sampler(args, host.model, request), init_image=args.image)
     _report(args, *make_print(args, path, sheet, host, request, image, _progress(args)))
 
 
 def run_frame(args: argparse.Namespace) -> None:
     """`frame`."""
+    from .arguments import refuse_captions, with_sampler
     from .framing import make_frame_files, read_frame_job
 
     job = read_frame_job(args)
+    refuse_captions(job.request)
     model = _load(args)
-    job = replace(job, request=_with_sampler(args, model, job.request))
+    job = replace(job, request=with_sampler(args, model, job.request))
     _report(args, *make_frame_files(args, job, model, _progress(args)))
 
 
@@ -176,12 +180,12 @@ def _make(
     from tiled_diffusion.standalone.metadata import save_png
     from tiled_diffusion.standalone.sampling import make_planner
 
-    from .arguments import folders_of
+    from .arguments import folders_of, with_sampler
 
     target = Target(args.out)
     target.prepare()
     host = DiffusersHost(_load(args), folders_of(args))
-    request = _captioned(args, host, _with_sampler(args, host.model, request_for(host)))
+    request = _captioned(args, host, with_sampler(args, host.model, request_for(host)))
     report = inspect_plan(make_planner(host.model, request), request)
     start = time.monotonic()
     pictures = draw(host, request, _progress(args))
@@ -192,12 +196,6 @@ def _make(
         save_png(picture.image, path, request, picture.seed, host, seconds=seconds, folders=host.folders)
     result = {"files": [str(f) for f in files], "seeds": seeds, "seconds": round(seconds, 2), "plan": report.to_dict()}
     _report(args, result, [f"{f}  (seed {s}, {seconds:.1f} s)" for f, s in zip(files, seeds, strict=True)])
-
-
-def _with_sampler(args: argparse.Namespace, model: Model, request: Request) -> Request:
-    """Rectified flows have no ancestral samplers: where none was chosen, theirs is Euler."""
-    chosen = hasattr(args, "sampler") or request.sampler != row(type(request), "sampler").default
-    return request if chosen or not model.is_flow else replace(request, sampler="Euler")
 
 
 def _captioned(args: argparse.Namespace, host: DiffusersHost, request: Request) -> Request:

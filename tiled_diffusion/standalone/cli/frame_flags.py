@@ -27,7 +27,7 @@ Steps: the frame is looked at (corners.png, flat.png); a picture is drawn in it 
 or taken, --picture; drawn anew by a second prompt (redrawn.png); put into the photo (photo.png); and brought to the
 size of a print (print.png, or .tiff, .pdf, .jpg). Each is done where it is asked for. No results are overwritten.
 """
-OWN = ("--width", "--height", "--init-image", "--batch-size", "--mask", "--mask-feather", "--extend")
+OWN = ("--width", "--height", "--init-image", "--batch-size", "--mask", "--mask-feather", "--extend", "--match")
 """Flags of a picture that a frame itself decides."""
 PRINT_ENDINGS = ("png", "tiff", "pdf", "jpg")
 

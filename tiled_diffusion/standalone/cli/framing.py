@@ -15,12 +15,11 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.frame.quad import ordered_corners
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.frame import Frame, FrameJob, Redraw, frame_job_from_json
-from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.find_frame import find_frame
 from tiled_diffusion.standalone.framing import FrameFiles, frame, free_folder, open_photo
 from tiled_diffusion.standalone.model import Model
 
-from .arguments import existing, folders_of, given_tiling, open_picture
+from .arguments import existing, folders_of, given_request, given_tiling, open_picture
 from .flags import UsageError, given_flags
 from .frame_flags import redraw_flags
 from .printing import sheet_of
@@ -51,9 +50,9 @@ def read_frame_job(args: argparse.Namespace) -> FrameJob:
 
 
 def _request_flags(args: argparse.Namespace) -> dict[str, Any]:
-    """Of the request; with a denoising strength it begins as the photo, where nothing else is said."""
-    given = given_flags(args, Request)
-    if "denoising_strength" in given:
+    """Of the request; with a denoising strength or kept noise it begins as the photo, if nothing else is said."""
+    given = given_request(args)
+    if given.keys() & {"denoising_strength", "inversion"}:
         given.setdefault("inpaint_from", "original")
     return given
 

@@ -27,21 +27,17 @@ from tiled_diffusion.recipes.mosaic.tiff import check_tiff, write_tiff
 from tiled_diffusion.recipes.mosaic.video import check_video, write_video
 from tiled_diffusion.recipes.mosaic.zoom import Zoom
 from tiled_diffusion.settings.kinds import Number, Whole
-from tiled_diffusion.settings.mosaic import TILE_PX, Mosaic, place_of, prompts_from_json
-from tiled_diffusion.settings.request import Request
+from tiled_diffusion.settings.mosaic import Mosaic, place_of, prompts_from_json
+from tiled_diffusion.settings.request import Request, from_record
 from tiled_diffusion.standalone.metadata import read_png
 
-from .arguments import existing, open_picture
+from .arguments import existing, open_picture, with_sampler
 from .flags import UsageError, given_flags
-from .mosaic_flags import DEFAULTS, request_flags
+from .mosaic_flags import DEFAULTS
 
 Report = Callable[[argparse.Namespace, dict[str, Any], Sequence[str]], None]
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".gif")
 
-NOT_OF_RECORDS = (
-    "init_image", "init_image_sha256", "batch_size", "controls", "mask", "mask_sha256", "extend", "inpaint_from",
-)  # fmt: skip
-"""Fields of a picture's request that say how that picture was made, and are nothing to a mosaic of it."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +91,6 @@ def _check(args: argparse.Namespace) -> None:
     Whole(1, 256).check("--batch", args.batch)
     Number(0.1, 3600).check("--seconds", args.seconds)
     Whole(64, 4096, multiple=2).check("--zoom-size", args.zoom_size)
-    if args.tile is not None:
-        TILE_PX.check("--tile", args.tile)
     if args.zoom is not None:
         check_video(args.zoom)
     if args.tiff is not None:
@@ -128,7 +122,7 @@ def _of_picture(args: argparse.Namespace, path: Path) -> Asked:
 def _of_folder(args: argparse.Namespace, path: Path) -> Asked:
     """What a folder says, and nothing else."""
     folder = opened_folder(path)
-    if given_flags(args, Mosaic) or given_flags(args, Request) or args.tile or args.prompts or args.size:
+    if given_flags(args, Mosaic) or given_flags(args, Request) or args.prompts or args.size:
         raise UsageError(f"{path}: this mosaic goes on as it was begun; other settings need another folder")
     picture = None
     if folder.settings.picture_sha256 is not None:
@@ -137,15 +131,14 @@ def _of_folder(args: argparse.Namespace, path: Path) -> Asked:
 
 
 def _settings(args: argparse.Namespace, base: Request, picture: str | None) -> Mosaic:
-    given = {name: value for name, value in given_flags(args, Request).items() if name in _known()}
+    given = given_flags(args, Request)
     if args.size is not None:
         given["width"], given["height"] = args.size
-    blank = Request("")
-    request = replace(base, **{**{name: getattr(blank, name) for name in NOT_OF_RECORDS}, **DEFAULTS, **given})
+    request = replace(from_record(base), controls=(), **{**DEFAULTS, **given})
     more: dict[str, Any] = {}
     if args.prompts is not None:
         more["prompts"] = prompts_from_json(_text(existing(args.prompts)), str(args.prompts))
-    return Mosaic(request, picture=picture, tile=args.tile, **more, **given_flags(args, Mosaic))
+    return Mosaic(request, picture=picture, **more, **given_flags(args, Mosaic))
 
 
 def _text(path: Path) -> str:
@@ -153,10 +146,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as e:
         raise TiledError(f"{path}: cannot be read as text ({e})") from e
-
-
-def _known() -> set[str]:
-    return {flag.row.name for flag in request_flags()}
 
 
 def _draw(args: argparse.Namespace, asked: Asked, model: Any) -> int:
@@ -168,6 +157,7 @@ def _draw(args: argparse.Namespace, asked: Asked, model: Any) -> int:
     if not asked.sized:
         request = replace(settings.request, width=host.native_px, height=host.native_px)
         settings = replace(settings, request=request)
+    settings = replace(settings, request=with_sampler(args, model, settings.request))
     caption = None if args.caption_command is None else command_captioner(args.caption_command)
     with closing(TileBar(args.quiet)) as bar:
         how = How(args.batch, caption, say=bar.begin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from tiled_diffusion.recipes.mosaic.draw import BATCH
 from tiled_diffusion.settings.mosaic import TILE_REQUEST, Mosaic
 from tiled_diffusion.settings.request import Request
 
@@ -30,7 +31,7 @@ A tile of each level is entered: it is the picture of the next level, and at the
 Open index.html in the folder: it shows the mosaic without a network.
 Prompts of tiles: {{"colours": {{"skyblue": "clouds", "green": "a leaf"}}, "cells": {{"12,7": "a boat"}}}}
 """
-LEFT_OUT = ("--init-image", "--batch-size", "--width", "--height", *INPAINT_FLAGS)
+LEFT_OUT = ("--init-image", "--batch-size", "--width", "--height", "--match", *INPAINT_FLAGS)
 DEFAULTS = {name: getattr(TILE_REQUEST, name) for name in ("denoising_strength", "hold")}
 
 
@@ -46,7 +47,6 @@ def mosaic_flags(parser: Parser) -> None:
     group = parser.add_argument_group("the mosaic")
     for flag in flags_of(Mosaic):
         flag.add_to(group)
-    group.add_argument("--tile", type=int, metavar="PX", help="side of a tile (default: what the model was trained on)")
     group.add_argument(
         "--prompts", type=Path, metavar="FILE", help="a JSON file with prompts of tiles by colour or by place"
     )
@@ -62,7 +62,8 @@ def mosaic_flags(parser: Parser) -> None:
         "--size", type=width_by_height, metavar="WxH", help="of the first picture (default: the model's own, a square)"
     )
     pictures.add_argument(
-        "--batch", type=int, default=4, metavar="N", help="tiles drawn at once: more for a graphics card (default: 4)"
+        "--batch", type=int, default=BATCH, metavar="N",
+        help=f"tiles drawn at once: more for a graphics card (default: {BATCH})",
     )
     _afterwards(parser)
     model_flags(parser)

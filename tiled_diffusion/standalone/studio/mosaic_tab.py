@@ -10,10 +10,12 @@ from typing import Any
 import gradio as gr
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.mosaic.draw import BATCH
 from tiled_diffusion.settings.fields import row
 from tiled_diffusion.settings.mosaic import COLOURS, TILE_REQUEST, GridKind, Mosaic
-from tiled_diffusion.settings.request import SAMPLERS
+from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.host import DiffusersHost
+from tiled_diffusion.standalone.samplers import default_sampler, samplers_of
 from tiled_diffusion.ui.mosaic_view import viewer_html
 from tiled_vae import Interrupted
 
@@ -55,45 +57,44 @@ def build_mosaic(mosaics: Mosaics) -> None:
 
 
 def _fields(mosaics: Mosaics) -> dict[str, Any]:
-    native = DiffusersHost(mosaics.studio.model).native_px
+    model = mosaics.studio.model
+    samplers = samplers_of(model)
     components: dict[str, Any] = {
-        "name": gr.Textbox("mosaic", label="Name", info="Of its folder.", elem_id="studio_mosaic_name"),
-        "prompt": gr.Textbox(label="Prompt", lines=2, elem_id="studio_mosaic_prompt"),
-        "negative_prompt": gr.Textbox(label="Negative prompt", elem_id="studio_mosaic_negative_prompt"),
+        "name": gr.Textbox("mosaic", label="Name", info="Of its folder.", elem_id=_id("name")),
+        "prompt": gr.Textbox(lines=2, **_known(Request, "prompt")),
+        "negative_prompt": gr.Textbox(**_known(Request, "negative_prompt")),
         "picture": gr.Image(label="The first picture, or none to draw it", type="pil", height=180,
-                            elem_id="studio_mosaic_start"),
+                            elem_id=_id("start")),
     }  # fmt: skip
     with gr.Row():
-        components["grid"] = gr.Textbox("16", label="Grid", info=_help("grid"), elem_id="studio_mosaic_grid")
-        components["tile"] = gr.Number(native, label="Tile (px)", precision=0, elem_id="studio_mosaic_tile_px")
-        components["depth"] = gr.Number(
-            1, label="Depth", precision=0, info=_help("depth"), elem_id="studio_mosaic_depth"
-        )
-    components["loop"] = gr.Checkbox(True, label="Loop", info=_help("loop"), elem_id="studio_mosaic_loop")
-    components["colour"] = gr.Radio(list(COLOURS.names), value="match", label="Colour", elem_id="studio_mosaic_colour")
+        components["grid"] = gr.Textbox("16", **_known(Mosaic, "grid"))
+        components["tile"] = gr.Number(DiffusersHost(model).native_px, precision=0, **_known(Mosaic, "tile"))
+        components["depth"] = gr.Number(row(Mosaic, "depth").default, precision=0, **_known(Mosaic, "depth"))
+    components["loop"] = gr.Checkbox(False, **_known(Mosaic, "loop"))
+    colour = row(Mosaic, "colour").default
+    components["colour"] = gr.Radio(list(COLOURS.names), value=colour, **_known(Mosaic, "colour"))
     with gr.Row():
-        components["denoising_strength"] = gr.Slider(
-            0,
-            1,
-            TILE_REQUEST.denoising_strength,
-            step=0.05,
-            label="Denoising strength",
-            elem_id="studio_mosaic_strength",
-        )
-        components["hold"] = gr.Slider(0, 1, TILE_REQUEST.hold, step=0.05, label="Hold", elem_id="studio_mosaic_hold")
+        for name in ("denoising_strength", "hold"):
+            components[name] = gr.Slider(0, 1, getattr(TILE_REQUEST, name), step=0.05, **_known(Request, name))
     with gr.Row():
-        components["steps"] = gr.Slider(1, 150, 20, step=1, label="Steps", elem_id="studio_mosaic_steps")
-        components["cfg_scale"] = gr.Slider(1, 30, 5, step=0.5, label="CFG scale", elem_id="studio_mosaic_cfg_scale")
-        components["sampler"] = gr.Dropdown(
-            list(SAMPLERS), value="DDIM", label="Sampler", elem_id="studio_mosaic_sampler"
-        )
-        components["seed"] = gr.Number(0, label="Seed", precision=0, elem_id="studio_mosaic_seed")
-        components["batch"] = gr.Slider(1, 64, 4, step=1, label="Tiles at once", elem_id="studio_mosaic_batch")
+        components["steps"] = gr.Slider(1, 150, 20, step=1, **_known(Request, "steps"))
+        components["cfg_scale"] = gr.Slider(1, 30, row(Request, "cfg_scale").default, step=0.5,
+                                            **_known(Request, "cfg_scale"))  # fmt: skip
+        quick = "DDIM" if "DDIM" in samplers else default_sampler(model)
+        components["sampler"] = gr.Dropdown(list(samplers), value=quick, **_known(Request, "sampler"))
+        components["seed"] = gr.Number(0, precision=0, **_known(Request, "seed"))
+        components["batch"] = gr.Slider(1, 64, BATCH, step=1, label="Tiles at once", elem_id=_id("batch"))
     return components
 
 
-def _help(name: str) -> str:
-    return row(Mosaic, name).entry.help
+def _known(cls: type, name: str) -> dict[str, Any]:
+    """What the table knows of a setting that pages show."""
+    setting = row(cls, name)
+    return {"label": setting.label, "info": setting.info, "elem_id": _id(name)}
+
+
+def _id(name: str) -> str:
+    return "studio_mosaic_" + {"denoising_strength": "strength", "tile": "tile_px"}.get(name, name)
 
 
 def _settings(mosaics: Mosaics, values: dict[str, Any]) -> Mosaic:
@@ -106,8 +107,8 @@ def _settings(mosaics: Mosaics, values: dict[str, Any]) -> Mosaic:
     names = ("prompt", "negative_prompt", "denoising_strength", "hold", "steps", "cfg_scale", "sampler", "seed")
     request = replace(TILE_REQUEST, width=native, height=native, **{name: values[name] for name in names})
     grid = GridKind().from_text("grid", str(values["grid"]))
-    more = {name: values[name] for name in ("tile", "depth", "colour", "loop")}
-    return Mosaic(request, grid=grid, **more)
+    more = {name: values[name] for name in ("tile", "depth", "colour")}
+    return Mosaic(request, grid=grid, loop=True if values["loop"] else None, **more)
 
 
 def _drawing(mosaics: Mosaics, names: tuple[str, ...]) -> Callable[..., Iterator[Answer]]:

@@ -17,12 +17,13 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import PREPROCESSORS, Control
 from tiled_diffusion.settings.panel import PanelSettings, merge, region_document, to_controls
 from tiled_diffusion.settings.presets import Presets
-from tiled_diffusion.settings.request import SAMPLERS, Request
+from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.control import SHIPPED
 from tiled_diffusion.standalone.control_hints import open_hint
 from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.prompts import prompt_length
+from tiled_diffusion.standalone.samplers import default_sampler, samplers_of
 from tiled_diffusion.ui.mosaic_view import add_mosaic_route
 from tiled_diffusion.ui.page import add_scripts
 from tiled_diffusion.ui.panel import Panel, PanelHost, build_panel
@@ -97,7 +98,10 @@ def _fields(studio: Studio) -> dict[str, Any]:
             1, SLIDERS["cfg_scale"], 5, step=0.5, label="CFG scale", elem_id="studio_cfg_scale"
         )
     with gr.Row():
-        out["sampler"] = gr.Dropdown(list(SAMPLERS), value="Euler a", label="Sampler", elem_id="studio_sampler")
+        out["sampler"] = gr.Dropdown(
+            list(samplers_of(studio.model)), value=default_sampler(studio.model), label="Sampler",
+            elem_id="studio_sampler",
+        )  # fmt: skip
         out["seed"] = gr.Number(0, label="Seed", precision=0, elem_id="studio_seed")
         out["batch_size"] = gr.Slider(
             1, SLIDERS["batch_size"], 1, step=1, label="Pictures", elem_id="studio_batch_size"
