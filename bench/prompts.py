@@ -1,6 +1,6 @@
 """Whether prompts of tiles by content draw fewer things twice, and what they cost (`python -m bench.prompts`).
 
-Rendered drawings of 128 x 128 px, each with an object of one colour once or twice, are enlarged with the shipped
+Rendered drawings of 128 x 128 px, with an object of one colour once and twice in turn, are enlarged with the shipped
 checkpoint in tiles of 128 px, once with the same prompt everywhere and once by content. `duplicates`: things of the
 object's colour beyond those that were there, in all pictures; `duplicates_ratio`: by content / the same. `kept`: share
 of the objects that were there of which at least a third of the place has their colour still; `kept_ratio` likewise.
@@ -68,7 +68,8 @@ def measured(model: Model, scale: int, strength: float, count: int, sheet: Path 
     from training.evaluate import rendered
 
     prompts = list(detector.prompt_list(count, 11))
-    drawings = rendered(prompts, count)
+    once, twice_there = rendered(prompts, 1), rendered(prompts, 2)
+    drawings = [(twice_there if number % 2 else once)[number] for number in range(count)]
     twice, kept, rows, pictures = ({name: [] for name in WAYS} for _ in range(4))
     for number, (prompt, drawing) in enumerate(zip(prompts, drawings, strict=True)):
         for name in WAYS:

@@ -25,7 +25,8 @@ from tiled_diffusion.settings import generate
 from tiled_diffusion.settings.panel import PanelSettings, merge, to_controls
 from tiled_diffusion.settings.plot import plot_axes
 from tiled_diffusion.settings.values import Settings, settings_from_dict
-from tiled_diffusion.standalone.cli.arguments import command_line, read_request
+from tiled_diffusion.standalone.cli.arguments import read_request
+from tiled_diffusion.standalone.cli.words import command_line
 from tiled_diffusion.standalone.cli.parser import build_parser
 from tiled_diffusion.ui.panel import PanelHost, build_panel
 

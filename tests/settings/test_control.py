@@ -10,9 +10,10 @@ from tests.standalone.tiny import tiny_model
 from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.settings.control import Control, control_from_text
 from tiled_diffusion.settings.request import Request, request_from_dict, request_from_json
-from tiled_diffusion.standalone.cli.arguments import command_line, read_request, read_upscale_request
+from tiled_diffusion.standalone.cli.arguments import read_request, read_upscale_request
 from tiled_diffusion.standalone.cli.flags import UsageError
 from tiled_diffusion.standalone.cli.parser import build_parser
+from tiled_diffusion.standalone.cli.words import command_line
 from tiled_diffusion.standalone.metadata import parameters_text, read_png, save_png
 
 TEXTS = [

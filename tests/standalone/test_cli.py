@@ -19,9 +19,10 @@ from tiled_diffusion.settings.match import MatchKind
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Region, Settings
 from tiled_diffusion.standalone.cli import commands as cli
-from tiled_diffusion.standalone.cli.arguments import columns, command_line, open_picture, quoted, read_request
+from tiled_diffusion.standalone.cli.arguments import columns, open_picture, read_request
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.cli.parser import build_parser
+from tiled_diffusion.standalone.cli.words import command_line, quoted
 from tiled_diffusion.standalone.control_hints import open_hint
 from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.images import open_image
@@ -114,7 +115,7 @@ def test_what_is_made_of_a_picture_takes_nothing_of_how_that_was_made(before, tm
     assert (after.growth, after.match, after.inversion) == (None, None, None)
     assert run("generate", out, "--device", "cpu", "--quiet", "--out", tmp_path / "again.png") == 0
     assert pixels(out) == pixels(tmp_path / "again.png")
-    words = ["mosaic", picture, "--grid", 1, "--steps", 1, "--quiet", "--device", "cpu", "--out", tmp_path / "mosaic"]
+    words = ["mosaic", picture, "--grid", 2, "--steps", 1, "--quiet", "--device", "cpu", "--out", tmp_path / "mosaic"]
     assert run(*words) == 0
     made = opened_folder(tmp_path / "mosaic").settings.request
     assert (made.prompt, made.growth, made.match, made.inversion) == ("snow", None, None, None)

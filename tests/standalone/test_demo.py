@@ -10,9 +10,10 @@ import pytest
 from PIL import Image, ImageChops
 
 from tiled_diffusion.settings.request import request_from_json
-from tiled_diffusion.standalone.cli.arguments import command_line, quoted, read_request
+from tiled_diffusion.standalone.cli.arguments import read_request
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.cli.parser import PROGRAM, build_parser
+from tiled_diffusion.standalone.cli.words import command_line, quoted
 from tiled_diffusion.standalone.demo.scenes import scenes
 from tiled_diffusion.standalone.metadata import read_png
 

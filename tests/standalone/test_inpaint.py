@@ -197,6 +197,16 @@ def test_an_inpainting_model_sees_mask_and_photo_of_each_tile(nine, monkeypatch)
     assert all((x[:, 4] == 1).all() for x in seen)
 
 
+def test_an_inpainting_model_draws_by_the_content_of_tiles(nine):
+    tiling = {"tile_width": 64, "tile_height": 64, "tile_prompts": "content"}
+    prompt = "a red house, snow"
+    request = replace(request_of(), prompt=prompt, tiling=settings_from_dict(tiling), denoising_strength=0.7)
+    plain = replace(request, tiling=replace(request.tiling, tile_prompts="same"))
+    shown, same = (generate(nine, r, init_image=picture())[0] for r in (request, plain))
+    assert shown.size == same.size
+    assert shown.tobytes() != same.tobytes()
+
+
 def test_an_inpainting_model_is_loaded_from_a_folder(nine, tmp_path):
     from tiled_diffusion.standalone.model import load_model
 

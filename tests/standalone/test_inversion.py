@@ -22,9 +22,10 @@ from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.request import Request, request_from_dict
 from tiled_diffusion.settings.values import Region, settings_from_dict
 from tiled_diffusion.standalone import inversion, sampling
-from tiled_diffusion.standalone.cli.arguments import command_line, read_request
+from tiled_diffusion.standalone.cli.arguments import read_request
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.cli.parser import build_parser
+from tiled_diffusion.standalone.cli.words import command_line
 from tiled_diffusion.standalone.control import ControlNet, ControlNets
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import load_model, model_from_pipeline

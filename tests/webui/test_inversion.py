@@ -10,6 +10,7 @@ from modules import sd_samplers_common, shared
 from tests.webui.host_model import FAMILIES, Job, Model, Sampler, field, run
 from tests.webui.test_pictures import own, target, with_regions
 from tiled_diffusion.engine.inversion import Recent
+from tiled_diffusion.engine.model import Level
 from tiled_diffusion.webui import inversion
 from tiled_diffusion.webui.hosts import host
 from tiled_diffusion.webui.hosts.a1111.sampling import rows_at_first
@@ -217,3 +218,13 @@ def test_models_of_flows_are_refused():
     shared.sd_model.add_noise_to_latent = None
     with pytest.raises(Exception, match="models of flows"):
         drawn(KEEP)
+
+
+@pytest.mark.parametrize("first", [(0.6, 0.8), (0.8, 0.6), (1.0, 2.0)])
+def test_where_the_host_adds_noise_at_another_level_than_its_first_step(first, monkeypatch):
+    levels = [Level(torch.tensor([a]), torch.tensor([s])) for a, s in (first, (0.8, 0.6))]
+    sampling = SimpleNamespace(noise_level=lambda *_: (levels[0], "eps"), start_level=lambda *_, **__: (levels[1], 0))
+    monkeypatch.setattr(inversion, "host", SimpleNamespace(sampling=sampling))
+    clean, own = latents(2), latents(2, seed=8)
+    noise = inversion._as_begun(None, clean, own, 1.0)
+    torch.testing.assert_close(levels[1].noised(clean, noise), levels[0].noised(clean, own))

@@ -6,7 +6,7 @@ import ast
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from tiled_diffusion.errors import SettingsError, TiledError
 
@@ -187,7 +187,7 @@ def document_of(data: object) -> dict[str, Any]:
 
 def _document_of_text(text: str) -> dict[str, Any]:
     if text.lstrip().startswith("[") and not is_regional(text):  # prompts may begin so too
-        return {"version": VERSION, "regions": omost_conditions(parse_json(text, "regions"))}
+        return {"version": VERSION, "regions": omost_conditions(cast("list[object]", parse_json(text, "regions")))}
     if not is_omost(text) and not is_regional(text):
         raise SettingsError(
             "regions: this is none of the files that are known: region documents and the other extension's regions "

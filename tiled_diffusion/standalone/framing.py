@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
@@ -94,7 +95,8 @@ class FrameFiles:
     def begin(self) -> None:
         """Writes the job, with whole paths: photo.png beside it is a result, and not the photo."""
         path = self.folder / JOB
-        job, files = self.job, {}
+        files: dict[str, Any] = {}
+        job = self.job
         if job.picture is not None:
             files["picture"] = str(Path(job.picture).resolve())
         if job.upscaler != LANCZOS:

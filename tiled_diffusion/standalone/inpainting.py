@@ -177,12 +177,32 @@ def context(model: Model, request: Request, painting: Painting | None) -> Tensor
 
     Without a photo all of the canvas is masked.
     """
-    if model.unet.config.in_channels != model.traits.channels + CONTEXT_CHANNELS:
-        return None
     if painting is None:
-        drawn, photo = torch.ones(1, 1, request.height, request.width), torch.zeros(1, 3, request.height, request.width)
-    else:
-        drawn = (painting.drawn > 0).float()
-        photo = to_pixels(Image.fromarray(painting.photo)) * (1 - drawn)
-    masked = encode(model, photo, request.tiling)
+        return unknown(model, request.width, request.height, request.tiling)
+    if not _takes_context(model):
+        return None
+    drawn = (painting.drawn > 0).float()
+    return _context(model, drawn, to_pixels(Image.fromarray(painting.photo)) * (1 - drawn), request.tiling)
+
+
+def unknown(model: Model, width: int, height: int, tiling: Settings) -> Tensor | None:
+    """As `context`, of a canvas all of which is drawn.
+
+    Args:
+        model: see load_model.
+        width: of the canvas, image pixels.
+        height: of the canvas, image pixels.
+        tiling: how the encoder is tiled.
+    """
+    if not _takes_context(model):
+        return None
+    return _context(model, torch.ones(1, 1, height, width), torch.zeros(1, 3, height, width), tiling)
+
+
+def _takes_context(model: Model) -> bool:
+    return model.unet.config.in_channels == model.traits.channels + CONTEXT_CHANNELS  # type: ignore[no-any-return]
+
+
+def _context(model: Model, drawn: Tensor, photo: Tensor, tiling: Settings) -> Tensor:
+    masked = encode(model, photo, tiling)
     return torch.cat([max_pool2d(drawn, model.traits.factor).to(masked), masked], dim=1)

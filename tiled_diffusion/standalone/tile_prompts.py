@@ -20,8 +20,10 @@ from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.captioner import Captioner, cut
 from tiled_diffusion.settings.request import Request
+from tiled_diffusion.settings.values import Settings
 
 from . import flow
+from .inpainting import unknown
 from .model import Model
 from .prompts import Encoder
 
@@ -72,6 +74,7 @@ def content_of_latent(model: Model, prompt: str, clean: Tensor) -> Content:
     noise = canvas_noise((model.traits.channels, *small), range(NOISES)).to(clean)
     time = torch.full((NOISES,), TIME, device=clean.device)
     noisy = _noisy(model, adaptive_avg_pool2d(clean, small).expand_as(noise), noise, time)
+    seen = unknown(model, small.w * model.traits.factor, small.h * model.traits.factor, Settings())
     encoder, sizes = Encoder(model), torch.tensor([[small.h, small.w, 0, 0, small.h, small.w]])
 
     def predict(prompt: str) -> Tensor:
@@ -86,7 +89,8 @@ def content_of_latent(model: Model, prompt: str, clean: Tensor) -> Content:
             ids = (sizes * model.traits.factor).to(model.device, model.dtype)
             added = {"text_embeds": conditioning.pooled[None].expand(NOISES, -1), "time_ids": ids.expand(NOISES, -1)}
         text = conditioning.text[None].to(model.dtype).expand(NOISES, -1, -1)
-        rows = noisy.to(model.dtype)
+        rows = noisy if seen is None else torch.cat([noisy, seen.to(noisy).expand(NOISES, -1, -1, -1)], dim=1)
+        rows = rows.to(model.dtype)
         out = model.unet(rows, time, encoder_hidden_states=text, added_cond_kwargs=added, return_dict=False)[0]
         return out.float()  # type: ignore[no-any-return]
 

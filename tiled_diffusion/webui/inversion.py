@@ -49,13 +49,26 @@ def kept_noise(p: Job, inversion: Inversion, tiling: Tiling, model: Forward, beg
         return begin.noise
     clean = begin.x.float()
     try:
-        own = _inverted(p, inversion, tiling, model, begin, values)
+        own = _as_begun(p, clean, _inverted(p, inversion, tiling, model, begin, values), values[-1])
     except host.jobs.INTERRUPT:
         return begin.noise
     finally:
         host.vae.show(None)
     freedom = freedom_map(clean, inversion.freedom) if inversion.detail_map else inversion.freedom
     return mixed(own, begin.noise.float(), freedom).to(begin.noise)
+
+
+def _as_begun(p: Job, clean: Tensor, own: Tensor, value: float) -> Tensor:
+    """The noise with which the host's start is what `own` is at the sampler's first step.
+
+    Samplers of timesteps put the noise on at the step before their first one.
+    """
+    first, _ = host.sampling.noise_level(p, torch.tensor([value]))
+    begun, _ = host.sampling.start_level(p, from_picture=True)
+    if float(first.sigma) == float(begun.sigma):
+        return own
+    alpha, sigma = begun.broadcast(clean)
+    return (first.noised(clean, own) - alpha * clean) / sigma
 
 
 def _inverted(

@@ -1,4 +1,4 @@
-"""From a parsed command line and the file it names to a request, and from a request back to a command line."""
+"""From a parsed command line and the file it names to a request."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import Model
 from tiled_diffusion.standalone.samplers import default_sampler
 
-from .flags import UsageError, flags_of, given_flags, given_inversion, inversion_flags
-from .helps import PROGRAM
+from .flags import UsageError, given_flags, given_inversion
 
 FILES = ("init_image", "mask")
 """Fields of a request that name a picture."""
@@ -304,52 +303,3 @@ def _canvas_size(given: dict[str, Any]) -> tuple[int, int]:
     with open_picture(given["init_image"]) as image:
         size = image.width + sides.left + sides.right, image.height + sides.top + sides.bottom
         return (size[0] + up) // 8 * 8, (size[1] + up) // 8 * 8
-
-
-def command_line(request: Request, out: str) -> list[str]:
-    """The words of a command that makes the same request, starting with `python -m tiled_diffusion`.
-
-    Raises:
-        ValueError: the request's regions are not equal columns, which flags cannot say.
-    """
-    tiling = request.tiling
-    if tiling.regions and tiling.regions != columns([r.prompt for r in tiling.regions]):
-        raise ValueError("these regions need a canvas file")
-    words = [*PROGRAM.split(), "generate", *([] if tiling.regions else [request.prompt])]
-    for r in tiling.regions:
-        words += ["--column", r.prompt]
-    if tiling.regions and request.prompt != joined(tiling.regions):
-        words += ["--prompt", request.prompt]
-    words += ["--size", f"{request.width}x{request.height}"]
-    words += _flag_words(request, {"prompt", "width", "height"})
-    if tiling.tile_width and tiling.tile_height:
-        words += ["--tile", f"{tiling.tile_width}x{tiling.tile_height}"]
-        words += _flag_words(tiling, {"tile_width", "tile_height"})
-    else:
-        words += _flag_words(tiling, set())
-    for c in request.controls:
-        words += ["--control", c.to_text(), "--preprocess", c.preprocess]
-    return [*words, *_inversion_words(request.inversion), "--out", out]
-
-
-def _inversion_words(inversion: Inversion | None) -> list[str]:
-    if inversion is None:
-        return []
-    changed = [(flag, getattr(inversion, flag.row.name.removeprefix("inversion_"))) for flag in inversion_flags()]
-    words = [word for flag, value in changed if value != flag.row.default for word in flag.words(value)]
-    return ["--keep", f"{round(1 - inversion.freedom, 6):g}", *words]
-
-
-def _flag_words(settings: Request | Settings, skipped: set[str]) -> list[str]:
-    """Flags for all fields that differ from their defaults."""
-    words: list[str] = []
-    for flag in flags_of(type(settings)):
-        value = getattr(settings, flag.row.name)
-        if flag.row.name not in skipped and value != flag.row.default:
-            words += flag.words(value)
-    return words
-
-
-def quoted(words: Sequence[str]) -> str:
-    """The words as one line for a shell; double quotes, which PowerShell, cmd and sh all understand."""
-    return " ".join(f'"{w}"' if not w or any(c in w for c in " |()&;,*?<>") else w for w in words)

@@ -14,8 +14,8 @@ from tiled_diffusion.recipes.host import Picture, Task
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.recipes.upscale import upscale, upscaled_request
 from tiled_diffusion.settings.request import Request
-from tiled_diffusion.standalone.cli.arguments import command_line, quoted
 from tiled_diffusion.standalone.cli.helps import PROGRAM
+from tiled_diffusion.standalone.cli.words import command_line, quoted
 from tiled_diffusion.standalone.draw import draw_plan
 from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.inspection import Report, inspect_plan

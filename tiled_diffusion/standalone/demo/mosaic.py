@@ -17,8 +17,8 @@ from tiled_diffusion.recipes.mosaic.video import check_video, write_video
 from tiled_diffusion.recipes.mosaic.zoom import Zoom
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.mosaic import TILE_REQUEST, Grid, Mosaic
-from tiled_diffusion.standalone.cli.arguments import quoted
 from tiled_diffusion.standalone.cli.helps import PROGRAM
+from tiled_diffusion.standalone.cli.words import quoted
 from tiled_diffusion.standalone.host import DiffusersHost
 
 from .page import Figure
