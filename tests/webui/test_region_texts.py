@@ -1,5 +1,7 @@
 """Regions' prompts pass through what other extensions do to the main prompt, and leave no trace in it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from modules import shared
@@ -132,6 +134,44 @@ def test_a_style_around_a_region_s_prompt_is_as_around_the_main_one(style, own):
     expected = style.replace("{prompt}", own) if "{prompt}" in style else f"{own}, oil"
     assert expected.strip() in {text.strip() for text in heard}
     assert record(p, 0)["regions"][0]["prompt"] == own
+
+
+BOOK = {
+    "oil": SimpleNamespace(prompt="oil painting of {prompt}", negative_prompt="photo"),
+    "fine": SimpleNamespace(prompt="fine lines", negative_prompt=""),
+}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "drawn"),
+    [
+        ("a tree <style:oil>", "oil painting of a tree"),
+        ("<style:fine>, a tree", "a tree, fine lines"),
+        ("a tree, <style:fine>, snow<style:oil>", "oil painting of a tree, snow, fine lines"),
+        ("a tree", "a tree"),
+    ],
+)
+@pytest.mark.parametrize(("own", "against"), [(None, None), ("snow", "snow, photo"), ("", "photo")])
+def test_a_style_named_in_a_region_stands_around_its_prompt(prompt, drawn, own, against, monkeypatch):
+    monkeypatch.setattr(shared.prompt_styles, "styles", BOOK)
+    region = {"prompt": prompt, "w": 0.5, "negative_prompt": own}
+    (kept,) = record(done([], {"regions": [region]}), 0)["regions"]
+    assert kept["prompt"] == drawn
+    oil = "oil" in prompt
+    assert kept.get("negative_prompt") == (against if oil else own)
+
+
+@pytest.mark.parametrize(
+    ("region", "message"),
+    [
+        ({"prompt": "a tree <style:ink>"}, r"regions\[0\]\.prompt: there is no style 'ink', known are 'oil', 'fine'"),
+        ({"prompt": "a tree", "negative_prompt": "<style:oil>"}, r"regions\[0\]\.negative_prompt: <style"),
+    ],
+)
+def test_a_style_that_is_not_there_is_named(region, message, monkeypatch):
+    monkeypatch.setattr(shared.prompt_styles, "styles", BOOK)
+    with pytest.raises(Exception, match=message):
+        done([], {"regions": [region]})
 
 
 @pytest.mark.parametrize("main", ["", " a ", "a\n", "a\n\nb AND c :0.5", "TiledRegion"])

@@ -24,6 +24,7 @@ from .region_texts import RegionTexts
 from .run import HOLD, RUN, TITLE, WRAPPED, Run, failing, guard, refuse, run_of
 from .sampling import attach, grid_seed
 from .scope import unwrap, wrap
+from .styles import with_styles
 
 PEER = "multidiffusion-upscaler-for-automatic1111"
 BUILT_IN = "MultiDiffusion Integrated"
@@ -84,6 +85,7 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
             upscale.enlarge_input(p, job)
         else:
             upscale.set_size(p, job)
+        job = replace(job, tiling=with_styles(job.tiling))
         run = Run(job, RegionTexts(job.tiling))
         wrap(p, "setup_prompts", TITLE, _then(lambda: run.texts.send(p)))
         return run

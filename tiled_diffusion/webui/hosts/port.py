@@ -160,6 +160,9 @@ class Texts(Protocol):
     def styled(self, text: str, styles: list[str], negative: bool) -> str:
         """A prompt with the styles that the main prompt has."""
 
+    def style_names(self) -> list[str]:
+        """Of the user's book of styles."""
+
     def without_comments(self, text: str) -> str:
         """As the host does to the main prompt."""
 

@@ -28,6 +28,11 @@ def styled(text: str, styles: list[str], negative: bool) -> str:
     return str(apply(text, styles))
 
 
+def style_names() -> list[str]:
+    """Of the user's book of styles."""
+    return list(shared.prompt_styles.styles)
+
+
 def without_comments(text: str) -> str:
     """From # to the end of the line, where the settings say so."""
     return _COMMENT.sub("\n", text) if option("enable_prompt_comments", True) else text

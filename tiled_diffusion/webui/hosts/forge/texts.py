@@ -11,6 +11,7 @@ from modules.sd_hijack import model_hijack
 from tiled_diffusion.webui.hosts.a1111.texts import encode as encode
 from tiled_diffusion.webui.hosts.a1111.texts import extra_networks_of as extra_networks_of
 from tiled_diffusion.webui.hosts.a1111.texts import longest_length
+from tiled_diffusion.webui.hosts.a1111.texts import style_names as style_names
 from tiled_diffusion.webui.hosts.a1111.texts import styled as styled
 from tiled_diffusion.webui.hosts.a1111.texts import without_comments as without_comments
 from tiled_diffusion.webui.hosts.values import TokenCount
