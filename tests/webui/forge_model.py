@@ -44,6 +44,13 @@ class Patcher:
     def memory_required(self, shape):
         return math.prod(shape)
 
+    def list_controlnets(self):
+        every, control = [], self.controlnet_linked_list
+        while control is not None:
+            every.append(control)
+            control = control.previous_controlnet
+        return every
+
 
 class ForgeModel(Model):
     """Has patchers, and says what it has read."""
@@ -51,7 +58,9 @@ class ForgeModel(Model):
     def __init__(self, name="one", scale=1.0):
         super().__init__(name, scale)
         predictor = SimpleNamespace(noise_scaling=lambda sigma, noise, latent: latent + sigma * noise)
-        inner = SimpleNamespace(diffusion_model=self.model.diffusion_model, predictor=predictor)
+        inner = SimpleNamespace(
+            diffusion_model=self.model.diffusion_model, predictor=predictor, apply_model=self.apply_model
+        )
         self.forge_objects = SimpleNamespace(unet=Patcher(inner), vae=None)
         self.extra_generation_params, self.comments = {}, []
 
@@ -155,10 +164,13 @@ class ForgeJob(Job):
         self.sampler.model_wrap_cfg.fail_at = self.fail_at
         shape = 4, self.height // 8, self.width // 8
         noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in self.seeds])
+        x = noise if self.init_latent is None else self.init_latent
         for _ in range(self.announced):
-            self.script.process_before_every_sampling(self, *self.args, x=noise, noise=noise, c=self.c, uc=self.uc)
+            self.script.process_before_every_sampling(self, *self.args, x=x, noise=noise, c=self.c, uc=self.uc)
         self.before_sampling()
-        return self.sampler.sample(self, noise, self.c, self.uc)
+        if self.init_latent is None:
+            return self.sampler.sample(self, noise, self.c, self.uc)
+        return self.sampler.sample_img2img(self, x, noise, self.c, self.uc)
 
     def before_sampling(self):
         """What another script does afterwards."""

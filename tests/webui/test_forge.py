@@ -12,7 +12,6 @@ from modules import shared
 from tests.webui.forge_model import ForgeDenoiser, ForgeJob, ForgeModel, Patcher
 from tests.webui.host_model import run
 from tests.webui.test_hosts import PARTS
-from tests.webui.test_pictures import own, with_regions
 from tiled_diffusion.webui.hosts import host
 from tiled_diffusion.webui.hosts.failure import JobError
 from tiled_diffusion.webui.hosts.forge import HOST as FORGE
@@ -215,7 +214,7 @@ def test_reforges_rules_of_leaving_negatives_out(step, sigma, options, out, monk
     for name, value in options.items():
         setattr(shared.opts, name, value)
     assert not patcher.leaves_out_negatives(denoiser, sigma)
-    monkeypatch.setattr(patcher, "find_spec", lambda name: name)
+    monkeypatch.setattr(patcher, "is_reforge", lambda: True)
     assert patcher.leaves_out_negatives(denoiser, sigma) is out
 
 
@@ -229,8 +228,3 @@ def test_the_fake_patcher_is_like_the_real_one():
     tree = ast.parse(next(Path(WEBUI) / s for s in SOURCES if (Path(WEBUI) / s).is_file()).read_text(encoding="utf-8"))
     methods = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
     assert {"clone", "add_conditioning_modifier", "set_memory_peak_estimation_modifier"} <= methods
-
-
-def test_pictures_as_regions_are_refused_by_name():
-    with pytest.raises(JobError, match="pictures as regions are not drawn in Forge"):
-        draw(with_regions(own()), width=320, height=160)

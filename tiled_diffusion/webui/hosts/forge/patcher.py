@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -18,15 +17,15 @@ from torch import Tensor
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.webui.hosts.a1111.page import option
-from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall
+from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall, Forward
 from tiled_diffusion.webui.rows import Row
+
+from .library import is_reforge
 
 ROW = "tiled_row"
 """Name of the conditioning [rows, 2] that says of each row which it is: its picture, and its prompt's part."""
 NEGATIVE = -1
 MODIFIERS, WRAPPER = "conditioning_modifiers", "model_function_wrapper"
-DECIDES_BEFORE = "ldm_patched"
-"""A package of reForge alone, which decides on leaving negative prompts out before modifiers are called."""
 
 
 class Hung:
@@ -115,7 +114,7 @@ class Hung:
                 x: Tensor, sigma: Tensor, cond: dict[str, Any], negatives: Sequence[bool] | None = None
             ) -> Tensor:
                 call = {**args, "input": x, "timestep": sigma, **_marked(_theirs(cond), sigma, negatives)}
-                return below(apply, call) if below is not None else apply(x, sigma, **call["c"])
+                return _asked(below, apply, call)
 
             if not self._active or names is None:
                 return model(args["input"], args["timestep"], _ours(cond))
@@ -135,9 +134,29 @@ class Hung:
         return memory
 
 
+def untiled(unet: Any) -> Forward:
+    """The model of a patcher, as it is now, for rows of prompts in the form that AUTOMATIC1111's have."""
+    below = unet.model_options.get(WRAPPER)
+
+    def model(x: Tensor, sigma: Tensor, cond: dict[str, Any], negatives: Sequence[bool] | None = None) -> Tensor:
+        options = {**unet.model_options.get("transformer_options", {})}
+        if not is_reforge():
+            options["cond_mark"] = None
+        c = {**_theirs(cond), "transformer_options": options}
+        call = {"input": x, "timestep": sigma, **_marked(c, sigma, negatives or [False] * len(x))}
+        return _asked(below, unet.model.apply_model, call)
+
+    return model
+
+
+def _asked(below: Callable[..., Tensor] | None, apply: Callable[..., Tensor], call: dict[str, Any]) -> Tensor:
+    """The model by the wrapper that somebody else has set, if there is one."""
+    return below(apply, call) if below is not None else apply(call["input"], call["timestep"], **call["c"])
+
+
 def leaves_out_negatives(denoiser: Any, sigma: float) -> bool:
-    """By reForge's rules of NGMS and of "skip early CFG"; Forge says so by a scale of 1."""
-    if find_spec(DECIDES_BEFORE) is None:
+    """By reForge's rules, which hold before modifiers are called; Forge says so by a scale of 1."""
+    if not is_reforge():
         return False
     least, early = option("s_min_uncond", 0.0), option("skip_early_cond", 0.0)
     turn = denoiser.step % 2 == 0 or option("s_min_uncond_all", False)
