@@ -177,14 +177,6 @@ def test_a_wrapper_below_ours_gets_every_tile():
     assert {rows for _, rows in seen} <= {2, 4}
 
 
-def test_controlnet_is_refused_by_name():
-    unet = Patcher(shared.sd_model.forge_objects.unet.model)
-    unet.clone = lambda: (clone := Patcher.clone(unet), setattr(clone, "controlnet_linked_list", object()))[0]
-    shared.sd_model.forge_objects.unet = unet
-    with pytest.raises(JobError, match="built-in ControlNet"):
-        draw(TILES)
-
-
 @pytest.mark.parametrize("on", [True, False])
 def test_the_built_in_tiles_are_refused_by_name(on):
     script = SimpleNamespace(title=lambda: "MultiDiffusion Integrated", filename="x.py", args_from=0, args_to=1)

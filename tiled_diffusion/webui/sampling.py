@@ -19,7 +19,6 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.values import Settings
 
-from .controlnet.tiles import ControlTiles
 from .denoiser import Tiling
 from .hosts import host
 from .hosts.port import Job
@@ -132,7 +131,7 @@ def _start_noise(p: Job, settings: Settings, noise: Tensor) -> Tensor:
 
 def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor, pulls: tuple[Pull, ...]) -> Tiling:
     settings = planner.settings
-    controls = ControlTiles.find(p, on_cpu=bool(host.page.option(HINTS_OPTION, False)))
+    controls = host.sampling.controls(p, on_cpu=bool(host.page.option(HINTS_OPTION, False)))
     tile_batch = settings.tile_batch or automatic_batch(planner, int(noise.shape[0]), host.sampling.free_bytes())
     tiling = Tiling(
         planner,
@@ -166,7 +165,7 @@ def _hang(p: Job, run: Run, tiling: Tiling) -> None:
         return tiling.denoise(original, x, sigma, cond, rows)
 
     shape = (tiling.batching.size, *tiling.planner.largest_crop())
-    run.hung = host.sampling.hang(p, lambda call: _begin_step(p, run, tiling, call), denoise, shape)
+    run.hung = host.sampling.hang(p, lambda call: _begin_step(p, run, tiling, call), denoise, shape, tiling.controls)
     run.sampler = p.sampler
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from torch import Tensor, device, dtype
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
+from tiled_diffusion.webui.controlnet.controls import Controls
 
 from .job import Hung as Hung
 from .job import Job as Job
@@ -232,8 +233,24 @@ class Sampling(Protocol):
     def start(self) -> None:
         """Registers what hanging needs; called whenever the WebUI (re)loads its scripts."""
 
+    def controls(self, p: Any, *, on_cpu: bool) -> Controls | None:
+        """ControlNets of the sampling that is about to begin; None where there are none.
+
+        Args:
+            p: the job.
+            on_cpu: whether whole hints lie in main memory while tiles are drawn.
+
+        Raises:
+            TiledError: names what cannot be cut into tiles.
+        """
+
     def hang(
-        self, p: Any, begin: Callable[[DenoiserCall], None], denoise: Denoise, call_shape: tuple[int, int, int]
+        self,
+        p: Any,
+        begin: Callable[[DenoiserCall], None],
+        denoise: Denoise,
+        call_shape: tuple[int, int, int],
+        controls: Controls | None = None,
     ) -> Hung:
         """Puts `denoise` in the place of the model of the sampler that is about to begin, on that sampler alone.
 
@@ -242,6 +259,7 @@ class Sampling(Protocol):
             begin: called before each denoiser call; model calls follow. What it raises, the next model call raises.
             denoise: what is asked.
             call_shape: tiles of the largest model call, their height and width in latent pixels.
+            controls: ControlNets that know the tiles of a model call, or None.
         """
 
     def model_call(self, p: Any) -> Forward:

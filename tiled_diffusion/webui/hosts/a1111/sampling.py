@@ -16,6 +16,8 @@ from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.webui.controlnet.controls import Controls
+from tiled_diffusion.webui.controlnet.tiles import ControlTiles
 from tiled_diffusion.webui.hosts.values import Beginning, Denoise, DenoiserCall, Forward
 
 from .jobs import is_hires
@@ -97,12 +99,18 @@ def hang(
     begin: Callable[[DenoiserCall], None],
     denoise: Denoise,
     call_shape: tuple[int, int, int],  # noqa: ARG001 memory is not reserved beforehand
+    controls: Controls | None = None,  # noqa: ARG001 the extension has its own place in the U-Net
 ) -> Hung:
     """On the wrapper of the job's sampler."""
     denoiser = p.sampler.model_wrap_cfg
     hung = _HUNG[denoiser] = Hung(denoiser, begin, denoise)
     hung.arm(denoiser.inner_model)
     return hung
+
+
+def controls(p: Any, *, on_cpu: bool) -> ControlTiles | None:
+    """Those of the extension."""
+    return ControlTiles.find(p, on_cpu=on_cpu)
 
 
 def before_call(params: Any) -> None:

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.webui.controlnet.controls import Controls
 from tiled_diffusion.webui.hosts.a1111.page import option
 from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall, Forward
 from tiled_diffusion.webui.rows import Row
 
+from .control import controlled
 from .library import is_reforge
 
 ROW = "tiled_row"
@@ -36,6 +38,7 @@ class Hung:
         begin: called before each denoiser call.
         denoise: asked in place of the model.
         call_shape: tiles of the largest model call, their height and width.
+        controls: the ControlNets that know their tiles, or None.
     """
 
     def __init__(
@@ -44,11 +47,13 @@ class Hung:
         begin: Callable[[DenoiserCall], None],
         denoise: Denoise,
         call_shape: tuple[int, int, int],
+        controls: Controls | None = None,
     ) -> None:
         self._denoiser = weakref.ref(denoiser)
         self._begin, self._denoise, self._call_shape = begin, denoise, call_shape
+        self._head = getattr(controls, "head", None)
         self._places: list[tuple[Any, Any, Any]] = []
-        self._active = True
+        self._active, self._controlled = True, False
         self.asked = 0
 
     def put_on(self, objects: Any) -> None:
@@ -89,11 +94,7 @@ class Hung:
 
     def _call(self, x: Tensor, sigma: Tensor, uncond: Sequence[Any], cond: Sequence[Any], scale: float) -> DenoiserCall:
         """What is known of the call; its rows are named."""
-        if any(entry.get("control") is not None for entry in (*cond, *uncond)):
-            raise TiledError(
-                "the built-in ControlNet of this WebUI is on, and its hints cannot be cut into tiles yet: switch one "
-                "of the two off"
-            )
+        self._take_control((*cond, *uncond))
         for part, entry in enumerate(cond):
             _name_rows(entry, part, x.shape[0])
         for entry in uncond:
@@ -102,6 +103,17 @@ class Hung:
         weights = [[float(entry.get("strength", 1.0)) for entry in cond]] * x.shape[0]
         unguided = not uncond or math.isclose(scale, 1.0) or leaves_out_negatives(denoiser, float(sigma[0]))
         return DenoiserCall(denoiser.step, denoiser.total_steps, weights, float(scale), unguided)
+
+    def _take_control(self, entries: Sequence[dict[str, Any]]) -> None:
+        """The host asks no ControlNets for the canvas: they are asked for each model call instead.
+
+        Raises:
+            TiledError: somebody has added one that does not know its tiles.
+        """
+        heads = [entry.pop("control") for entry in entries if entry.get("control") is not None]
+        if any(head is not self._head for head in heads):
+            raise TiledError("a ControlNet was added after the tiles were prepared: switch one of the two off")
+        self._controlled = bool(heads)
 
     def _wrapper(self, below: Callable[..., Tensor] | None) -> Callable[..., Tensor]:
         """Asks for tiles, above the wrapper that somebody else has set."""
@@ -114,7 +126,8 @@ class Hung:
                 x: Tensor, sigma: Tensor, cond: dict[str, Any], negatives: Sequence[bool] | None = None
             ) -> Tensor:
                 call = {**args, "input": x, "timestep": sigma, **_marked(_theirs(cond), sigma, negatives)}
-                return _asked(below, apply, call)
+                head = self._head if self._controlled else None
+                return _asked(below, apply, controlled(head, call, cropped=negatives is not None))
 
             if not self._active or names is None:
                 return model(args["input"], args["timestep"], _ours(cond))
@@ -144,7 +157,8 @@ def untiled(unet: Any) -> Forward:
             options["cond_mark"] = None
         c = {**_theirs(cond), "transformer_options": options}
         call = {"input": x, "timestep": sigma, **_marked(c, sigma, negatives or [False] * len(x))}
-        return _asked(below, unet.model.apply_model, call)
+        head = unet.controlnet_linked_list
+        return _asked(below, unet.model.apply_model, controlled(head, call, cropped=negatives is not None))
 
     return model
 

@@ -11,6 +11,7 @@ from modules import script_callbacks, shared
 from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
+from tiled_diffusion.webui.controlnet.controls import Controls
 from tiled_diffusion.webui.hosts.a1111.sampling import LATENT_PX as LATENT_PX
 from tiled_diffusion.webui.hosts.a1111.sampling import before_each_call as before_each_call
 from tiled_diffusion.webui.hosts.a1111.sampling import checkpoint as checkpoint
@@ -28,6 +29,7 @@ from .beginning import model_call as model_call
 from .beginning import noise_values as noise_values
 from .beginning import rows_at_first as rows_at_first
 from .beginning import start_level as start_level
+from .control import ControlChain
 from .library import noising_of
 from .patcher import Hung
 
@@ -39,12 +41,23 @@ def start() -> None:
     script_callbacks.on_cfg_denoiser(before_call)
 
 
-def hang(p: Any, begin: Callable[[DenoiserCall], None], denoise: Denoise, call_shape: tuple[int, int, int]) -> Hung:
+def hang(
+    p: Any,
+    begin: Callable[[DenoiserCall], None],
+    denoise: Denoise,
+    call_shape: tuple[int, int, int],
+    controls: Controls | None = None,
+) -> Hung:
     """On a clone of the patcher of the model in use."""
     denoiser = p.sampler.model_wrap_cfg
-    hung = _HUNG[denoiser] = Hung(denoiser, begin, denoise, call_shape)
+    hung = _HUNG[denoiser] = Hung(denoiser, begin, denoise, call_shape, controls)
     hung.put_on(p.sd_model.forge_objects)
     return hung
+
+
+def controls(p: Any, *, on_cpu: bool) -> Controls | None:
+    """The built-in ones."""
+    return ControlChain.find(p, on_cpu=on_cpu)
 
 
 def before_call(params: Any) -> None:
