@@ -6,13 +6,13 @@ such as how its sampler is hooked or how its records are numbered, stands in tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import Tensor, device, dtype
+from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
 from tiled_diffusion.webui.controlnet.controls import Controls
@@ -20,6 +20,7 @@ from tiled_diffusion.webui.controlnet.controls import Controls
 from .job import Hung as Hung
 from .job import Job as Job
 from .job import NetworkSwitch as NetworkSwitch
+from .vae_port import Vaes as Vaes
 from .values import (
     Axis,
     Beginning,
@@ -284,52 +285,6 @@ class Sampling(Protocol):
 
     def before_each_call(self, callback: Callable[[Any], None]) -> None:
         """Registers what is called with the job before each denoiser call of every sampler."""
-
-
-class Vaes(Protocol):
-    """The VAE and where it works."""
-
-    def in_use(self) -> Any:
-        """The VAE that is in use now; asking for it may load a model."""
-
-    def loaded(self) -> Any:
-        """The VAE of the model that is loaded, or None."""
-
-    def decoding_owner(self) -> Any:
-        """The object whose `decode_first_stage` decodes latents with the VAE in use."""
-
-    def interrupted(self) -> bool:
-        """Whether the user pressed Interrupt."""
-
-    def show(self, line: str | None) -> None:
-        """A line in the progress bar."""
-
-    def decodes_fully(self) -> bool:
-        """Whether the VAE decodes, and not one of its small stand-ins."""
-
-    def is_decoded(self, samples: Any) -> bool:
-        """Whether samples are pictures already."""
-
-    def decode(self, p: Any, samples: Tensor) -> Any:
-        """The host's own decoding of a batch, with its second try in a wider type."""
-
-    def decoded(self, pictures: Iterable[Tensor]) -> Any:
-        """Pictures [3, H, W] in -1..1 as the host keeps those that need no decoding any more."""
-
-    def undecodable(self, error: Exception) -> Any:
-        """Stands for pictures that could not be decoded: whoever looks at it gets the error."""
-
-    def cheap_pictures(self, latents: Tensor) -> Tensor:
-        """What the host shows of pictures that were stopped: [B, 3, 8 H, 8 W] for latents [B, C, H, W]."""
-
-    def device(self) -> device:
-        """Where models work."""
-
-    def moves_models(self) -> bool:
-        """Whether the WebUI moves the parts of the model in use in and out itself (medvram, lowvram)."""
-
-    def number_type(self) -> dtype:
-        """The number type in which the VAE works."""
 
 
 @dataclass(frozen=True)

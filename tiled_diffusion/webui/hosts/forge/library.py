@@ -22,6 +22,11 @@ def sampling_module() -> Any:
     return import_module("modules_forge.forge_sampler" if is_reforge() else "backend.sampling.sampling_function")
 
 
+def memory_module() -> Any:
+    """Where memory is managed."""
+    return import_module("ldm_patched.modules.model_management" if is_reforge() else "backend.memory_management")
+
+
 def noising_of(model: Any) -> Any:
     """What a model is noised by: its predictor, in reForge its model_sampling."""
     inner = model.forge_objects.unet.model
