@@ -88,6 +88,16 @@ def test_steps_in_which_the_host_leaves_negatives_out(monkeypatch):
     assert torch.allclose(draw({**TILES, "regions": [region]}), draw(prompt="a tree"), atol=1e-4)
 
 
+@pytest.mark.parametrize(("engine", "name"), [("StableDiffusion3", "Stable Diffusion 3"), ("Flux", "Flux")])
+def test_models_of_flows_are_refused_by_name(engine, name):
+    shared.sd_model = type(engine, (ForgeModel,), {})()
+    unet = shared.sd_model.forge_objects.unet
+    unet.model.predictor.noise_scaling = lambda sigma, noise, latent: sigma * noise + (1 - sigma) * latent
+    with pytest.raises(JobError, match=f"Tiled Diffusion: {name} is not drawn in tiles in this WebUI yet"):
+        draw(TILES)
+    assert shared.sd_model.forge_objects.unet is unet
+
+
 def test_rows_are_named_and_not_counted():
     assert [(r.image, r.part) for r in patcher._rows(torch.tensor([[1, -1], [0, 2]]))] == [(1, None), (0, 2)]
 

@@ -111,34 +111,6 @@ def test_the_wrapper_of_others_is_asked_in_the_loop_too():
     assert seen == [[0, 0]]
 
 
-FLOW = SimpleNamespace(noise_scaling=lambda sigma, noise, latent: sigma * noise + (1 - sigma) * latent)
-
-
-def flow_job(**sampler):
-    unet = SimpleNamespace(model=SimpleNamespace(predictor=FLOW))
-    return SimpleNamespace(
-        sampler=SimpleNamespace(**sampler), steps=10, sd_model=SimpleNamespace(forge_objects=SimpleNamespace(unet=unet))
-    )
-
-
-@pytest.mark.parametrize("from_picture", [False, True])
-def test_flows_begin_on_a_straight_line(from_picture, monkeypatch):
-    monkeypatch.setattr(sd_samplers_common, "setup_img2img_steps", lambda p, steps=None: (10, 5))
-    p = flow_job(get_sigmas=lambda p, n: torch.linspace(1, 0, 11))
-    level, factor = beginning.start_level(p, from_picture=from_picture)
-    sigma = 0.6 if from_picture else 1.0
-    assert (float(level.alpha), float(level.sigma), float(factor)) == pytest.approx((1 - sigma, sigma, sigma))
-    with pytest.raises(Exception, match="models of flows"):
-        beginning.noise_values(p, None)
-
-
-def test_samplers_of_timesteps_are_not_for_flows(monkeypatch):
-    p = flow_job(get_timesteps=lambda p, n: torch.arange(0, 1000, 100))
-    monkeypatch.setattr(shared.sd_model, "alphas_cumprod", torch.linspace(0.99, 0.01, 1000), raising=False)
-    with pytest.raises(Exception, match="DDIM, PLMS and UniPC are not for it"):
-        beginning.start_level(p, from_picture=False)
-
-
 def test_samplers_of_timesteps_ask_in_sigmas(monkeypatch):
     monkeypatch.setattr(sd_samplers_common, "setup_img2img_steps", lambda p, steps=None: (5, 2))
     shared.sd_model.alphas_cumprod = torch.linspace(0.99, 0.01, 1000)

@@ -1,4 +1,4 @@
-"""Forge and reForge: what a sampling begins with, and the model asked before it begins.
+"""Forge and reForge: the model asked before a sampling begins, at the levels and with the rows that it will have.
 
 Samplers of timesteps (DDIM, PLMS, UniPC) begin with latents of timesteps, but ask the model in sigmas as all others do.
 """
@@ -10,25 +10,12 @@ from typing import Any
 
 import torch
 from modules import prompt_parser, sd_samplers_common
-from torch import Tensor
 
-from tiled_diffusion.engine.model import Level
-from tiled_diffusion.errors import TiledError
 from tiled_diffusion.webui.hosts.a1111 import sampling as a1111
 from tiled_diffusion.webui.hosts.values import Beginning, Forward
 
-from .library import is_flow, sampling_module
+from .library import sampling_module
 from .patcher import untiled
-
-
-def start_level(p: Any, *, from_picture: bool) -> tuple[Level, Tensor]:
-    """As in AUTOMATIC1111's WebUI, but for models of flows."""
-    level, factor = a1111.start_level(p, from_picture=from_picture)
-    if not is_flow(p.sd_model):
-        return level, factor
-    if not hasattr(p.sampler, "get_sigmas"):
-        raise TiledError("regions: pictures need another sampler with this model: DDIM, PLMS and UniPC are not for it")
-    return Level(1 - level.sigma, level.sigma), level.sigma
 
 
 def model_call(p: Any) -> Forward:
@@ -52,8 +39,6 @@ def before_img2img(p: Any, change: Callable[[Beginning], None]) -> None:
 
 def noise_values(p: Any, steps: int | None) -> list[float]:
     """Sigmas without the last 0, whatever the sampler."""
-    if is_flow(p.sd_model):
-        raise TiledError("keep_picture: not with models of flows, such as Stable Diffusion 3 and Flux")
     every, last = sd_samplers_common.setup_img2img_steps(p, steps)
     if hasattr(p.sampler, "get_sigmas"):
         values = p.sampler.get_sigmas(p, every)[every - last - 1 :]

@@ -21,6 +21,7 @@ from tiled_diffusion.webui.hosts.a1111.sampling import encoded_colours as encode
 from tiled_diffusion.webui.hosts.a1111.sampling import free_bytes as free_bytes
 from tiled_diffusion.webui.hosts.a1111.sampling import hypertile_is_on as hypertile_is_on
 from tiled_diffusion.webui.hosts.a1111.sampling import is_edit_model as is_edit_model
+from tiled_diffusion.webui.hosts.a1111.sampling import start_level as start_level
 from tiled_diffusion.webui.hosts.a1111.sampling import traits_of
 from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall
 
@@ -28,12 +29,14 @@ from .beginning import before_img2img as before_img2img
 from .beginning import model_call as model_call
 from .beginning import noise_values as noise_values
 from .beginning import rows_at_first as rows_at_first
-from .beginning import start_level as start_level
 from .control import ControlChain
-from .library import noising_of
+from .library import is_flow, noising_of
 from .patcher import Hung
 
 _HUNG: weakref.WeakKeyDictionary[Any, Hung] = weakref.WeakKeyDictionary()
+
+FLOWS = {"StableDiffusion3": "Stable Diffusion 3"}
+"""Names of models, by the classes of Forge's engines, where they are not the same."""
 
 
 def start() -> None:
@@ -65,6 +68,12 @@ def before_call(params: Any) -> None:
     hung = _HUNG.get(params.denoiser)
     if hung is not None:
         hung.put_on(shared.sd_model.forge_objects)
+
+
+def flow_model() -> str | None:
+    """By the way that latents are noised, whatever the engine is called."""
+    model = shared.sd_model
+    return FLOWS.get(type(model).__name__, type(model).__name__) if is_flow(model) else None
 
 
 def model_size() -> ModelTraits:
