@@ -20,7 +20,7 @@ from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.values import Settings
 
 from .denoiser import Tiling
-from .hosts import host
+from .hosts import host, require_known_model
 from .hosts.port import Job
 from .hosts.values import Beginning, DenoiserCall, Forward
 from .inversion import kept_noise
@@ -49,9 +49,7 @@ def attach(p: Job, run: Run, x: Tensor, noise: Tensor) -> None:
     run.begun = True
     if x.dim() != 4:
         raise TiledError(f"{TITLE} draws pictures; this model's latent has {x.dim()} axes and not 4")
-    flows = host.sampling.flow_model()
-    if flows is not None:
-        raise TiledError(f"{flows} is not drawn in tiles in this WebUI yet: take Stable Diffusion 1, 2 or XL")
+    require_known_model()
     if run.job.passes not in ("both", "hires" if host.jobs.is_hires(p) else "first"):
         return
     settings, canvas = run.job.tiling, Extent(int(x.shape[-2]), int(x.shape[-1]))

@@ -73,7 +73,9 @@ def before_call(params: Any) -> None:
 def flow_model() -> str | None:
     """By the way that latents are noised, whatever the engine is called."""
     model = shared.sd_model
-    return FLOWS.get(type(model).__name__, type(model).__name__) if is_flow(model) else None
+    if getattr(model, "forge_objects", None) is None or not is_flow(model):
+        return None
+    return FLOWS.get(type(model).__name__, type(model).__name__)
 
 
 def model_size() -> ModelTraits:
