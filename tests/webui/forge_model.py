@@ -111,6 +111,39 @@ class ControlNet:
         return out if self.negative is None else out * (1 + (self.negative - 1) * options["cond_mark"])
 
 
+class Layer(torch.nn.Module):
+    """A layer of an LLLite: keeps what it has made of the hint, and counts its calls."""
+
+    def __init__(self, image, num_steps, start_step, end_step):
+        super().__init__()
+        self.cond_image, self.cond_emb, self.multiplier, self.current_step = image, None, 1.0, 0
+        self.num_steps, self.start_step, self.end_step = num_steps, start_step, end_step
+
+    def set_cond_image(self, cond_image):
+        self.cond_image, self.cond_emb, self.current_step = cond_image, None, 0
+
+    def forward(self, x):
+        now, self.current_step = self.current_step, (self.current_step + 1) % max(self.num_steps, 1)
+        if self.num_steps and not self.start_step <= now < self.end_step:
+            return torch.zeros_like(x)
+        if self.cond_emb is None:
+            self.cond_emb = torch.nn.functional.avg_pool2d(self.cond_image, 8).mean(1, keepdim=True)
+        out = self.cond_emb
+        if x.shape[0] != out.shape[0]:
+            out = out.repeat(x.shape[0] // out.shape[0], 1, 1, 1)
+        return out.expand_as(x) * self.multiplier * 0.5
+
+
+class Lllite:
+    """As the hosts hang it: a patch of the attention, one object for both kinds."""
+
+    def __init__(self, image, num_steps=4, start_step=0, end_step=4):
+        self.modules = {name: Layer(image, num_steps, start_step, end_step) for name in ("first", "second")}
+
+    def __call__(self, x):
+        return sum(layer(x) for layer in self.modules.values())
+
+
 class ForgeModel(Model):
     """Has patchers, and says what it has read."""
 
@@ -129,6 +162,8 @@ class ForgeModel(Model):
         for added in [] if control is None else [control["middle"].pop()]:  # what is taken is gone
             assert added.shape[-2:] == x.shape[-2:], "the hint is not the tile's"
             out = out + added
+        for patch in (transformer_options or {}).get("patches", {}).get("attn1_patch", []):
+            out = out + patch(x)
         return out
 
 
@@ -192,7 +227,8 @@ class ForgeDenoiser(Denoiser):
             c = {key: torch.cat([own[key].cond for own in conds]) for key in conds[0]}
             marks = [rows[i][1] for i in batch]
             by_row = [mark for mark in marks for _ in range(len(x))]
-            c["transformer_options"] = {"cond_or_uncond": marks, "sigmas": sigma, "cond_mark": torch.Tensor(by_row)}
+            own = {"cond_or_uncond": marks, "sigmas": sigma, "cond_mark": torch.Tensor(by_row)}
+            c["transformer_options"] = {**options.get("transformer_options", {}), **own}
             many = {"input": torch.cat([x] * len(batch)), "timestep": torch.cat([sigma] * len(batch)), "c": c}
             control = rows[batch[0]][0].get("control")
             if control is not None:

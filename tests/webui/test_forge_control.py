@@ -9,7 +9,7 @@ import pytest
 import torch
 from modules import shared
 
-from tests.webui.forge_model import ControlNet, ForgeJob, patcher_chain
+from tests.webui.forge_model import ControlNet, ForgeJob, Lllite, patcher_chain
 from tests.webui.host_model import run
 from tests.webui.test_forge import EVERYWHERE, TILES, draw, forge  # noqa: F401 a fixture
 from tiled_diffusion.webui.hosts.failure import JobError
@@ -135,12 +135,40 @@ def job_with(*units):
     return p
 
 
-@pytest.mark.parametrize(("module", "model"), [("reference_only", "None"), ("None", "kohya_lllite_xl_canny")])
-def test_what_cannot_be_cut_is_named(module, model):
-    with pytest.raises(JobError, match=f"ControlNet: {module}, {model} does not go with tiles here"):
-        run(job_with(unit_of(module, model)))
-    off = {"enabled": False, "module": module, "model": model}
+def test_what_cannot_be_cut_is_named():
+    with pytest.raises(JobError, match="ControlNet: reference_only, None needs the whole picture"):
+        run(job_with(unit_of("reference_only", "None")))
+    off = {"enabled": False, "module": "reference_only", "model": "None"}
     assert torch.equal(run(job_with(off)), draw(TILES))
+
+
+LLLITE = unit_of("None", "kohya_lllite_xl_canny")
+
+
+def with_lllite(settings=None, **more):
+    """A job whose LLLite hangs in the attention of the U-Net; afterwards its layers are as they were."""
+    unet = shared.sd_model.forge_objects.unet
+    patch = Lllite(hint(1), **more)
+    unet.model_options["transformer_options"] = {"patches": {"attn1_patch": [patch], "attn2_patch": [patch]}}
+    p = job_with(LLLITE)
+    p.args = (settings is not None, settings or {})
+    out = run(p)
+    assert all(layer.cond_image.shape == (1, 3, 160, 320) for layer in patch.modules.values())
+    return out
+
+
+@pytest.mark.parametrize("steps", [{}, {"start_step": 1, "end_step": 3}, {"num_steps": 0}], ids=str)
+@pytest.mark.parametrize("tile_batch", [1, 3])
+def test_an_lllite_sees_its_part_of_the_hint_in_its_steps(steps, tile_batch):
+    without, plain = draw(), with_lllite(**steps)
+    assert torch.allclose(with_lllite({**TILES, "tile_batch": tile_batch}, **steps), plain, atol=1e-5)
+    assert not torch.allclose(plain, without, atol=1e-2)
+
+
+def test_a_region_without_an_lllite():
+    region = {**EVERYWHERE, "prompt": "a tree", "controlnet": False, "join": "replace"}
+    expected = draw(prompt="a tree")
+    assert torch.allclose(with_lllite({**TILES, "regions": [region]}), expected, atol=1e-4)
 
 
 def test_what_acts_on_the_whole_picture_is_told():

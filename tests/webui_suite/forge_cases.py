@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 from .client import HOST, ApiError
 from .control_cases import NO_MODULE, SIZE, TILES, apart, hint, model, most, unit, units
 from .registry import Skipped, case
-from .tiling_cases import same, whole
+from .tiling_cases import TILES as GRID
+from .tiling_cases import WIDE, same, whole
 from .vae_cases import EXACT
 
 BUILT_IN = "MultiDiffusion Integrated"
@@ -49,6 +53,33 @@ def both(webui):
         assert f"{BUILT_IN} is switched on too" in str(e), e
         return
     raise AssertionError("drawn")
+
+
+@case("forge: an error, an interrupt and the refiner leave nothing on the patchers")
+def nothing_left(webui):
+    only_there()
+    before, tiles = webui.txt2img(**WIDE), {**GRID, "tile_batch": 1}
+    left = {"scripts": {"suite helper": {"args": ["patcher"]}}, "steps": 2}
+    try:
+        webui.txt2img(tiled=tiles, scripts={"suite helper": {"args": ["fail"]}}, **WIDE)
+    except ApiError as e:
+        assert "the suite has broken this job" in str(e), e
+    else:
+        raise AssertionError("drawn")
+    assert webui.txt2img(**left).infotexts[0] == "left: []"
+    long = {**WIDE, "steps": 60, "width": 512}
+    thread = threading.Thread(target=lambda: webui.txt2img(tiled=tiles, **long))
+    thread.start()
+    while not webui.call("/sdapi/v1/progress?skip_current_image=true")["state"]["sampling_step"]:
+        time.sleep(0.1)
+    webui.call("/sdapi/v1/interrupt", {})
+    thread.join(240)
+    assert webui.txt2img(**left).infotexts[0] == "left: []"
+    if "tiny" in webui.names("/sdapi/v1/sd-models", "model_name"):
+        refined = webui.txt2img(tiled=tiles, refiner_checkpoint="tiny", refiner_switch_at=0.5, **WIDE)
+        assert refined.difference(webui.txt2img(refiner_checkpoint="tiny", refiner_switch_at=0.5, **WIDE)) > 5
+        assert webui.txt2img(**left).infotexts[0] == "left: []"
+    return same(before, webui.txt2img(**WIDE))
 
 
 MODES = {"forge": "ControlNet is more important", "reforge": "Prefer ControlNet"}

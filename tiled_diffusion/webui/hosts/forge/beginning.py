@@ -15,7 +15,7 @@ from tiled_diffusion.webui.hosts.a1111 import sampling as a1111
 from tiled_diffusion.webui.hosts.values import Beginning, Forward
 
 from .library import sampling_module
-from .patcher import untiled
+from .patcher import transformer_options, untiled
 
 
 def model_call(p: Any) -> Forward:
@@ -52,6 +52,7 @@ def rows_at_first(p: Any, begin: Beginning) -> tuple[list[list[float]], dict[str
     """As the sampler's denoiser makes them; a picture that the model sees counts where it is as large as the latent."""
     every, text = prompt_parser.reconstruct_multicond_batch(begin.cond, 0)
     cond: dict[str, Any] = dict(text) if isinstance(text, dict) else {"c_crossattn": [text]}
+    cond["transformer_options"] = transformer_options(p.sd_model.forge_objects.unet)
     image = getattr(p.sd_model.forge_objects.unet, "extra_concat_condition", None)
     image = begin.image if image is None else image
     if isinstance(image, torch.Tensor) and image.shape[0] == len(every) and image.shape[2:] == begin.x.shape[2:]:

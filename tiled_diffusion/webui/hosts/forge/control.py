@@ -16,21 +16,20 @@ from typing import Any
 from torch import Tensor
 
 from tiled_diffusion.engine.geometry import Extent
-from tiled_diffusion.engine.guides import ModelRows
+from tiled_diffusion.engine.guides import ModelRows, Moment
 from tiled_diffusion.engine.guides.control import fitted_hint
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.webui.controlnet.controls import Controls
 from tiled_diffusion.webui.controlnet.units import HINT_PX, Changes, Rows
 from tiled_diffusion.webui.hosts.a1111.jobs import scripts_of
 
+from .layers import Layers
+
 TITLE = "ControlNet"
 NEVER = (-1.0, -1.0)
 """A range of sigmas in which no ControlNet acts."""
-REFUSED = {
-    "reference": "a reference needs the whole picture at once",
-    "lllite": "the hint of an LLLite lies in the layers of the U-Net",
-}
-"""What cannot be cut into tiles, by a part of the name of a unit's preprocessor or model."""
+REFERENCE = "reference"
+"""Part of the names of preprocessors that need the whole picture at once."""
 WHOLE = ("ip-adapter", "ip_adapter", "photomaker", "instant")
 """Parts of names of models that look at a whole picture, whatever is drawn."""
 
@@ -92,6 +91,8 @@ class ControlChain(Controls):
     def __init__(self, head: Any, whole: list[str], *, on_cpu: bool = False) -> None:
         self.head, self._whole, self.on_cpu = head, whole, on_cpu
         self.units: list[Unit] = []
+        self.layers: Layers | None = None
+        self.step = 0
 
     @property
     def whole(self) -> list[str]:
@@ -107,32 +108,38 @@ class ControlChain(Controls):
         """
         names = list(_names_of_units(p))
         for name in names:
-            for part, why in REFUSED.items():
-                if part in name.lower():
-                    raise TiledError(f"{TITLE}: {name} does not go with tiles here, for {why}: switch one of them off")
+            if REFERENCE in name.lower():
+                raise TiledError(f"{TITLE}: {name} needs the whole picture, and does not go with tiles here")
         whole = [name for name in names if any(part in name.lower() for part in WHOLE)]
         head = p.sd_model.forge_objects.unet.controlnet_linked_list
-        return cls(head, whole, on_cpu=on_cpu) if head is not None or whole else None
+        return cls(head, whole, on_cpu=on_cpu) if head is not None or names else None
 
     def begin(self, canvas: Extent, tile: Extent) -> None:  # noqa: ARG002 the protocol's
         """A sampling on a canvas begins: hints are fitted to it."""
         self.units = [Unit.of(control, canvas, on_cpu=self.on_cpu) for control in chain(self.head)]
+        self.layers = Layers(canvas)
+
+    def begin_step(self, moment: Moment) -> None:
+        """Layers of LLLites go by it."""
+        self.step = moment.number
 
     @contextmanager
-    def model_call(self, rows: ModelRows, x: Tensor, inputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:  # noqa: ARG002
+    def model_call(self, rows: ModelRows, x: Tensor, inputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:  # noqa: ARG002 x
         """Within the block, ControlNets have what belongs to the rows of a model call."""
         shown = Rows([tile.view for tile in rows.tiles], rows.images, None, rows.on[0])
         changes = Changes()
         try:
             for unit in self.units:
                 unit.show(shown, changes)
+            if self.layers is not None:
+                self.layers.show(inputs, shown, self.step, changes)
             yield {}
         finally:
             changes.undo()
 
     def restore(self) -> None:
         """Lets the hints go; on the host's objects nothing is left between model calls."""
-        self.units = []
+        self.units, self.layers = [], None
 
 
 def chain(head: Any) -> Iterator[Any]:

@@ -147,15 +147,19 @@ class Hung:
         return memory
 
 
+def transformer_options(unet: Any) -> dict[str, Any]:
+    """What goes through the layers of a patcher's model, in calls of ours that no call of the host stands behind."""
+    own = unet.model_options.get("transformer_options", {})
+    return {**own} if is_reforge() else {**own, "cond_mark": None}
+
+
 def untiled(unet: Any) -> Forward:
     """The model of a patcher, as it is now, for rows of prompts in the form that AUTOMATIC1111's have."""
     below = unet.model_options.get(WRAPPER)
 
     def model(x: Tensor, sigma: Tensor, cond: dict[str, Any], negatives: Sequence[bool] | None = None) -> Tensor:
-        options = {**unet.model_options.get("transformer_options", {})}
-        if not is_reforge():
-            options["cond_mark"] = None
-        c = {**_theirs(cond), "transformer_options": options}
+        options = transformer_options(unet)
+        c = {"transformer_options": options, **_theirs(cond)}
         call = {"input": x, "timestep": sigma, **_marked(c, sigma, negatives or [False] * len(x))}
         head = unet.controlnet_linked_list
         return _asked(below, unet.model.apply_model, controlled(head, call, cropped=negatives is not None))
