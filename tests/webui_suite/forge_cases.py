@@ -110,11 +110,15 @@ def control_modes(webui):
     return f"{len(kinds)} kinds in one tile: largest difference {worst}"
 
 
-@case("forge: T2I-Adapter: one tile is the plain job, tiles work, SDXL too")
+MADE = [("tiny", "t2iadapter_made_sd1"), ("tiny-xl", "t2iadapter_made_xl"), ("tiny", "lllite_made"), ("tiny-xl", "lllite_made")]
+"""Checkpoints, and files that control_cases.t2i_adapter and .lllite make for models/ControlNet before the WebUI starts."""
+
+
+@case("forge: T2I-Adapter and LLLite: one tile is the plain job, tiles work, SDXL too")
 def adapters(webui):
     only_there()
     job, seen = {**SIZE, "prompt": "a red house", "steps": 3}, []
-    for checkpoint, name in (("tiny", "t2iadapter_made_sd1"), ("tiny-xl", "t2iadapter_made_xl")):
+    for checkpoint, name in MADE:
         with model(webui, checkpoint):
             names = webui.call("/controlnet/model_list")["model_list"]
             known = [m for m in names if m.startswith(name)]
@@ -124,7 +128,7 @@ def adapters(webui):
             plain = webui.txt2img(scripts=scripts, **job)
             assert apart(plain, webui.txt2img(**job)) > 0.5, name
             seen.append(most(webui.txt2img(scripts=scripts, tiled=one_tile, **job), plain))
-            assert seen[-1] <= 2, f"{name}: {seen}"
+            assert seen[-1] <= 2, f"{name} with {checkpoint}: {seen}"
             tiles = webui.txt2img(scripts=scripts, tiled=TILES, **job)
             assert apart(tiles, webui.txt2img(tiled=TILES, **job)) > 0.5, f"{name}: the tiles see no hint"
     return f"largest difference {max(seen)}"
