@@ -1,6 +1,9 @@
 """Forge and reForge: pictures as regions and inversion, which need to know what a sampling begins with."""
 
+import ast
 import math
+import os
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -18,6 +21,7 @@ from tiled_diffusion.webui.hosts.failure import JobError
 from tiled_diffusion.webui.hosts.forge import beginning, library
 from tiled_diffusion.webui.hosts.values import Beginning
 
+WEBUI = os.environ.get("WEBUI_DIR")
 KEEP = {"tile_width": 128, "tile_height": 128, "overlap": 48, "keep_picture": True, "inversion_freedom": 0.0}
 REGION = {"prompt": "a tree AND fog :0.5", "w": 0.5, "cfg_scale": 6}
 
@@ -137,3 +141,28 @@ def test_what_the_model_sees_of_a_picture_goes_to_each_row(fits):
     assert weights == [[1.0, 1.0]] * 2
     seen = cond["c_concat"][0][:, 0, 0, 0].tolist() if fits else cond.get("c_concat")
     assert seen == ([0, 0, 1, 1] if fits else None)
+
+
+FORGE = WEBUI and (Path(WEBUI) / "modules_forge").is_dir()
+RELIED_ON = {
+    "sampling_prepare": (("backend/sampling/sampling_function.py", "modules_forge/forge_sampler.py"), ["unet", "x"]),
+    "sampling_cleanup": (("backend/sampling/sampling_function.py", "modules_forge/forge_sampler.py"), ["unet"]),
+    "noise_scaling": (("backend/modules/k_prediction.py", "ldm_patched/modules/model_sampling.py"), ["sigma", "noise", "latent_image"]),
+    "sample_img2img": (("modules/sd_samplers_kdiffusion.py",), ["p", "x", "noise", "conditioning", "unconditional_conditioning", "steps", "image_conditioning"]),
+    "get_sigmas": (("modules/sd_samplers_kdiffusion.py",), ["p", "steps"]),
+    "get_timesteps": (("modules/sd_samplers_timesteps.py",), ["p", "steps"]),
+    "setup_img2img_steps": (("modules/sd_samplers_common.py",), ["p", "steps"]),
+    "reconstruct_multicond_batch": (("modules/prompt_parser.py",), ["c", "current_step"]),
+}  # fmt: skip
+"""Functions by name: the files that have them in Forge or reForge, and their first parameters."""
+
+
+@pytest.mark.skipif(not FORGE, reason="WEBUI_DIR names no Forge")
+@pytest.mark.parametrize("name", RELIED_ON)
+def test_what_is_relied_on_is_there(name):
+    files, parameters = RELIED_ON[name]
+    file = next(Path(WEBUI) / f for f in files if (Path(WEBUI) / f).is_file())
+    nodes = ast.walk(ast.parse(file.read_text("utf-8")))
+    every = [[a.arg for a in n.args.args if a.arg != "self"] for n in nodes if isinstance(n, ast.FunctionDef) and n.name == name]
+    assert every, f"{file} has no {name}"
+    assert all(found[: len(parameters)] == parameters for found in every), every
