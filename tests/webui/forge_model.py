@@ -30,7 +30,13 @@ class Patcher:
         self.model, self.model_options, self.controlnet_linked_list = model, options or {}, None
 
     def clone(self):
-        return Patcher(self.model, copy.deepcopy(self.model_options))
+        twin = Patcher(self.model, copy.deepcopy(self.model_options))
+        twin.controlnet_linked_list = self.controlnet_linked_list
+        return twin
+
+    def add_patched_controlnet(self, cnet):
+        cnet.set_previous_controlnet(self.controlnet_linked_list)
+        self.controlnet_linked_list = cnet
 
     def add_conditioning_modifier(self, modifier):
         self.model_options.setdefault("conditioning_modifiers", []).append(modifier)
@@ -44,6 +50,99 @@ class Patcher:
     def memory_required(self, shape):
         return math.prod(shape)
 
+    def list_controlnets(self):
+        every, control = [], self.controlnet_linked_list
+        while control is not None:
+            every.append(control)
+            control = control.previous_controlnet
+        return every
+
+
+def patcher_chain(control):
+    """All of a chain."""
+    while control is not None:
+        yield control
+        control = control.previous_controlnet
+
+
+class ControlNet:
+    """What it says of a pixel is its hint there, by the weights of pictures, of kinds of rows, and of places."""
+
+    def __init__(self, hint, strength=1.0, **weightings):
+        self.cond_hint_original, self.strength, self.cond_hint = hint, strength, None
+        self.previous_controlnet, self.transformer_options, self.timestep_range = None, {}, None
+        self.advanced_frame_weighting = self.advanced_mask_weighting = self.negative = None
+        vars(self).update(weightings)
+
+    def set_previous_controlnet(self, controlnet):
+        self.previous_controlnet = controlnet
+        return self
+
+    def pre_run(self, model, percent_to_timestep_function):
+        self.timestep_range = (99.0, 0.0)
+
+    def cleanup(self):
+        self.timestep_range = self.cond_hint = None
+
+    def get_control(self, x_noisy, t, cond, batched_number):
+        before = None
+        if self.previous_controlnet is not None:
+            before = self.previous_controlnet.get_control(x_noisy, t, cond, batched_number)
+        if self.timestep_range is not None and not self.timestep_range[1] <= t[0] <= self.timestep_range[0]:
+            return before
+        size = (x_noisy.shape[2] * 8, x_noisy.shape[3] * 8)
+        if self.cond_hint is None or tuple(self.cond_hint.shape[2:]) != size:
+            assert tuple(self.cond_hint_original.shape[2:]) == size, "the hint would be squeezed into a tile"
+            self.cond_hint = self.cond_hint_original
+        if self.cond_hint.shape[0] not in (1, x_noisy.shape[0]):
+            self.cond_hint = torch.cat([self.cond_hint[: len(x_noisy) // batched_number]] * batched_number)
+        out = torch.nn.functional.avg_pool2d(self.cond_hint, 8).mean(1, keepdim=True) * self.strength
+        out = (out * self._weights(len(x_noisy))[:, None, None, None]).expand(len(x_noisy), 4, -1, -1)
+        if self.advanced_mask_weighting is not None:
+            out = out * torch.nn.functional.avg_pool2d(self.advanced_mask_weighting, 8)
+        return {"middle": [out if before is None else out + before["middle"][0]]}
+
+    def _weights(self, rows):
+        """As Forge weights: each picture's, for each mark; and by mark."""
+        options, out = self.transformer_options, torch.ones(rows)
+        if self.advanced_frame_weighting is not None:
+            out = torch.Tensor(self.advanced_frame_weighting * len(options["cond_or_uncond"]))
+            assert len(out) == len(options["cond_mark"]) == rows, "weights of other rows"
+        return out if self.negative is None else out * (1 + (self.negative - 1) * options["cond_mark"])
+
+
+class Layer(torch.nn.Module):
+    """A layer of an LLLite: keeps what it has made of the hint, and counts its calls."""
+
+    def __init__(self, image, num_steps, start_step, end_step):
+        super().__init__()
+        self.cond_image, self.cond_emb, self.multiplier, self.current_step = image, None, 1.0, 0
+        self.num_steps, self.start_step, self.end_step = num_steps, start_step, end_step
+
+    def set_cond_image(self, cond_image):
+        self.cond_image, self.cond_emb, self.current_step = cond_image, None, 0
+
+    def forward(self, x):
+        now, self.current_step = self.current_step, (self.current_step + 1) % max(self.num_steps, 1)
+        if self.num_steps and not self.start_step <= now < self.end_step:
+            return torch.zeros_like(x)
+        if self.cond_emb is None:
+            self.cond_emb = torch.nn.functional.avg_pool2d(self.cond_image, 8).mean(1, keepdim=True)
+        out = self.cond_emb
+        if x.shape[0] != out.shape[0]:
+            out = out.repeat(x.shape[0] // out.shape[0], 1, 1, 1)
+        return out.expand_as(x) * self.multiplier * 0.5
+
+
+class Lllite:
+    """As the hosts hang it: a patch of the attention, one object for both kinds."""
+
+    def __init__(self, image, num_steps=4, start_step=0, end_step=4):
+        self.modules = {name: Layer(image, num_steps, start_step, end_step) for name in ("first", "second")}
+
+    def __call__(self, x):
+        return sum(layer(x) for layer in self.modules.values())
+
 
 class ForgeModel(Model):
     """Has patchers, and says what it has read."""
@@ -51,13 +150,21 @@ class ForgeModel(Model):
     def __init__(self, name="one", scale=1.0):
         super().__init__(name, scale)
         predictor = SimpleNamespace(noise_scaling=lambda sigma, noise, latent: latent + sigma * noise)
-        inner = SimpleNamespace(diffusion_model=self.model.diffusion_model, predictor=predictor)
+        inner = SimpleNamespace(
+            diffusion_model=self.model.diffusion_model, predictor=predictor, apply_model=self.apply_model
+        )
         self.forge_objects = SimpleNamespace(unet=Patcher(inner), vae=None)
         self.extra_generation_params, self.comments = {}, []
 
-    def apply_model(self, x, t, c_crossattn, transformer_options=None, control=None):
+    def apply_model(self, x, t, c_crossattn, transformer_options=None, control=None, control_model=None):
         assert transformer_options is None or len(transformer_options["cond_or_uncond"]) in (1, 2, 3, x.shape[0])
-        return self.predict(x, t, {"c_crossattn": [c_crossattn]})
+        out = self.predict(x, t, {"c_crossattn": [c_crossattn]})
+        for added in [] if control is None else [control["middle"].pop()]:  # what is taken is gone
+            assert added.shape[-2:] == x.shape[-2:], "the hint is not the tile's"
+            out = out + added
+        for patch in (transformer_options or {}).get("patches", {}).get("attn1_patch", []):
+            out = out + patch(x)
+        return out
 
 
 class ForgeDenoiser(Denoiser):
@@ -78,7 +185,8 @@ class ForgeDenoiser(Denoiser):
             entry["strength"] = part.weight
         uncond = [self._entry([SimpleNamespace(schedules=s) for s in extra["uncond"]])]
         if patcher.controlnet_linked_list is not None:
-            cond[0]["control"] = patcher.controlnet_linked_list
+            for entry in (*cond, *uncond):
+                entry["control"] = patcher.controlnet_linked_list
         given = (
             model,
             x,
@@ -118,8 +226,16 @@ class ForgeDenoiser(Denoiser):
             conds = [rows[i][0]["model_conds"] for i in batch]
             c = {key: torch.cat([own[key].cond for own in conds]) for key in conds[0]}
             marks = [rows[i][1] for i in batch]
-            c["transformer_options"] = {"cond_or_uncond": marks}
+            by_row = [mark for mark in marks for _ in range(len(x))]
+            own = {"cond_or_uncond": marks, "sigmas": sigma, "cond_mark": torch.Tensor(by_row)}
+            c["transformer_options"] = {**options.get("transformer_options", {}), **own}
             many = {"input": torch.cat([x] * len(batch)), "timestep": torch.cat([sigma] * len(batch)), "c": c}
+            control = rows[batch[0]][0].get("control")
+            if control is not None:
+                for each in patcher_chain(control):
+                    each.transformer_options = c["transformer_options"]
+                c["control"] = control.get_control(many["input"], many["timestep"], dict(c), len(marks))
+                c["control_model"] = control
             wrapper = options.get("model_function_wrapper")
             if wrapper is None:
                 done = model.apply_model(many["input"], many["timestep"], **c)
@@ -155,10 +271,13 @@ class ForgeJob(Job):
         self.sampler.model_wrap_cfg.fail_at = self.fail_at
         shape = 4, self.height // 8, self.width // 8
         noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in self.seeds])
+        x = noise if self.init_latent is None else self.init_latent
         for _ in range(self.announced):
-            self.script.process_before_every_sampling(self, *self.args, x=noise, noise=noise, c=self.c, uc=self.uc)
+            self.script.process_before_every_sampling(self, *self.args, x=x, noise=noise, c=self.c, uc=self.uc)
         self.before_sampling()
-        return self.sampler.sample(self, noise, self.c, self.uc)
+        if self.init_latent is None:
+            return self.sampler.sample(self, noise, self.c, self.uc)
+        return self.sampler.sample_img2img(self, x, noise, self.c, self.uc)
 
     def before_sampling(self):
         """What another script does afterwards."""

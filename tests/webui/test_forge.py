@@ -12,7 +12,6 @@ from modules import shared
 from tests.webui.forge_model import ForgeDenoiser, ForgeJob, ForgeModel, Patcher
 from tests.webui.host_model import run
 from tests.webui.test_hosts import PARTS
-from tests.webui.test_pictures import own, with_regions
 from tiled_diffusion.webui.hosts import host
 from tiled_diffusion.webui.hosts.failure import JobError
 from tiled_diffusion.webui.hosts.forge import HOST as FORGE
@@ -87,6 +86,16 @@ def test_steps_in_which_the_host_leaves_negatives_out(monkeypatch):
     monkeypatch.setattr(ForgeDenoiser, "skips", (0, 2))
     region = {**EVERYWHERE, "prompt": "a tree", "join": "replace"}
     assert torch.allclose(draw({**TILES, "regions": [region]}), draw(prompt="a tree"), atol=1e-4)
+
+
+@pytest.mark.parametrize(("engine", "name"), [("StableDiffusion3", "Stable Diffusion 3"), ("Flux", "Flux")])
+def test_models_of_flows_are_refused_by_name(engine, name):
+    shared.sd_model = type(engine, (ForgeModel,), {})()
+    unet = shared.sd_model.forge_objects.unet
+    unet.model.predictor.noise_scaling = lambda sigma, noise, latent: sigma * noise + (1 - sigma) * latent
+    with pytest.raises(JobError, match=f"Tiled Diffusion: {name} is not drawn in tiles in this WebUI yet"):
+        draw(TILES)
+    assert shared.sd_model.forge_objects.unet is unet
 
 
 def test_rows_are_named_and_not_counted():
@@ -178,14 +187,6 @@ def test_a_wrapper_below_ours_gets_every_tile():
     assert {rows for _, rows in seen} <= {2, 4}
 
 
-def test_controlnet_is_refused_by_name():
-    unet = Patcher(shared.sd_model.forge_objects.unet.model)
-    unet.clone = lambda: (clone := Patcher.clone(unet), setattr(clone, "controlnet_linked_list", object()))[0]
-    shared.sd_model.forge_objects.unet = unet
-    with pytest.raises(JobError, match="built-in ControlNet"):
-        draw(TILES)
-
-
 @pytest.mark.parametrize("on", [True, False])
 def test_the_built_in_tiles_are_refused_by_name(on):
     script = SimpleNamespace(title=lambda: "MultiDiffusion Integrated", filename="x.py", args_from=0, args_to=1)
@@ -215,7 +216,7 @@ def test_reforges_rules_of_leaving_negatives_out(step, sigma, options, out, monk
     for name, value in options.items():
         setattr(shared.opts, name, value)
     assert not patcher.leaves_out_negatives(denoiser, sigma)
-    monkeypatch.setattr(patcher, "find_spec", lambda name: name)
+    monkeypatch.setattr(patcher, "is_reforge", lambda: True)
     assert patcher.leaves_out_negatives(denoiser, sigma) is out
 
 
@@ -229,8 +230,3 @@ def test_the_fake_patcher_is_like_the_real_one():
     tree = ast.parse(next(Path(WEBUI) / s for s in SOURCES if (Path(WEBUI) / s).is_file()).read_text(encoding="utf-8"))
     methods = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
     assert {"clone", "add_conditioning_modifier", "set_memory_peak_estimation_modifier"} <= methods
-
-
-def test_pictures_as_regions_are_refused_by_name():
-    with pytest.raises(JobError, match="pictures as regions are not drawn in Forge"):
-        draw(with_regions(own()), width=320, height=160)

@@ -1,14 +1,17 @@
 """The port: one place for each WebUI, an unknown one is named, and nothing is recorded that nobody asked for."""
 
 import importlib.util
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from tests.webui.host_model import Job, field, job, run
-from tiled_diffusion.webui import hosts
+from tiled_diffusion.errors import TiledError
+from tiled_diffusion.webui import hosts, register
 from tiled_diffusion.webui.hosts import port
 from tiled_diffusion.webui.hosts.failure import JobError
+from tiled_diffusion.webui.vae import plan_line
 from tiled_diffusion.webui.vae.script import TiledVaeScript
 
 TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
@@ -36,6 +39,25 @@ def test_an_unknown_webui_is_named(monkeypatch):
     vae.process(p, True, {"mode": "exact"})
     with pytest.raises(JobError, match="Tiled VAE: this WebUI is SD.Next"):
         p.init()
+
+
+def test_the_panels_lines_say_what_would_not_be_drawn(monkeypatch):
+    from modules import sd_models, shared
+
+    assert register._known_model_size() == hosts.host.sampling.model_size()
+    monkeypatch.setattr(shared.sd_model, "add_noise_to_latent", None, raising=False)
+    with pytest.raises(TiledError, match="Stable Diffusion 3 is not drawn in tiles"):
+        register._known_model_size()
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        hosts, "find_spec", lambda name: name if name == "modules.processing_diffusers" else found(name)
+    )
+    with pytest.raises(TiledError, match=r"this WebUI is SD\.Next"):
+        register._known_model_size()
+    model = SimpleNamespace(first_stage_model=object())
+    monkeypatch.setattr(sd_models, "model_data", SimpleNamespace(sd_model=model), raising=False)
+    line = plan_line.describe("txt2img", ("mode",), ("exact", 640, 480))
+    assert line.startswith("Tiled VAE: this WebUI is SD.Next")
 
 
 class Elsewhere(Job):

@@ -22,7 +22,9 @@ BASE = {
     "prompt": "a red house on green grass, blue sky", "negative_prompt": "", "steps": 6, "width": 128, "height": 128,
     "seed": 1, "cfg_scale": 5, "sampler_name": "Euler a",
 }  # fmt: skip
-HIRES = {"hr_additional_modules": ["Use same choices"], "hr_cfg": 5} if os.environ.get("HOST", "a1111") != "a1111" else {}
+HOST = os.environ.get("HOST", "a1111")
+"""Which WebUI runs: a1111, forge or reforge."""
+HIRES = {"hr_additional_modules": ["Use same choices"], "hr_cfg": 5} if HOST != "a1111" else {}
 """What Forge and reForge have to be told besides: their own scale of the hires pass would be 1."""
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from .client import ApiError, Result, Webui, encoded
+from .client import HOST, ApiError, Result, Webui, encoded
 from .registry import Skipped, case
 
 SIZE = {"width": 512, "height": 128}
+NO_MODULE = "none" if HOST == "a1111" else "None"
+"""No preprocessor, in the words of the extension or of ControlNets that are built in."""
 TILES = {"tile_width_lp": 32, "tile_height_lp": 16, "overlap_lp": 8}
 
 
@@ -84,11 +86,15 @@ def more_models(w: Webui, checkpoint: str):
             w.options(control_net_models_path="")
 
 
+def _said(picture: np.ndarray) -> str | dict:
+    """A picture as the API of the extension wants it, or that of ControlNets that are built in."""
+    return {"image": encoded(picture)} if HOST == "a1111" else encoded(picture)
+
+
 def units(name: str, *pictures: np.ndarray) -> dict:
     """Arguments of the extension."""
     every = [
-        {"enabled": True, "module": "none", "model": name, "image": {"image": encoded(p)}, "processor_res": 128}
-        for p in pictures
+        {"enabled": True, "module": NO_MODULE, "model": name, "image": _said(p), "processor_res": 128} for p in pictures
     ]
     return {"controlnet": {"args": every}}
 
@@ -159,7 +165,7 @@ def _(w: Webui):
 def unit(**more) -> dict:
     """Arguments of the extension for one unit."""
     return {
-        "controlnet": {"args": [{"enabled": True, "processor_res": 128, "image": {"image": encoded(hint())}, **more}]}
+        "controlnet": {"args": [{"enabled": True, "processor_res": 128, "image": _said(hint()), **more}]}
     }
 
 
@@ -176,10 +182,10 @@ def _(w: Webui):
     with model(w) as name:
         kinds = {
             "ControlNet is more important": unit(
-                module="none", model=name, control_mode="ControlNet is more important"
+                module=NO_MODULE, model=name, control_mode="ControlNet is more important"
             ),
-            "My prompt is more important": unit(module="none", model=name, control_mode="My prompt is more important"),
-            "late": unit(module="none", model=name, guidance_start=0.3, guidance_end=0.7, low_vram=True),
+            "My prompt is more important": unit(module=NO_MODULE, model=name, control_mode="My prompt is more important"),
+            "late": unit(module=NO_MODULE, model=name, guidance_start=0.3, guidance_end=0.7, low_vram=True),
             "colours": unit(module="tile_colorfix", model=name, threshold_a=2),
             "inpainting": unit(module="inpaint_only", model=name, mask=encoded(hidden)),
             "reference": unit(module="reference_only", model="None", threshold_a=0.5),
@@ -213,7 +219,7 @@ def _(w: Webui):
         hires = {**SIZE, "prompt": "a red house", "enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.6, "steps": 3}  # fmt: skip
         one_tile = {"regions": [{"prompt": "a red house", "feather": 0}], "tile_width_lp": 128, "tile_height_lp": 32}
         for option in ("Both", "Low res only", "High res only"):
-            two = unit(module="none", model=name, hr_option=option)
+            two = unit(module=NO_MODULE, model=name, hr_option=option)
             near = most(w.txt2img(scripts=two, tiled=one_tile, **hires), w.txt2img(scripts=two, **hires))
             assert near <= 2, f"{option}: {near}"
             assert w.txt2img(scripts=two, tiled=TILES, **hires).pictures[0].shape == (256, 1024, 3)
@@ -256,6 +262,6 @@ def follows_tiles(w: Webui, checkpoint: str) -> str:
                 assert found[0] > max(0.9, found[1] + 0.01), f"{name}, half {i}: {found}"
                 seen.append(found[0] - found[1])
             assert most(w.txt2img(scripts=scripts, **same), plain) == 0, f"{name}: something of the tiles is left"
-            mode = unit(module="none", model=name, control_mode="ControlNet is more important")
+            mode = unit(module=NO_MODULE, model=name, control_mode="ControlNet is more important")
             assert w.txt2img(scripts=mode, tiled={**TILES, "tile_batch": 4}, batch_size=2, **same).pictures
     return f"correlation is higher with the right half's hint than with the other's by {min(seen):.2f} or more"

@@ -16,8 +16,9 @@ from pathlib import Path
 from tiled_diffusion.standalone.ldm_export import write_ldm_checkpoint
 from tiled_diffusion.standalone.model import checkpoint_folder
 
+from .client import HOST
+
 ROOT = Path(__file__).parents[2]
-HOST = os.environ.get("HOST", "a1111")
 COMMON_FLAGS = ["--skip-torch-cuda-test", "--no-download-sd-model", "--disable-console-progressbars", "--api", "--skip-prepare-environment", "--skip-install"]
 FORGE_FLAGS = ["--always-cpu", "--all-in-fp32"]
 FLAGS = {

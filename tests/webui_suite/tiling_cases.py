@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from .client import BASE, ApiError, Result, Webui, encoded, written
+from .client import BASE, HOST, ApiError, Result, Webui, encoded, written
 from .registry import Skipped, case
 
 WIDE = {"width": 320, "height": 128}
@@ -123,6 +123,8 @@ def _(w: Webui):
     for name, options in SPLITS:
         w.options(**options)
         more = {"s_min_uncond": 3.0} if name == "NGMS" else {}
+        if HOST == "reforge":
+            w.options(**more)  # it asks the settings, and not the job
         try:
             for prompt in (OTHER, "a blue tower, " * 30):
                 plain = w.txt2img(prompt=prompt, batch_size=2, **more)
@@ -132,7 +134,7 @@ def _(w: Webui):
                 assert found <= 2, f"{name}, own CFG scale: {found}"
         finally:
             w.options(batch_cond_uncond=True, s_min_uncond_all=False, skip_early_cond=0.0,
-                      pad_cond_uncond=False, pad_cond_uncond_v0=False)  # fmt: skip
+                      pad_cond_uncond=False, pad_cond_uncond_v0=False, s_min_uncond=0.0)  # fmt: skip
 
 
 @case("two regions, each in its place")
@@ -332,6 +334,8 @@ def _(w: Webui):
     assert record == written(tiled), record
     parsed = w.call("/sdapi/v1/png-info", {"image": first.encoded[0]})["parameters"]
     assert json.loads(parsed["Tiled Diffusion"]) == record
+    if HOST == "forge":
+        return "its API answers 500 to any record"
     again = w.call("/sdapi/v1/txt2img", {"infotext": first.infotexts[0]})
     picture = Result([_decoded(again["images"][0])], [], [])
     return same(first, picture)

@@ -29,7 +29,7 @@ from tiled_diffusion.engine.tiles import Plan, Tile, told_size
 from tiled_diffusion.errors import TiledError
 
 from .conditioning import Cond, of_rows, text_of, tokens, with_texts, with_told_sizes
-from .controlnet.tiles import ControlTiles
+from .controlnet.controls import Controls
 from .hosts.port import NetworkSwitch
 from .prompts import MainPrompts, RegionPrompts
 from .rows import Row, RowCounter
@@ -91,7 +91,7 @@ class Tiling:
     regions: dict[int, RegionPrompts] = field(default_factory=dict)
     bootstrap: Bootstrap | None = None
     level: Callable[[Tensor], tuple[Level, Prediction]] | None = None
-    controls: ControlTiles | None = None
+    controls: Controls | None = None
     pulls: tuple[Pull, ...] = ()
     main: MainPrompts | None = None
     colours: Tensor | None = None

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from tiled_diffusion.engine.methods import METHODS
+from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings import foreign as peer
 from tiled_diffusion.settings.presets import Presets
@@ -16,7 +17,7 @@ from tiled_diffusion.ui.mosaic_view import add_mosaic_route
 from tiled_diffusion.ui.routes import add_routes
 
 from . import arguments, xyz
-from .hosts import host
+from .hosts import host, require_known_host, require_known_model
 from .mosaic import mosaics_folder
 from .run import TITLE, failing
 from .sampling import HINTS_OPTION
@@ -37,11 +38,18 @@ def register() -> None:
 def _api(_blocks: Any, app: Any) -> None:
     """The routes, what requests are checked for, and a word on names that mean something else."""
     folder = host.page.data_folder() / "tiled-diffusion" / "presets"
-    add_routes(app, Presets(folder), host.sampling.model_size, host.texts.prompt_length, host.page.log_in(app))
+    add_routes(app, Presets(folder), _known_model_size, host.texts.prompt_length, host.page.log_in(app))
     add_mosaic_route(app, mosaics_folder, host.page.log_in(app))
     host.page.check_requests(app, _check)
     for title, file in arguments.rivals().items():
         log.warning('Tiled Diffusion: in the API, "%s" means %s; this extension is "%s"', title, file, arguments.UNIQUE)
+
+
+def _known_model_size() -> ModelTraits:
+    """For the panel's line, which says why nothing would be drawn; raises TiledError."""
+    require_known_host()
+    require_known_model()
+    return host.sampling.model_size()
 
 
 def _check(scripts: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from tiled_diffusion.settings.panel import PanelSettings
 from tiled_diffusion.settings.tile_texts import TileText
 from tiled_vae import TiledVaeError
 
-from .controlnet.tiles import ControlTiles
+from .controlnet.controls import Controls
 from .denoiser import Tiling
 from .hosts import host
 from .hosts.failure import job_error
@@ -55,7 +55,7 @@ class Run:
     texts: RegionTexts
     tiling: Tiling | None = None
     hung: Hung | None = None
-    controls: ControlTiles | None = None
+    controls: Controls | None = None
     sampler: Any = None
     checkpoint: str = ""
     begun: bool = False

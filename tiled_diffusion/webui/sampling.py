@@ -19,9 +19,8 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.values import Settings
 
-from .controlnet.tiles import ControlTiles
 from .denoiser import Tiling
-from .hosts import host
+from .hosts import host, require_known_model
 from .hosts.port import Job
 from .hosts.values import Beginning, DenoiserCall, Forward
 from .inversion import kept_noise
@@ -50,6 +49,7 @@ def attach(p: Job, run: Run, x: Tensor, noise: Tensor) -> None:
     run.begun = True
     if x.dim() != 4:
         raise TiledError(f"{TITLE} draws pictures; this model's latent has {x.dim()} axes and not 4")
+    require_known_model()
     if run.job.passes not in ("both", "hires" if host.jobs.is_hires(p) else "first"):
         return
     settings, canvas = run.job.tiling, Extent(int(x.shape[-2]), int(x.shape[-1]))
@@ -132,7 +132,7 @@ def _start_noise(p: Job, settings: Settings, noise: Tensor) -> Tensor:
 
 def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor, pulls: tuple[Pull, ...]) -> Tiling:
     settings = planner.settings
-    controls = ControlTiles.find(p, on_cpu=bool(host.page.option(HINTS_OPTION, False)))
+    controls = host.sampling.controls(p, on_cpu=bool(host.page.option(HINTS_OPTION, False)))
     tile_batch = settings.tile_batch or automatic_batch(planner, int(noise.shape[0]), host.sampling.free_bytes())
     tiling = Tiling(
         planner,
@@ -166,7 +166,7 @@ def _hang(p: Job, run: Run, tiling: Tiling) -> None:
         return tiling.denoise(original, x, sigma, cond, rows)
 
     shape = (tiling.batching.size, *tiling.planner.largest_crop())
-    run.hung = host.sampling.hang(p, lambda call: _begin_step(p, run, tiling, call), denoise, shape)
+    run.hung = host.sampling.hang(p, lambda call: _begin_step(p, run, tiling, call), denoise, shape, tiling.controls)
     run.sampler = p.sampler
 
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from tiled_diffusion.engine.geometry import Extent
-from tiled_diffusion.engine.guides import Guide, ModelRows
+from tiled_diffusion.engine.guides import ModelRows
 
+from .controls import Controls
 from .units import (
     FACE,
     Changes,
@@ -37,7 +38,7 @@ NEVER = -1.0
 LLLITE = "Controlllite"
 
 
-class ControlTiles(Guide):
+class ControlTiles(Controls):
     """The units of one job.
 
     Args:

@@ -9,7 +9,7 @@ from tiled_diffusion.errors import TiledError
 
 from .port import Host
 
-__all__ = ["Host", "Script", "host", "require_known_host"]
+__all__ = ["Host", "Script", "host", "require_known_host", "require_known_model"]
 
 FORGE = ("modules_forge",)
 """Packages by which Forge and its kin are told."""
@@ -40,3 +40,14 @@ def require_known_host() -> None:
     for package, name in UNKNOWN.items():
         if find_spec(package) is not None:
             raise TiledError(f"this WebUI is {name}, which this extension does not know; it knows {host.name}")
+
+
+def require_known_model() -> None:
+    """Stops what nobody has seen drawn in tiles in a WebUI.
+
+    Raises:
+        TiledError: names the loaded model.
+    """
+    flows = host.sampling.flow_model()
+    if flows is not None:
+        raise TiledError(f"{flows} is not drawn in tiles in this WebUI yet: take Stable Diffusion 1, 2 or XL")

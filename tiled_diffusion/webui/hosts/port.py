@@ -6,19 +6,21 @@ such as how its sampler is hooked or how its records are numbered, stands in tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import Tensor, device, dtype
+from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
+from tiled_diffusion.webui.controlnet.controls import Controls
 
 from .job import Hung as Hung
 from .job import Job as Job
 from .job import NetworkSwitch as NetworkSwitch
+from .vae_port import Vaes as Vaes
 from .values import (
     Axis,
     Beginning,
@@ -203,6 +205,9 @@ class Sampling(Protocol):
     def checkpoint(self) -> str:
         """Which checkpoint is loaded."""
 
+    def flow_model(self) -> str | None:
+        """What the loaded model is called where it is one of flows (Stable Diffusion 3, Flux); None where it is not."""
+
     def is_edit_model(self) -> bool:
         """Whether the loaded model is of the instruct-pix2pix kind, with three rows a picture."""
 
@@ -235,8 +240,24 @@ class Sampling(Protocol):
     def start(self) -> None:
         """Registers what hanging needs; called whenever the WebUI (re)loads its scripts."""
 
+    def controls(self, p: Any, *, on_cpu: bool) -> Controls | None:
+        """ControlNets of the sampling that is about to begin; None where there are none.
+
+        Args:
+            p: the job.
+            on_cpu: whether whole hints lie in main memory while tiles are drawn.
+
+        Raises:
+            TiledError: names what cannot be cut into tiles.
+        """
+
     def hang(
-        self, p: Any, begin: Callable[[DenoiserCall], None], denoise: Denoise, call_shape: tuple[int, int, int]
+        self,
+        p: Any,
+        begin: Callable[[DenoiserCall], None],
+        denoise: Denoise,
+        call_shape: tuple[int, int, int],
+        controls: Controls | None = None,
     ) -> Hung:
         """Puts `denoise` in the place of the model of the sampler that is about to begin, on that sampler alone.
 
@@ -245,6 +266,7 @@ class Sampling(Protocol):
             begin: called before each denoiser call; model calls follow. What it raises, the next model call raises.
             denoise: what is asked.
             call_shape: tiles of the largest model call, their height and width in latent pixels.
+            controls: ControlNets that know the tiles of a model call, or None.
         """
 
     def model_call(self, p: Any) -> Forward:
@@ -269,52 +291,6 @@ class Sampling(Protocol):
 
     def before_each_call(self, callback: Callable[[Any], None]) -> None:
         """Registers what is called with the job before each denoiser call of every sampler."""
-
-
-class Vaes(Protocol):
-    """The VAE and where it works."""
-
-    def in_use(self) -> Any:
-        """The VAE that is in use now; asking for it may load a model."""
-
-    def loaded(self) -> Any:
-        """The VAE of the model that is loaded, or None."""
-
-    def decoding_owner(self) -> Any:
-        """The object whose `decode_first_stage` decodes latents with the VAE in use."""
-
-    def interrupted(self) -> bool:
-        """Whether the user pressed Interrupt."""
-
-    def show(self, line: str | None) -> None:
-        """A line in the progress bar."""
-
-    def decodes_fully(self) -> bool:
-        """Whether the VAE decodes, and not one of its small stand-ins."""
-
-    def is_decoded(self, samples: Any) -> bool:
-        """Whether samples are pictures already."""
-
-    def decode(self, p: Any, samples: Tensor) -> Any:
-        """The host's own decoding of a batch, with its second try in a wider type."""
-
-    def decoded(self, pictures: Iterable[Tensor]) -> Any:
-        """Pictures [3, H, W] in -1..1 as the host keeps those that need no decoding any more."""
-
-    def undecodable(self, error: Exception) -> Any:
-        """Stands for pictures that could not be decoded: whoever looks at it gets the error."""
-
-    def cheap_pictures(self, latents: Tensor) -> Tensor:
-        """What the host shows of pictures that were stopped: [B, 3, 8 H, 8 W] for latents [B, C, H, W]."""
-
-    def device(self) -> device:
-        """Where models work."""
-
-    def moves_models(self) -> bool:
-        """Whether the WebUI moves the parts of the model in use in and out itself (medvram, lowvram)."""
-
-    def number_type(self) -> dtype:
-        """The number type in which the VAE works."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import tiled_vae
-from tiled_diffusion.errors import SettingsError
+from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.vae import vae_settings_from
 from tiled_diffusion.ui.vae_panel import Panel
-from tiled_diffusion.webui.hosts import host
+from tiled_diffusion.webui.hosts import host, require_known_host
 from tiled_vae import TiledVaeError
 
 SIZES = {
@@ -62,12 +62,13 @@ def describe(tab: str, names: tuple[str, ...], values: tuple[Any, ...]) -> str:
         return NO_MODEL
     size = final_size(*values[len(names) :])
     try:
+        require_known_host()
         settings = vae_settings_from(None, dict(zip(names, values, strict=False))).settings()
         latent = (size[0] // host.sampling.LATENT_PX, size[1] // host.sampling.LATENT_PX)
         plans = [tiled_vae.plan(vae.decoder, latent, settings, dtype=host.vae.number_type())]
         if tab == "img2img":
             plans.append(tiled_vae.plan(vae.encoder, size, settings, dtype=host.vae.number_type()))
-    except (SettingsError, TiledVaeError) as e:
+    except (TiledError, TiledVaeError) as e:
         return f"Tiled VAE: {e}"
     return " ".join(dict.fromkeys(f"{plan.describe()}." for plan in plans))
 

@@ -19,6 +19,7 @@ log = logging.getLogger("tiled_vae")
 TITLE = "Tiled VAE"
 NOT_ASKED = "this WebUI decoded without asking the VAE that was tiled: the picture is without tiles"
 PEER_HOOK = "VAEHook"
+GOOD_TILE_LP = 96
 
 
 class Tiling:
@@ -44,7 +45,7 @@ class Tiling:
         """Within the outermost of these, the VAE is tiled.
 
         Raises:
-            TiledVaeError: its layout is unknown.
+            TiledVaeError: its layout is unknown, or something in the WebUI tiles before it.
         """
         self._depth += 1
         self._thread = get_ident()
@@ -79,17 +80,27 @@ class Tiling:
         if not self._depth or vae is None or vae is self._vae:
             return
         self._disarm()
+        rival = host.vae.tiles_itself()
+        if rival is not None:
+            raise TiledVaeError(f"{rival} cuts pictures into tiles of its own before these: switch its VAE part off")
         if _is_hooked(vae):
             self._steps_aside = True
             self.say(f"{TITLE}: another extension has put its tiles on this VAE already; this one steps aside")
             return
         with ExitStack() as stack:
             stack.enter_context(_on_device(vae, self.job.move_to_gpu and not host.vae.moves_models()))
+            if self.job.mode in ("exact", "fast"):
+                stack.enter_context(host.vae.for_tiles(*self._largest_tile()))
             stack.enter_context(swapped(vae, self.job.settings(), self._callbacks(), this_thread_only=True))
             stack.callback(vae.decoder.register_forward_pre_hook(self._note_call).remove)
             stack.enter_context(_method(host.vae.decoding_owner(), "decode_first_stage", self._decoding))
             self._swap = stack.pop_all()
         self._vae = vae
+
+    def _largest_tile(self) -> tuple[int, int]:
+        """Sides for which memory is kept free; without a wish, of a tile that is good for every plan."""
+        settings, factor = self.job.settings(), host.sampling.LATENT_PX
+        return settings.decoder_tile_lp or GOOD_TILE_LP, settings.encoder_tile_px or GOOD_TILE_LP * factor
 
     def _note_call(self, decoder: Any, args: Any) -> None:  # noqa: ARG002 a hook of torch
         self.asked |= get_ident() == self._thread

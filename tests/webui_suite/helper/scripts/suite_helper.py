@@ -1,4 +1,4 @@
-"""What the suite cannot bring about through the API: a VAE that overflows in float32, and a foreign hook on it."""
+"""What the suite cannot bring about through the API: a VAE that overflows, foreign hooks, a U-Net that fails."""
 
 import gradio as gr
 import torch
@@ -40,6 +40,12 @@ class SuiteHelper(scripts.Script):
         if what == "hook":
             self.hook = decoder.forward = VAEHook(decoder)
 
+    def process_before_every_sampling(self, p, what, **kwargs):
+        if what == "fail":
+            unet = p.sd_model.forge_objects.unet.clone()
+            unet.set_model_unet_function_wrapper(Failing())
+            p.sd_model.forge_objects.unet = unet
+
     def postprocess(self, p, processed, what):
         decoder = vae().decoder
         if self.handle is not None:
@@ -47,10 +53,33 @@ class SuiteHelper(scripts.Script):
         if self.hook is not None:
             processed.infotexts = [f"hook calls: {self.hook.calls}", *processed.infotexts]
             decoder.__dict__.pop("forward", None)
+        if what == "patcher":
+            processed.infotexts = [f"left: {on_patchers()}", *processed.infotexts]
         if what == "state":
             names = [n for net in (decoder, vae().encoder, shared.sd_model) for n in net.__dict__]
             left = [n for n in names if n in ("forward", "decode_first_stage")]
             processed.infotexts = [f"left: {left}", *processed.infotexts]
+
+
+class Failing:
+    """A wrapper of the U-Net that fails in the middle of a sampling."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, apply, args):
+        self.calls += 1
+        if self.calls > 5:
+            raise RuntimeError("the suite has broken this job")
+        return apply(args["input"], args["timestep"], **args["c"])
+
+
+def on_patchers():
+    """What is on the U-Net's patchers of the model that is loaded."""
+    names = ("forge_objects", "forge_objects_original", "forge_objects_after_applying_lora")
+    patchers = [getattr(shared.sd_model, name).unet for name in names if getattr(shared.sd_model, name, None)]
+    keys = ("conditioning_modifiers", "model_function_wrapper", "memory_peak_estimation_modifier")
+    return sorted({key for patcher in patchers for key in keys if patcher.model_options.get(key)})
 
 
 def overflow(module, args, out):

@@ -60,12 +60,13 @@ def data_folder() -> Path:
 
 
 def log_in(app: Any) -> list[Any]:
-    """By the cookie that gradio gives to those who have logged in."""
+    """By the cookie that gradio gives to those who have logged in; since its version 4 the name ends in an id."""
     if not (shared.cmd_opts.gradio_auth or shared.cmd_opts.gradio_auth_path):
         return []
 
     def current_user(request: Request) -> None:
-        token = request.cookies.get("access-token") or request.cookies.get("access-token-unsecure")
+        own = f"-{app.cookie_id}" if hasattr(app, "cookie_id") else ""
+        token = request.cookies.get(f"access-token{own}") or request.cookies.get(f"access-token-unsecure{own}")
         if token not in app.tokens:
             raise HTTPException(401, "not logged in")
 

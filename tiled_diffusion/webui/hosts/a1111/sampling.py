@@ -15,7 +15,8 @@ from modules import devices, prompt_parser, rng, script_callbacks, sd_samplers_c
 from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
-from tiled_diffusion.errors import TiledError
+from tiled_diffusion.webui.controlnet.controls import Controls
+from tiled_diffusion.webui.controlnet.tiles import ControlTiles
 from tiled_diffusion.webui.hosts.values import Beginning, Denoise, DenoiserCall, Forward
 
 from .jobs import is_hires
@@ -97,12 +98,18 @@ def hang(
     begin: Callable[[DenoiserCall], None],
     denoise: Denoise,
     call_shape: tuple[int, int, int],  # noqa: ARG001 memory is not reserved beforehand
+    controls: Controls | None = None,  # noqa: ARG001 the extension has its own place in the U-Net
 ) -> Hung:
     """On the wrapper of the job's sampler."""
     denoiser = p.sampler.model_wrap_cfg
     hung = _HUNG[denoiser] = Hung(denoiser, begin, denoise)
     hung.arm(denoiser.inner_model)
     return hung
+
+
+def controls(p: Any, *, on_cpu: bool) -> ControlTiles | None:
+    """Those of the extension."""
+    return ControlTiles.find(p, on_cpu=on_cpu)
 
 
 def before_call(params: Any) -> None:
@@ -164,6 +171,11 @@ def traits_of(model: Any, unet: Any) -> ModelTraits:
 def checkpoint() -> str:
     """Its file."""
     return str(shared.sd_model.sd_checkpoint_info.filename)
+
+
+def flow_model() -> str | None:
+    """By its own way of adding noise; there is one kind of them."""
+    return "Stable Diffusion 3" if hasattr(shared.sd_model, "add_noise_to_latent") else None
 
 
 def is_edit_model() -> bool:
@@ -264,8 +276,6 @@ def before_img2img(p: Any, change: Callable[[Beginning], None]) -> None:
 
 def noise_values(p: Any, steps: int | None) -> list[float]:
     """Sigmas of k-diffusion's samplers without the last 0, timesteps of the others."""
-    if hasattr(shared.sd_model, "add_noise_to_latent"):
-        raise TiledError("keep_picture: not with models of flows, such as Stable Diffusion 3")
     every, last = sd_samplers_common.setup_img2img_steps(p, steps)
     if hasattr(p.sampler, "get_sigmas"):
         values = p.sampler.get_sigmas(p, every)[every - last - 1 :]

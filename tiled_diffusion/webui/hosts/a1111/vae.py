@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -87,6 +88,15 @@ def cheap_pictures(latents: Tensor) -> Tensor:
 def device() -> torch.device:
     """As the command line and the machine decide."""
     return torch.device(shared.device)
+
+
+def for_tiles(decoder_lp: int, encoder_px: int) -> AbstractContextManager[None]:  # noqa: ARG001 the protocol's
+    """It keeps none free."""
+    return nullcontext()
+
+
+def tiles_itself() -> None:
+    """Nothing does."""
 
 
 def moves_models() -> bool:

@@ -10,23 +10,24 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.webui.controlnet.controls import Controls
 from tiled_diffusion.webui.hosts.a1111.page import option
-from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall
+from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall, Forward
 from tiled_diffusion.webui.rows import Row
+
+from .control import controlled
+from .library import is_reforge
 
 ROW = "tiled_row"
 """Name of the conditioning [rows, 2] that says of each row which it is: its picture, and its prompt's part."""
 NEGATIVE = -1
 MODIFIERS, WRAPPER = "conditioning_modifiers", "model_function_wrapper"
-DECIDES_BEFORE = "ldm_patched"
-"""A package of reForge alone, which decides on leaving negative prompts out before modifiers are called."""
 
 
 class Hung:
@@ -37,6 +38,7 @@ class Hung:
         begin: called before each denoiser call.
         denoise: asked in place of the model.
         call_shape: tiles of the largest model call, their height and width.
+        controls: the ControlNets that know their tiles, or None.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class Hung:
         begin: Callable[[DenoiserCall], None],
         denoise: Denoise,
         call_shape: tuple[int, int, int],
+        controls: Controls | None = None,
     ) -> None:
         self._denoiser = weakref.ref(denoiser)
         self._begin, self._denoise, self._call_shape = begin, denoise, call_shape
+        self._head = getattr(controls, "head", None)
         self._places: list[tuple[Any, Any, Any]] = []
-        self._active = True
+        self._active, self._controlled = True, False
         self.asked = 0
 
     def put_on(self, objects: Any) -> None:
@@ -90,11 +94,7 @@ class Hung:
 
     def _call(self, x: Tensor, sigma: Tensor, uncond: Sequence[Any], cond: Sequence[Any], scale: float) -> DenoiserCall:
         """What is known of the call; its rows are named."""
-        if any(entry.get("control") is not None for entry in (*cond, *uncond)):
-            raise TiledError(
-                "the built-in ControlNet of this WebUI is on, and its hints cannot be cut into tiles yet: switch one "
-                "of the two off"
-            )
+        self._take_control((*cond, *uncond))
         for part, entry in enumerate(cond):
             _name_rows(entry, part, x.shape[0])
         for entry in uncond:
@@ -103,6 +103,17 @@ class Hung:
         weights = [[float(entry.get("strength", 1.0)) for entry in cond]] * x.shape[0]
         unguided = not uncond or math.isclose(scale, 1.0) or leaves_out_negatives(denoiser, float(sigma[0]))
         return DenoiserCall(denoiser.step, denoiser.total_steps, weights, float(scale), unguided)
+
+    def _take_control(self, entries: Sequence[dict[str, Any]]) -> None:
+        """The host asks no ControlNets for the canvas: they are asked for each model call instead.
+
+        Raises:
+            TiledError: somebody has added one that does not know its tiles.
+        """
+        heads = [entry.pop("control") for entry in entries if entry.get("control") is not None]
+        if any(head is not self._head for head in heads):
+            raise TiledError("a ControlNet was added after the tiles were prepared: switch one of the two off")
+        self._controlled = bool(heads)
 
     def _wrapper(self, below: Callable[..., Tensor] | None) -> Callable[..., Tensor]:
         """Asks for tiles, above the wrapper that somebody else has set."""
@@ -115,7 +126,8 @@ class Hung:
                 x: Tensor, sigma: Tensor, cond: dict[str, Any], negatives: Sequence[bool] | None = None
             ) -> Tensor:
                 call = {**args, "input": x, "timestep": sigma, **_marked(_theirs(cond), sigma, negatives)}
-                return below(apply, call) if below is not None else apply(x, sigma, **call["c"])
+                head = self._head if self._controlled else None
+                return _asked(below, apply, controlled(head, call, cropped=negatives is not None))
 
             if not self._active or names is None:
                 return model(args["input"], args["timestep"], _ours(cond))
@@ -135,9 +147,34 @@ class Hung:
         return memory
 
 
+def transformer_options(unet: Any) -> dict[str, Any]:
+    """What goes through the layers of a patcher's model, in calls of ours that no call of the host stands behind."""
+    own = unet.model_options.get("transformer_options", {})
+    return {**own} if is_reforge() else {**own, "cond_mark": None}
+
+
+def untiled(unet: Any) -> Forward:
+    """The model of a patcher, as it is now, for rows of prompts in the form that AUTOMATIC1111's have."""
+    below = unet.model_options.get(WRAPPER)
+
+    def model(x: Tensor, sigma: Tensor, cond: dict[str, Any], negatives: Sequence[bool] | None = None) -> Tensor:
+        options = transformer_options(unet)
+        c = {"transformer_options": options, **_theirs(cond)}
+        call = {"input": x, "timestep": sigma, **_marked(c, sigma, negatives or [False] * len(x))}
+        head = unet.controlnet_linked_list
+        return _asked(below, unet.model.apply_model, controlled(head, call, cropped=negatives is not None))
+
+    return model
+
+
+def _asked(below: Callable[..., Tensor] | None, apply: Callable[..., Tensor], call: dict[str, Any]) -> Tensor:
+    """The model by the wrapper that somebody else has set, if there is one."""
+    return below(apply, call) if below is not None else apply(call["input"], call["timestep"], **call["c"])
+
+
 def leaves_out_negatives(denoiser: Any, sigma: float) -> bool:
-    """By reForge's rules of NGMS and of "skip early CFG"; Forge says so by a scale of 1."""
-    if find_spec(DECIDES_BEFORE) is None:
+    """By reForge's rules, which hold before modifiers are called; Forge says so by a scale of 1."""
+    if not is_reforge():
         return False
     least, early = option("s_min_uncond", 0.0), option("skip_early_cond", 0.0)
     turn = denoiser.step % 2 == 0 or option("s_min_uncond_all", False)

@@ -11,21 +11,32 @@ from modules import script_callbacks, shared
 from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
-from tiled_diffusion.errors import TiledError
+from tiled_diffusion.webui.controlnet.controls import Controls
 from tiled_diffusion.webui.hosts.a1111.sampling import LATENT_PX as LATENT_PX
 from tiled_diffusion.webui.hosts.a1111.sampling import before_each_call as before_each_call
 from tiled_diffusion.webui.hosts.a1111.sampling import checkpoint as checkpoint
 from tiled_diffusion.webui.hosts.a1111.sampling import draw_noise as draw_noise
+from tiled_diffusion.webui.hosts.a1111.sampling import encoded as encoded
 from tiled_diffusion.webui.hosts.a1111.sampling import encoded_colours as encoded_colours
 from tiled_diffusion.webui.hosts.a1111.sampling import free_bytes as free_bytes
 from tiled_diffusion.webui.hosts.a1111.sampling import hypertile_is_on as hypertile_is_on
 from tiled_diffusion.webui.hosts.a1111.sampling import is_edit_model as is_edit_model
+from tiled_diffusion.webui.hosts.a1111.sampling import start_level as start_level
 from tiled_diffusion.webui.hosts.a1111.sampling import traits_of
-from tiled_diffusion.webui.hosts.values import Beginning, Denoise, DenoiserCall, Forward
+from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall
 
+from .beginning import before_img2img as before_img2img
+from .beginning import model_call as model_call
+from .beginning import noise_values as noise_values
+from .beginning import rows_at_first as rows_at_first
+from .control import ControlChain
+from .library import is_flow, noising_of
 from .patcher import Hung
 
 _HUNG: weakref.WeakKeyDictionary[Any, Hung] = weakref.WeakKeyDictionary()
+
+FLOWS = {"StableDiffusion3": "Stable Diffusion 3"}
+"""Names of models, by the classes of Forge's engines, where they are not the same."""
 
 
 def start() -> None:
@@ -33,12 +44,23 @@ def start() -> None:
     script_callbacks.on_cfg_denoiser(before_call)
 
 
-def hang(p: Any, begin: Callable[[DenoiserCall], None], denoise: Denoise, call_shape: tuple[int, int, int]) -> Hung:
+def hang(
+    p: Any,
+    begin: Callable[[DenoiserCall], None],
+    denoise: Denoise,
+    call_shape: tuple[int, int, int],
+    controls: Controls | None = None,
+) -> Hung:
     """On a clone of the patcher of the model in use."""
     denoiser = p.sampler.model_wrap_cfg
-    hung = _HUNG[denoiser] = Hung(denoiser, begin, denoise, call_shape)
+    hung = _HUNG[denoiser] = Hung(denoiser, begin, denoise, call_shape, controls)
     hung.put_on(p.sd_model.forge_objects)
     return hung
+
+
+def controls(p: Any, *, on_cpu: bool) -> Controls | None:
+    """The built-in ones."""
+    return ControlChain.find(p, on_cpu=on_cpu)
 
 
 def before_call(params: Any) -> None:
@@ -46,6 +68,14 @@ def before_call(params: Any) -> None:
     hung = _HUNG.get(params.denoiser)
     if hung is not None:
         hung.put_on(shared.sd_model.forge_objects)
+
+
+def flow_model() -> str | None:
+    """By the way that latents are noised, whatever the engine is called."""
+    model = shared.sd_model
+    if getattr(model, "forge_objects", None) is None or not is_flow(model):
+        return None
+    return FLOWS.get(type(model).__name__, type(model).__name__)
 
 
 def model_size() -> ModelTraits:
@@ -57,45 +87,6 @@ def model_size() -> ModelTraits:
 
 def noise_level(p: Any, sigma: Tensor) -> tuple[Level, Prediction]:
     """By the model's own way of noising, which for all samplers is in the same sigmas; it gives the clean latent."""
-    model = p.sd_model.forge_objects.unet.model
-    noising = getattr(model, "predictor", None) or model.model_sampling
+    noising = noising_of(p.sd_model)
     one, zero = torch.ones_like(sigma), torch.zeros_like(sigma)
     return Level(noising.noise_scaling(sigma, zero.clone(), one), noising.noise_scaling(sigma, one.clone(), zero)), "x0"
-
-
-def encoded(p: Any, pixels: Tensor) -> Tensor:  # noqa: ARG001 the protocol's
-    """Not here: `start_level` cannot be told, so that a picture would not be kept exactly; raises TiledError."""
-    raise TiledError(
-        "regions: pictures as regions are not drawn in Forge and reForge yet: take the pictures out, "
-        "or use AUTOMATIC1111's WebUI or the standalone program"
-    )
-
-
-def start_level(p: Any, *, from_picture: bool) -> tuple[Level, Tensor]:  # noqa: ARG001 the protocol's
-    """Only asked where there are pictures; raises TiledError as `encoded` does."""
-    raise TiledError("regions: how noisy a sampler begins is not known in Forge and reForge yet")
-
-
-def model_call(p: Any) -> Forward:  # noqa: ARG001 the protocol's
-    """Not here: the model is loaded by the host when the sampling begins; raises TiledError."""
-    raise TiledError(
-        "keep_picture: noise inversion is not done in Forge and reForge yet: switch it off, or use AUTOMATIC1111's "
-        "WebUI or the standalone program"
-    )
-
-
-def before_img2img(p: Any, change: Callable[[Beginning], None]) -> None:  # noqa: ARG001 the protocol's
-    """Only asked after `model_call`; raises as it."""
-    model_call(p)
-
-
-def noise_values(p: Any, steps: int | None) -> list[float]:  # noqa: ARG001 the protocol's
-    """Only asked after `model_call`; raises as it."""
-    model_call(p)
-    return []
-
-
-def rows_at_first(p: Any, begin: Beginning) -> tuple[list[list[float]], dict[str, Any]]:  # noqa: ARG001 the protocol's
-    """Only asked after `model_call`; raises as it."""
-    model_call(p)
-    return [], {}

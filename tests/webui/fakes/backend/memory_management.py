@@ -1,0 +1,3 @@
+"""Memory of the device."""
+
+VAE_ALWAYS_TILED = False
