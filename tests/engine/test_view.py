@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from tests.engine.models import pointwise
+from tiled_diffusion.engine.dilated import Dilated, dilated
 from tiled_diffusion.engine.fuse import Batching, fuse
 from tiled_diffusion.engine.geometry import Box, Extent
 from tiled_diffusion.engine.tiles import Plan, Tile
-from tiled_diffusion.engine.view import Reference, across_pictures, ring, strided
+from tiled_diffusion.engine.view import Reference, across_pictures, ring
 
 SIDES, STEPS = range(8, 71), range(1, 7)
 
@@ -18,7 +19,8 @@ def canvas_of(canvas, images=2, channels=3):
 
 
 def ones(view):
-    return torch.ones(tuple(view.extent), dtype=torch.float64)
+    """1, but at pixels that a sub-grid repeats."""
+    return view.weights(torch.float64) if isinstance(view, Dilated) else torch.ones(tuple(view.extent), dtype=torch.float64)
 
 
 def back(views, x):
@@ -34,12 +36,10 @@ def test_sub_grids_are_a_partition(side):
     canvas = Extent(side, 78 - side)
     x = canvas_of(canvas, 1, 1)
     for step in STEPS:
-        for across in (1, step):
-            steps = Extent(step, across)
-            views = [strided(canvas, Extent(y, c), steps) for y in range(step) for c in range(across)]
-            assert torch.equal(back(views, x), x)
-            assert torch.equal(back(views, torch.ones_like(x)), torch.ones_like(x))
-            assert sum(v.extent.h * v.extent.w for v in views) == canvas.h * canvas.w
+        views = [dilated(canvas, Extent(y, c), step) for y in range(step) for c in range(step)]
+        assert torch.equal(back(views, x), x)
+        assert torch.equal(back(views, torch.ones_like(x)), torch.ones_like(x))
+        assert sum(int(ones(v).sum()) for v in views) == canvas.h * canvas.w
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -98,7 +98,7 @@ def test_a_finer_map_is_cut_out_in_blocks(factor):
     canvas = Extent(6, 9)
     fine = canvas_of(Extent(6 * factor, 9 * factor), 1, 1)
     coarse = fine[..., ::factor, ::factor]
-    for view in (Box(1, 2, 3, 4), strided(canvas, Extent(1, 0), Extent(2, 3)), ring(Box(4, 7, 4, 4), canvas)):
+    for view in (Box(1, 2, 3, 4), dilated(canvas, Extent(1, 0), 2), ring(Box(4, 7, 4, 4), canvas)):
         crop = view.scaled(factor).gather(fine)
         assert crop.shape[-2:] == (view.extent.h * factor, view.extent.w * factor)
         assert torch.equal(crop[..., ::factor, ::factor], view.gather(coarse))
@@ -113,9 +113,9 @@ def test_a_plan_of_many_kinds_of_views_is_the_canvas():
     """Halves of the weight by sub-grids, the rest by boxes on a ring: for a model of single pixels all that is plain."""
     canvas = Extent(12, 20)
     x = torch.randn(2, 4, *canvas, generator=torch.Generator().manual_seed(0))
-    grids = [strided(canvas, Extent(y, c), Extent(2, 3)) for y in range(2) for c in range(3)]
+    grids = [dilated(canvas, Extent(y, c), 3) for y in range(3) for c in range(3)]
     boxes = [Box(6 * i + 3, 10 * k + 5, 6, 10) for i in range(2) for k in range(2)]
-    tiles = tuple(Tile(view, torch.full(tuple(view.extent), 0.5)) for view in (*grids, *boxes))
+    tiles = tuple(Tile(view, 0.5 * ones(view).float()) for view in (*grids, *boxes))
     for size in (1, 4):
         fused = fuse(x, Plan(canvas, tiles), pointwise, Batching(size))
         torch.testing.assert_close(fused, pointwise(x, ()), atol=1e-6, rtol=0)

@@ -83,7 +83,7 @@ def test_a_run_that_was_cut_off_goes_on_from_its_last_stage(host, tmp_path):
     files = StageFiles(tmp_path / "stages")
 
     class Stopped(Progress):
-        def stage(self, number, count):
+        def stage(self, number, count, shares):
             assert count == 3
             if number == 3:
                 raise Interrupted
@@ -97,7 +97,7 @@ def test_a_run_that_was_cut_off_goes_on_from_its_last_stage(host, tmp_path):
     stages = []
 
     class Told(Progress):
-        def stage(self, number, count):
+        def stage(self, number, count, shares):
             stages.append(number)
 
     assert same(progressive(host, request, files, Told())[0].image, expected)

@@ -10,11 +10,13 @@ from typing import Any
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.values import Settings
 
+from .dilations import Dilations
 from .geometry import Extent
 from .grid import Group
 from .guidance import guidances
 from .model import ModelTraits
-from .plan import Planner
+from .plan import Planner, dilations
+from .structure import References
 
 MOST_BOXES = 4000
 
@@ -88,13 +90,14 @@ def describe(
         raise TiledError(f"the picture must be at least {factor} px wide and high, got {width} x {height}")
     planner = Planner(Extent(height // factor, width // factor), settings, model)
     grids, tile, canvas = planner.grids(), planner.tile_size(), planner.canvas
+    every = [*grids, *dilations(planner)]
     by_prompt = guidances("", "", cfg_scale, settings)
     boxes = ((box, grid.prompt) for grid in grids if grid.role != "direction" for box in grid.boxes())
     return Description(
-        sum(grid.count for grid in grids),
-        batch_count(grids, settings.tile_batch or automatic),
-        sum(grid.count * by_prompt[grid.prompt].rows_of(grid.role) for grid in grids),
-        work_ratio(grids, canvas),
+        sum(grid.count for grid in every),
+        batch_count(every, settings.tile_batch or automatic),
+        sum(grid.count * by_prompt[grid.prompt].rows_of(grid.role) for grid in every),
+        work_ratio(every, canvas),
         (tile.w * factor, tile.h * factor),
         tuple(
             (box.x / canvas.w, box.y / canvas.h, box.w / canvas.w, box.h / canvas.h, prompt)
@@ -102,8 +105,14 @@ def describe(
         ),
         model.unit_px,
         tuple(_problems(planner, width, height)),
-        next(((g.count, g.extent.w * factor, g.extent.h * factor) for g in grids if g.role == "direction"), (0, 0, 0)),
+        small_pictures(every, factor),
     )
+
+
+def small_pictures(grids: Sequence[Group], factor: int) -> tuple[int, int, int]:
+    """How many tiles are small pictures of the whole, their width and their height, image pixels; or zeros."""
+    small = (g for g in grids if isinstance(g, (References, Dilations)))
+    return next(((g.count, g.extent.w * factor, g.extent.h * factor) for g in small), (0, 0, 0))
 
 
 def batch_count(grids: Sequence[Group], size: int) -> int:

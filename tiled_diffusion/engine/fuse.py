@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tiled_diffusion.errors import OutOfMemoryError
 
+from .dilated import read
 from .geometry import Extent
 from .plan import Planner
 from .tiles import Plan, Tile
@@ -129,7 +130,7 @@ def _fused(padded: Tensor, images: int, plan: Plan, evaluate: Evaluate, batching
 def _try(evaluate: Evaluate, padded: Tensor, tiles: Sequence[Tile]) -> Tensor | Exception:
     """The predictions, or the exception if memory ran out; any other exception passes."""
     try:
-        return evaluate(torch.cat([tile.view.gather(padded) for tile in tiles]), tiles)
+        return evaluate(torch.cat([read(tile.view, padded) for tile in tiles]), tiles)
     except Exception as e:
         if not is_out_of_memory(e):
             raise

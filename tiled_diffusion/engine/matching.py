@@ -42,6 +42,8 @@ def check_matching(settings: Settings) -> None:
         raise TiledError("match: pictures that fit together have one prompt: take regions with prompts out")
     if settings.wrap_x or settings.wrap_y:
         raise TiledError('match: got seamless axes too, say that by edges: "1.right=1.left" or "1.bottom=1.top"')
+    if settings.dilated:
+        raise TiledError("match: dilated views see one picture: leave one of the two out")
     if settings.method == "elastic":
         raise TiledError("match: elastic draws each picture by itself: take another method")
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.values import Region, Settings
 
+from .dilations import Dilations, check_dilated, dilation
 from .geometry import Box, Extent, check_axis
 from .grid import Grid, Group
 from .masks import region_box
@@ -173,6 +174,20 @@ class Planner:
         if not self.settings.compose:
             return self.tile_size()
         return Extent(*(min(self.model.native, n) for n in self.canvas))
+
+
+def dilations(planner: Planner) -> tuple[Dilations, ...]:
+    """The dilated views of a call, where they are wanted and the canvas is not drawn in one piece.
+
+    Raises:
+        TiledError: the settings have what dilated views do not know.
+    """
+    settings, canvas, model = planner.settings, planner.canvas, planner.model
+    step = dilation(canvas, model) if settings.dilated else 1
+    if step == 1 or planner.tile_size() == canvas:
+        return ()
+    check_dilated(settings)
+    return (Dilations(canvas, step, model.multiple, (settings.wrap_y, settings.wrap_x), planner.seed),)
 
 
 @lru_cache(maxsize=16)

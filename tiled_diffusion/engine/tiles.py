@@ -8,6 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from .dilated import Dilated
 from .geometry import Box, Extent
 from .view import View
 
@@ -50,7 +51,7 @@ def told_size(tile: Tile, canvas: Extent, px: int, *, each: bool) -> tuple[int, 
         px: image pixels of a latent pixel's side.
         each: whether other tiles are told their size and place.
     """
-    if tile.role == "direction":
+    if tile.role == "direction" or isinstance(tile.view, Dilated):
         height, width = (side * px for side in tile.view.extent)
         return (height, width, 0, 0, height, width)
     if not each:

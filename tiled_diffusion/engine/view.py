@@ -1,7 +1,7 @@
 """Views: which pixels of the canvas a tile reads, and to which its prediction is added.
 
-The commonest one is a `Box`, whose pixels are a slice. The others are indices: a ring's box, every n-th pixel, a
-shrunk reference of the whole, a window over several pictures of a batch.
+The commonest one is a `Box`, whose pixels are a slice. The others are indices: a ring's box, every n-th pixel
+(dilated.py), a shrunk reference of the whole, a window over several pictures of a batch.
 """
 
 from __future__ import annotations
@@ -105,20 +105,6 @@ def ring(box: Box, canvas: Extent) -> Indexed:
     return Indexed(
         (torch.arange(box.h)[:, None] + box.y) % canvas.h,
         (torch.arange(box.w)[None] + box.x) % canvas.w,
-    )
-
-
-def strided(canvas: Extent, offset: Extent, step: Extent) -> Indexed:
-    """Every step-th pixel from an offset on: one of the sub-grids that together are the canvas (arXiv 2311.16973).
-
-    Args:
-        canvas: in latent pixels.
-        offset: of the first pixel, 0 to step - 1 and within the canvas.
-        step: down and across, 1 or more.
-    """
-    return Indexed(
-        torch.arange(offset.h, canvas.h, step.h)[:, None],
-        torch.arange(offset.w, canvas.w, step.w)[None],
     )
 
 

@@ -55,12 +55,12 @@ class Picture:
     seed: int
 
 
-class Host(Protocol):
-    """A program with a loaded model. Sizes are in image pixels."""
+class Painter(Protocol):
+    """A program with a loaded model, as far as most recipes need it. Sizes are in image pixels."""
 
     @property
     def name(self) -> str:
-        """The model's name, for records."""
+        """The model's name, for records, with all that changes its pictures and no request says."""
 
     @property
     def unit_px(self) -> int:
@@ -89,6 +89,25 @@ class Host(Protocol):
             Interrupted: the user stopped it; there is no result.
         """
 
+    def upscale(self, image: Image.Image, size: tuple[int, int], upscaler: str = "lanczos") -> Image.Image:
+        """A picture brought to a size by a filter or an upscaling network.
+
+        Args:
+            image: any mode; its transparent parts are white.
+            size: width and height in image pixels; where an upscaler makes it larger, the rest is resampled.
+            upscaler: "lanczos", which every host has, or a name that this host knows.
+
+        Returns:
+            RGB, of exactly this size.
+
+        Raises:
+            TiledError: the host has no such upscaler.
+        """
+
+
+class Host(Painter, Protocol):
+    """A painter whose latents are at hand too."""
+
     def encode(self, images: Sequence[Image.Image], *, wrap_x: bool = False, wrap_y: bool = False) -> Tensor:
         """The latents of pictures, without randomness.
 
@@ -110,19 +129,4 @@ class Host(Protocol):
 
         Raises:
             TiledError: the model's numbers broke (NaN).
-        """
-
-    def upscale(self, image: Image.Image, size: tuple[int, int], upscaler: str = "lanczos") -> Image.Image:
-        """A picture brought to a size by a filter or an upscaling network.
-
-        Args:
-            image: any mode; its transparent parts are white.
-            size: width and height in image pixels; where an upscaler makes it larger, the rest is resampled.
-            upscaler: "lanczos", which every host has, or a name that this host knows.
-
-        Returns:
-            RGB, of exactly this size.
-
-        Raises:
-            TiledError: the host has no such upscaler.
         """

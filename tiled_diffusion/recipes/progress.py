@@ -2,8 +2,35 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
 from torch import Tensor
 
+
+@dataclass
+class TimeLeft:
+    """How long a work will still take, of which some may have been done before it was begun here.
+
+    Attributes:
+        clock: seconds.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _begun: tuple[float, float] | None = field(default=None, init=False)
+
+    def at(self, done: float) -> float | None:
+        """Seconds, when this part of the work is done, 0 to 1; None as long as nothing is known."""
+        if self._begun is None:
+            self._begun = self.clock(), done
+        since, before = self._begun
+        return None if done <= before else (self.clock() - since) * (1 - done) / (done - before)
+
+    @staticmethod
+    def text(seconds: float) -> str:
+        """As people say it: "40 s", "2 min"."""
+        return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 class Progress:
     """Says nothing; the methods are what each run of a sampler calls, in this order.
@@ -11,8 +38,14 @@ class Progress:
     To stop a run, raise tiled_vae.Interrupted in `tiles` or `step`: nobody catches it but who began the work.
     """
 
-    def stage(self, number: int, count: int) -> None:
-        """Called before the runs of each stage (from 1) of a picture that is drawn in `count` of them."""
+    def stage(self, number: int, count: int, shares: tuple[float, float]) -> None:
+        """Called before the run of each stage that is drawn, of a picture that grows.
+
+        Args:
+            number: of the stage, from 1.
+            count: of all stages.
+            shares: parts of the whole work, 0 to 1, that lie behind the stage's beginning and its end.
+        """
 
     def start(self, steps: int, tiles: int) -> None:
         """Called once a run: `steps` denoiser calls are to come, the first of `tiles` tiles."""

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tiled_diffusion.settings.files import write_whole
 from tiled_diffusion.settings.growth import Growth
 from tiled_diffusion.settings.request import Request, alone
 
-from .host import Host, Picture, Task
+from .host import Painter, Picture, Task
 from .progress import Progress
 from .upscale import SMALLEST_SIDE
 
@@ -34,7 +35,7 @@ MOST_FACTOR = 2.0
 """By which a stage enlarges each side, where the number of stages is left open."""
 
 
-def stage_sizes(host: Host, request: Request) -> list[Size]:
+def stage_sizes(host: Painter, request: Request) -> list[Size]:
     """The canvases from the first one to the request's own: with its shape, and in the model's unit but for the last.
 
     The first one has the area of the model's own square, and no side shorter than half of that one's.
@@ -50,6 +51,13 @@ def stage_sizes(host: Host, request: Request) -> list[Size]:
     scales = [shrink ** (k / count - 1) for k in range(count)]
     sizes = [(_rounded(final[0] * s, unit, least), _rounded(final[1] * s, unit, least)) for s in scales]
     return [*sizes, final]
+
+
+def work_shares(sizes: Sequence[Size], strength: float) -> list[tuple[float, float]]:
+    """For each stage, which parts of all the work lie behind its beginning and its end: pixels times steps."""
+    work = [w * h * (strength if k else 1.0) for k, (w, h) in enumerate(sizes)]
+    behind = [0.0, *accumulate(work)]
+    return [(begin / behind[-1], end / behind[-1]) for begin, end in pairwise(behind)]
 
 
 def _rounded(side: float, unit: int, least: int) -> int:
@@ -82,7 +90,7 @@ class StageFiles:
         write_whole(self.folder / name, data.getvalue())
 
 
-def stage_folder(out: Path, host: Host, request: Request, digests: Sequence[str] = ()) -> Path:
+def stage_folder(out: Path, host: Painter, request: Request, digests: Sequence[str] = ()) -> Path:
     """A folder of its own for all that changes the pictures: settings, files by their digests, and the model's name.
 
     Args:
@@ -97,7 +105,7 @@ def stage_folder(out: Path, host: Host, request: Request, digests: Sequence[str]
 
 
 def progressive(
-    host: Host, request: Request, files: StageFiles | None = None, progress: Progress | None = None
+    host: Painter, request: Request, files: StageFiles | None = None, progress: Progress | None = None
 ) -> list[Picture]:
     """Draws a request in stages; a request without `growth` grows by the defaults.
 
@@ -122,15 +130,16 @@ def progressive(
     return [Picture(_grown(host, alone(request, seed), files, progress or Progress()), seed) for seed in seeds]
 
 
-def _grown(host: Host, request: Request, files: StageFiles | None, progress: Progress) -> Image.Image:
+def _grown(host: Painter, request: Request, files: StageFiles | None, progress: Progress) -> Image.Image:
     growth, sizes = request.growth or Growth(), stage_sizes(host, request)
+    shares = work_shares(sizes, growth.stage_strength)
     image: Image.Image | None = None
     for number, (width, height) in enumerate(sizes):
         canvas = replace(request, width=width, height=height, growth=None, denoising_strength=growth.stage_strength)
         before = image
 
         def draw(canvas: Request = canvas, before: Image.Image | None = before, number: int = number) -> Image.Image:
-            progress.stage(number + 1, len(sizes))
+            progress.stage(number + 1, len(sizes), shares[number])
             start = None if before is None else host.upscale(before, (canvas.width, canvas.height))
             drawn = host.draw([Task(canvas, start=start)], progress)[0].image
             return drawn if before is None or not growth.keep_colours else with_colours_of(drawn, before)

@@ -22,6 +22,7 @@ from .document import (
     version_of,
 )
 from .fields import Row, Widget, check_fields, entry
+from .growth import Growth
 from .inversion import Inversion
 from .kinds import Choice, Choices, Number, Switch, Text, Whole, wrong
 from .quoting import quoted
@@ -71,6 +72,12 @@ class PanelSettings:
         widget=Widget("inversion", "tick"), axis=True))
     inversion: Inversion = field(default=Inversion(), metadata=entry(
         Within(Inversion, flat=True, prefix="inversion_"), "Inversion", "How that noise is found.", since=2))
+    grow: bool = field(default=False, metadata=entry(
+        Switch(), "Grow in stages",
+        "txt2img: the picture is drawn small, then enlarged and drawn anew until it has its size.", since=2,
+        widget=Widget("grow", "tick"), axis=True))
+    growth: Growth = field(default=Growth(), metadata=entry(
+        Within(Growth, flat=True, prefix="growth_"), "Growth", "How it grows.", since=2))
     # fmt: on
 
     def __post_init__(self) -> None:

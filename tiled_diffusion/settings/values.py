@@ -295,6 +295,14 @@ class Settings:
     elastic_local_prompt: str | None = field(default=None, metadata=entry(
         PROMPT, "Local prompt", "Words for the ground of every part, such as: sky, grass, wall.", since=2,
         null="the negative prompt", widget=Widget("elastic small", "text", null=""), flag="TEXT"))
+    dilated: bool = field(default=False, metadata=entry(
+        Switch(), "Dilated views",
+        "While the noise is strong, every n-th pixel of the whole says what is where, besides the tiles.", since=2,
+        widget=Widget("growth more", "tick"), flag="", axis=True))
+    skip_residual: float = field(default=0.0, metadata=entry(
+        FRACTION, "Hold to the small picture",
+        "How strongly noisy steps are drawn to the picture that the sampling starts from.", since=2,
+        widget=Widget("growth more", "slider", step=0.05), flag="X", axis=True))
     # fmt: on
 
     def __post_init__(self) -> None:

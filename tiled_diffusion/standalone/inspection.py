@@ -26,11 +26,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tiled_diffusion.engine.describe import batch_count, work_ratio
+from tiled_diffusion.engine.describe import batch_count, small_pictures, work_ratio
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.grid import Group
 from tiled_diffusion.engine.guidance import guidances
-from tiled_diffusion.engine.plan import Planner
+from tiled_diffusion.engine.plan import Planner, dilations
 from tiled_diffusion.settings.request import Request
 
 from . import flow
@@ -112,7 +112,9 @@ class Report:
             count, width, height = self.small
             out[4:4] = [
                 f"of these   {count} are small pictures of the whole, {width} x {height} px",
-                "           (at first only one of them is asked for, and in the end the tiles of mixture)",
+                "           (at first only one of them is asked for, and in the end the tiles of mixture)"
+                if self.method == "elastic"
+                else "           (they count less and less, and in the end nothing)",
             ]
         if self.memory:
             m = self.memory
@@ -140,7 +142,7 @@ def inspect_plan(planner: Planner, request: Request, unet: Any = None, automatic
         automatic: tiles per call where the settings leave it open.
     """
     steps = min(request.steps, MOST_STEPS) if planner.method.moves else 1
-    plans = [planner.grids(step, step / request.steps) for step in range(steps)]
+    plans = [[*planner.grids(step, step / request.steps), *dilations(planner)] for step in range(steps)]
     tiles = [sum(grid.count for grid in grids) for grids in plans]
     by_prompt = guidances(request.prompt, request.negative_prompt, request.cfg_scale, request.tiling)
     seen = [request.batch_size * sum(g.count * by_prompt[g.prompt].rows_of(g.role) for g in grids) for grids in plans]
@@ -168,7 +170,7 @@ def inspect_plan(planner: Planner, request: Request, unet: Any = None, automatic
         steps=request.steps,
         factor=px,
         regions=len(request.tiling.regions),
-        small=next(((g.count, g.extent.w * px, g.extent.h * px) for g in plans[0] if g.role == "direction"), (0, 0, 0)),
+        small=small_pictures(plans[0], px),
         memory=memory,
     )
 

@@ -14,6 +14,7 @@ from tiled_diffusion.engine.fuse import Batching, automatic_batch
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides import Guide, Guides, Moment
 from tiled_diffusion.engine.guides.bootstrap import AddNoise, Bootstrap, plain_colours, wants_bootstrap
+from tiled_diffusion.engine.guides.dilated import demofusion_guides
 from tiled_diffusion.engine.guides.means import MeanPull
 from tiled_diffusion.engine.guides.pull import Pull, finished, hold, started
 from tiled_diffusion.engine.guides.structure import structure_guides
@@ -192,7 +193,7 @@ def denoise(  # noqa: PLR0913 the loop knows them all
     bootstrap = _bootstrap(model, request, noise)
     controls = load_controls(model, request) if controls is None else controls
     prompts = None if each else tile_prompts(model, request, planner, clean)
-    guide = _guides(prompts, bootstrap, controls, *_structure(model, planner, request), *pulls)
+    guide = _guides(prompts, bootstrap, controls, *_terms(model, planner, request, clean), *pulls)
     batching = Batching(tile_batch(model, planner, noise.shape[0]), progress.tiles)
     coming = Sampling(model, request, planner, batching, controls, context)
     noise = kept_noise(coming, noise, clean, scheduler, first, progress)
@@ -292,6 +293,11 @@ def _decoded(model: Model, request: Request, latents: Tensor, settings: TiledVae
 
 def _guides(*guides: Guide | None) -> Guides:
     return Guides(tuple(guide for guide in guides if guide is not None))
+
+
+def _terms(model: Model, planner: Planner, request: Request, clean: Tensor | None) -> tuple[Guide, ...]:
+    """What the tiling adds to a step besides the tiles."""
+    return (*demofusion_guides(planner, clean), *_structure(model, planner, request))
 
 
 def _structure(model: Model, planner: Planner, request: Request) -> tuple[Guide, ...]:

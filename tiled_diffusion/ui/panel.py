@@ -21,6 +21,8 @@ MORE_LINES = {"txt2img": ("size",), "img2img": ("upscale", "keep")}
 KEEP_LINES = ("inversion", "inversion_more")
 KEEPS = ("txt2img", "img2img")
 """Tabs in which a picture may be what the sampling begins with."""
+GROWTH_LINES = ("grow", "growth", "growth more")
+"""Of the picture that grows in stages: in txt2img alone."""
 ADVANCED_LINES = {"txt2img": ("hires",)}
 ELASTIC, ELASTIC_LINES = "ElasticDiffusion", ("elastic", "elastic more", "elastic small")
 """The lines of controls from top to bottom: in every tab, in some of them, among what is
@@ -82,6 +84,9 @@ def build_panel(tab: str, host: PanelHost) -> Panel:
         if tab in KEEPS:
             with gr.Accordion("Keep the picture", open=False, elem_id=name("keep")):
                 controls.update(controls_of(PanelSettings, KEEP_LINES, name))
+        if tab == "txt2img":
+            with gr.Accordion("Grow in stages", open=False, elem_id=name("growth")):
+                controls.update(controls_of(PanelSettings, GROWTH_LINES, name))
         with gr.Accordion("Advanced tiling", open=False, elem_id=name("advanced")):
             controls.update(controls_of(PanelSettings, [*ADVANCED_LINES.get(tab, ()), "advanced"], name))
         controls.update(_elastic_controls(controls["method"], host.method, name))

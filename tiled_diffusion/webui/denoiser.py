@@ -82,6 +82,7 @@ class Tiling:
         colours: [n, C], latents of plain colours, where small pictures of the whole stand in a frame.
         prompts: of tiles outside of regions, or None where all have the main one.
         networks: which LoRAs act; None where all do everywhere.
+        terms: what dilated views and the skip residual add.
         calls: denoiser calls so far.
         step: the present one.
     """
@@ -97,6 +98,7 @@ class Tiling:
     colours: Tensor | None = None
     prompts: JobPrompts | None = None
     networks: NetworkSwitch | None = None
+    terms: tuple[Guide, ...] = ()
     calls: int = 0
     step: Step | None = None
 
@@ -113,10 +115,10 @@ class Tiling:
     def denoise(self, original: Forward, x: Tensor, sigma: Tensor, cond: Cond, rows: list[Row] | None = None) -> Tensor:
         """One model call of the host: x [rows, C, H, W], sigma [rows]; rows are counted where the host names none."""
         assert self.step is not None
-        if self.step.plan.is_whole and not self.regions and not self.pulls:
+        if self.step.plan.is_whole and not self.regions and not self.pulls and not self.terms:
             return original(x, sigma, cond=cond)
         rows = rows or self.step.rows.next(x.shape[0])
-        if rows is None and (self.regions or self.pulls or self.main or self.prompts):
+        if rows is None and (self.regions or self.pulls or self.terms or self.main or self.prompts):
             what = "elastic" if self.main else "regions"
             raise TiledError(
                 f"{what}: a call with {x.shape[0]} rows where {len(self.step.rows.rows)} are known; another extension "
@@ -138,7 +140,7 @@ class Tiling:
         """What acts on a step besides the tiles."""
         planner = self.planner
         own = () if self.main is None else structure_guides(planner, self.colours)
-        every = (self.prompts, self.bootstrap, self.controls, *own, *self.pulls)
+        every = (self.prompts, *self.terms, self.bootstrap, self.controls, *own, *self.pulls)
         return Guides(tuple(g for g in every if g is not None))
 
     def moment(self, sigma: Tensor, rows: Sequence[Row]) -> Moment:

@@ -75,14 +75,20 @@ class RegionTexts:
         k = min(image, len(self.prompts) - 1)
         return self.prompts[k], self.negatives[min(k, len(self.negatives) - 1)]
 
-    def resolved(self, image: int) -> Settings:
-        """The settings that draw one picture alone: its own texts, and seeds that count up as the picture's does."""
+    def resolved(self, image: int, *, styled: bool = False) -> Settings:
+        """The settings that draw one picture alone: its own texts, and seeds that count up as the picture's does.
+
+        Args:
+            image: number of the picture in the job.
+            styled: with the styles in the texts, for a job that has none.
+        """
+        which = "full" if styled else "own"
         prompts, negatives = self.of(image)
         regions = list(self.settings.regions)
         for k, region in enumerate(regions, start=1):
             if k in prompts:
-                against = negatives[k].own if k in negatives else region.negative_prompt
-                regions[k - 1] = replace(region, prompt=prompts[k].own, negative_prompt=against)
+                against = getattr(negatives[k], which) if k in negatives else region.negative_prompt
+                regions[k - 1] = replace(region, prompt=getattr(prompts[k], which), negative_prompt=against)
             if region.seed is not None:
                 regions[k - 1] = replace(regions[k - 1], seed=region.seed + image)
         rerolls = tuple(replace(r, seed=r.seed + image) for r in self.settings.rerolls)

@@ -10,6 +10,7 @@ from torch import Tensor
 from tiled_diffusion.engine.fuse import Batching, automatic_batch
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides.bootstrap import Bootstrap, plain_colours, wants_bootstrap
+from tiled_diffusion.engine.guides.dilated import demofusion_guides
 from tiled_diffusion.engine.guides.means import MeanPull
 from tiled_diffusion.engine.guides.pull import Pull, hold
 from tiled_diffusion.engine.noise import region_noise
@@ -61,13 +62,15 @@ def attach(p: Job, run: Run, x: Tensor, noise: Tensor) -> None:
     planner = Planner(canvas, settings, host.sampling.model_size(), grid_seed(p, settings))
     if planner.reference() is not None and active:
         check_structure(settings, 2.0)
-    whole = planner.plan().is_whole and not active and not pulls
+    terms = demofusion_guides(planner, None if x is noise else x.clone())
+    whole = planner.plan().is_whole and not active and not pulls and not terms
     start = _start_noise(p, settings, noise)
     kept = _kept(p, run, from_picture=x is not noise)
     if kept is not None and planner.reference() is not None:
         raise TiledError("inversion: it does not go with elastic, which draws by guidance alone: take another method")
     model = None if kept is None else host.sampling.model_call(p)
     tiling = Tiling(planner, Batching(1)) if whole else _tiling(p, run, planner, start, pulls)
+    tiling.terms = terms
     if not whole:
         clean = None if x is noise else x.clone()
         tiling.prompts = JobPrompts.of(p, planner, clean, controlled=tiling.controls is not None)

@@ -14,6 +14,7 @@ from tiled_diffusion.ui.panel import PanelHost, build_panel
 
 from . import upscale, xyz
 from .arguments import arguments
+from .growth import APART, check_growth, grow
 from .hosts import Script, host, require_known_host
 from .hosts.port import Job
 from .infotext import DIFFUSION as RECORD
@@ -63,7 +64,9 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
         RECORD.drop(p)
         try:
             on, settings = arguments(p, TITLE, enabled, value)
-            if HOLD in p.__dict__:
+            if APART in p.__dict__:
+                p.__dict__[RUN] = self._sending(p, p.__dict__[APART])
+            elif HOLD in p.__dict__:
                 p.__dict__[RUN] = Run(PanelSettings(), RegionTexts(Settings()), hold=p.__dict__[HOLD])
             elif on:
                 p.__dict__[RUN] = self._begun(p, settings, controls)
@@ -81,10 +84,16 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
         rival = _rival(p)
         if rival:
             raise TiledError(f"{rival} is switched on too, and would tile these tiles again: switch one of the two off")
+        if job.grow:
+            check_growth(p, img2img=self.is_img2img)
         if self.is_img2img:
             upscale.enlarge_input(p, job)
         else:
             upscale.set_size(p, job)
+        return self._sending(p, job)
+
+    def _sending(self, p: Job, job: PanelSettings) -> Run:
+        """The run of a job, whose regions' prompts go with the main one."""
         job = replace(job, tiling=with_styles(job.tiling))
         run = Run(job, RegionTexts(job.tiling))
         wrap(p, "setup_prompts", TITLE, _then(lambda: run.texts.send(p)))
@@ -95,13 +104,13 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
         run = p.__dict__.get(RUN)
         if isinstance(run, Run):
             wrap(p, "init", TITLE, _first(lambda: _arrived(p)))
-            guard(p)
+            grow(p) if run.job.grow else guard(p)
         elif isinstance(run, Exception):
             refuse(p, TITLE, run)
 
     def before_process_batch(self, p: Job, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Adds the regions' LoRAs to the batch."""
-        run = run_of(p)
+        run = _drawing(p)
         if run is not None and p.prompts:
             tags = networks_of_regions(run.texts, p.prompts[0], p.iteration * p.batch_size)
             run.added_networks = names_of(tags)
@@ -109,13 +118,13 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
 
     def after_extra_networks_activate(self, p: Job, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Lets the regions' LoRAs act in their regions alone, where the host can."""
-        run = run_of(p)
+        run = _drawing(p)
         if run is not None:
             run.networks = host.texts.network_switch(tuple(run.added_networks)) if has_networks(run.texts) else None
 
     def process_batch(self, p: Job, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Adds the regions' LoRAs to the hires pass."""
-        run, hires = run_of(p), host.jobs.hires_networks(p)
+        run, hires = _drawing(p), host.jobs.hires_networks(p)
         if run is None or hires is None:
             return
         prompt, known = hires
@@ -160,10 +169,16 @@ def _arrived(p: Job) -> None:
     run.write_record()
 
 
+def _drawing(p: Job) -> Run | None:
+    """What a job keeps that draws by itself; None where other jobs draw for it."""
+    run = run_of(p)
+    return None if run is None or run.job.grow else run
+
+
 def _record(p: Job, run: Run, image: int) -> PanelSettings:
     """The job that draws one of the pictures alone."""
     tiling = run.texts.resolved(image).recorded(folders())
-    if image > 0 and METHODS[tiling.method].moves:
+    if image > 0 and METHODS[tiling.method].moves and not run.job.grow:
         tiling = replace(tiling, grid_seed=grid_seed(p, tiling))
     if image in run.captions:
         tiling = replace(tiling, tile_prompts="list", tile_texts=run.captions[image])

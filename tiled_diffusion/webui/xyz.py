@@ -49,6 +49,10 @@ class Axes:
         """Texts of the present cell by field; none where no plot has an axis of these."""
         return dict(p.__dict__.get(self._key, {}))
 
+    def carried(self, p: Job) -> dict[str, Any]:
+        """What a job that is made of this one needs to be drawn as its cell says, as attributes by name."""
+        return {self._key: self.chosen(p)} if self.chosen(p) else {}
+
     def values(self, p: Job) -> dict[str, Any]:
         """Values of the present cell by field.
 

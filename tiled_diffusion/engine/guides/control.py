@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from tiled_diffusion.engine.dilated import Dilated
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.view import Reference, View
 
@@ -43,8 +44,8 @@ def hint_crops(hint: Tensor, views: Sequence[View], images: Sequence[int], facto
 
 
 def _cut_out(row: Tensor, view: View, factor: int) -> Tensor:
-    """Of a small picture of the whole, all of the hint, shrunk: single pixels of it would tear lines."""
-    return view.shrunk(row, factor) if isinstance(view, Reference) else view.scaled(factor).gather(row)
+    """Of a small picture of the whole, or every n-th pixel of it, all of the hint, shrunk: not torn into pixels."""
+    return view.shrunk(row, factor) if isinstance(view, (Reference, Dilated)) else view.scaled(factor).gather(row)
 
 
 def acts_at(start: float, end: float, progress: float) -> bool:

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from PIL import Image
 
@@ -18,7 +17,7 @@ from tiled_diffusion.engine.composition import parts
 from tiled_diffusion.engine.noise import keyed_seed
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.captioner import Captioner
-from tiled_diffusion.recipes.host import Picture, Task
+from tiled_diffusion.recipes.host import Painter, Task
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.mosaic import Grid, Mosaic, Place
 from tiled_diffusion.settings.request import Request
@@ -32,28 +31,6 @@ from .page import write_page
 from .prompts import tile_requests
 
 BATCH = 4
-
-
-class Painter(Protocol):
-    """What a mosaic asks of a host; `recipes.host.Host` says what each part promises."""
-
-    @property
-    def name(self) -> str:
-        """The model's name, with all that changes its pictures and no request says."""
-
-    @property
-    def unit_px(self) -> int:
-        """What sides of a tile are multiples of, image pixels."""
-
-    @property
-    def native_px(self) -> int:
-        """Side of a tile where none is said, image pixels."""
-
-    def draw(self, tasks: Sequence[Task], progress: Progress | None = None) -> list[Picture]:
-        """The tasks' pictures."""
-
-    def upscale(self, image: Image.Image, size: tuple[int, int], upscaler: str = "lanczos") -> Image.Image:
-        """A picture in RGB, at a size."""
 
 
 @dataclass(frozen=True)

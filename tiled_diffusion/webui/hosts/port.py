@@ -26,8 +26,10 @@ from .values import (
     Beginning,
     Denoise,
     DenoiserCall,
+    DrawnApart,
     Forward,
     Networks,
+    PictureApart,
     PictureBatch,
     ScriptArguments,
     TokenCount,
@@ -151,6 +153,18 @@ class Jobs(Protocol):
 
     def draw_pictures(self, p: Any, batch: PictureBatch) -> list[Any]:
         """Draws img2img pictures by the job that a script runs in; fewer where the user has stopped it."""
+
+    def announce_more(self, batches: int) -> None:
+        """Says how many batches more than were known are going to be drawn."""
+
+    def draw_apart(self, p: Any, picture: PictureApart) -> DrawnApart:
+        """Draws a picture by a job of its own, with sampler, steps, scripts and all else of a job; nothing is saved."""
+
+    def described(self, p: Any, image: int) -> str:
+        """The record of a picture of a job, as far as it is known before it is drawn."""
+
+    def saves(self, p: Any) -> bool:
+        """Whether the pictures of a job are written to disk."""
 
     def result(self, p: Any, pictures: list[Any], seed: int) -> Any:
         """What a script gives back."""

@@ -108,3 +108,41 @@ class PictureBatch:
     size: tuple[int, int]
     strength: float
     scale: float
+
+
+@dataclass(frozen=True)
+class PictureApart:
+    """A picture that is drawn by a job of its own, made of another job.
+
+    Attributes:
+        start: the picture that it starts from; None: noise.
+        prompt, negative_prompt: with all that styles and scripts have made of them.
+        seed, subseed: its own.
+        size: width and height, image pixels.
+        strength: the denoising strength.
+        marks: attributes of the new job, by name.
+    """
+
+    start: Any
+    prompt: str
+    negative_prompt: str
+    seed: int
+    subseed: int
+    size: tuple[int, int]
+    strength: float
+    marks: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DrawnApart:
+    """What came of it.
+
+    Attributes:
+        image: the picture; None where the user stopped it before there was any.
+        records: fields of its record.
+        comments: what there is to say about it.
+    """
+
+    image: Any
+    records: Mapping[str, Any]
+    comments: tuple[str, ...]

@@ -1,13 +1,14 @@
-"""AUTOMATIC1111: a batch of unlike img2img pictures, drawn by the job that a script runs in."""
+"""AUTOMATIC1111: pictures that are drawn within a job: unlike ones by the job itself, and each by a job of its own."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import torch
 from modules import images, processing, shared
 
-from tiled_diffusion.webui.hosts.values import PictureBatch
+from tiled_diffusion.webui.hosts.values import DrawnApart, PictureApart, PictureBatch
 
 CHANGED = (
     "init_images", "prompt", "negative_prompt", "seed", "batch_size", "n_iter", "width", "height", "denoising_strength",
@@ -60,3 +61,53 @@ def result(p: Any, pictures: list[Any], seed: int) -> Any:
     p.all_subseeds = [p.subseed if isinstance(p.subseed, int) else 0]
     text = processing.create_infotext(p, p.all_prompts, p.all_seeds, p.all_subseeds)
     return processing.Processed(p, pictures, seed, text, infotexts=[text] * len(pictures))
+
+
+def announce_more(batches: int) -> None:
+    """The page's bar goes over so many batches more."""
+    shared.state.job_count = max(0, shared.state.job_count) + batches
+
+
+def draw_apart(p: Any, picture: PictureApart) -> DrawnApart:
+    """By txt2img, or by img2img where it starts from a picture; faces are left to the job that it is made of."""
+    own = _job_apart(p, picture)
+    try:
+        with torch.random.fork_rng():  # the host's encoder draws from what the last job has left
+            torch.manual_seed(picture.seed)
+            processed = processing.process_images(own)
+        first = processed.index_of_first_image
+        image = next(iter(processed.images[first:]), None)
+        return DrawnApart(image, dict(own.extra_generation_params), tuple(str(comment) for comment in own.comments))
+    finally:
+        own.close()
+
+
+def _job_apart(p: Any, picture: PictureApart) -> Any:
+    """What all jobs have is the same, but for what a single picture has of its own."""
+    kind = "StableDiffusionProcessingTxt2Img" if picture.start is None else "StableDiffusionProcessingImg2Img"
+    width, height = picture.size
+    values = {f.name: getattr(p, f.name) for f in fields(processing.StableDiffusionProcessing) if f.init}
+    values |= {
+        "prompt": picture.prompt, "negative_prompt": picture.negative_prompt, "styles": [], "seed": picture.seed,
+        "subseed": picture.subseed, "batch_size": 1, "n_iter": 1, "width": width, "height": height,
+        "denoising_strength": picture.strength, "do_not_save_grid": True, "do_not_save_samples": True,
+        "restore_faces": False, "extra_generation_params": {}, "override_settings": {}, "overlay_images": None,
+    }  # fmt: skip
+    own = getattr(processing, kind)(**values, **({} if picture.start is None else {"init_images": [picture.start]}))
+    own.is_api, own.user = p.is_api, p.user
+    own.scripts, own.script_args = p.scripts, p.script_args
+    own.__dict__.update(picture.marks)
+    return own
+
+
+def described(p: Any, image: int) -> str:
+    """As the host writes it."""
+    text: str = processing.create_infotext(
+        p, p.all_prompts, p.all_seeds, p.all_subseeds, index=image, all_negative_prompts=p.all_negative_prompts
+    )
+    return text
+
+
+def saves(p: Any) -> bool:
+    """By the settings, and by the job."""
+    return bool(getattr(shared.opts, "samples_save", True)) and not p.do_not_save_samples
