@@ -32,6 +32,7 @@ from .helps import (
     UPSCALE_HELP,
 )
 
+WHAT = 'a prompt in quotes, "canvas.json", "layout.txt" or "picture.png"'
 INPAINT_FLAGS = ("--mask", "--mask-feather", "--inpaint-from", "--extend")
 
 
@@ -71,7 +72,7 @@ def _command(commands: Any, name: str, summary: str, description: str) -> Parser
 
 
 def _generate(parser: Parser) -> None:
-    parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json", "layout.txt" or "picture.png"')
+    parser.add_argument("what", nargs="?", metavar="WHAT", help=WHAT)
     picture_flags(parser)
     _growth_flags(parser)
     _scale_flag(parser)
@@ -122,7 +123,7 @@ def _frame(parser: Parser) -> None:
 
 
 def _inspect(parser: Parser) -> None:
-    parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json", "layout.txt" or "picture.png"')
+    parser.add_argument("what", nargs="?", metavar="WHAT", help=WHAT)
     picture_flags(parser)
     _growth_flags(parser)
     _scale_flag(parser)
