@@ -105,10 +105,16 @@ def views() -> str:
     return svg(172, parts, "Four kinds of views of a canvas")
 
 
+def drawings() -> dict[Path, str]:
+    """The files and what they hold."""
+    every = {"why-fusing": fusing(), "why-weights": weights(), "why-views": views()}
+    return {DOCS / f"{name}.svg": drawing for name, drawing in every.items()}
+
+
 def main() -> None:
     """Writes them."""
-    for name, drawing in (("why-fusing", fusing()), ("why-weights", weights()), ("why-views", views())):
-        (DOCS / f"{name}.svg").write_text(drawing, encoding="utf-8")
+    for path, drawing in drawings().items():
+        path.write_text(drawing, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def test_the_answer_has_all_records_and_all_comments():
 def test_a_copy_of_a_job_that_is_switched_off_has_no_record():
     p = Job(args=(True, TILES))
     run(p)
-    assert f"Tiled Diffusion version: {__version__}" in p.infotexts[0]
+    assert f'Tiled Diffusion version: "{__version__}"' in p.infotexts[0]
     p.args = (False, TILES)
     run(p)
     assert field(p.infotexts[0]) is None
