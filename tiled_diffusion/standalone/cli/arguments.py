@@ -16,6 +16,7 @@ from tiled_diffusion.settings.canvas_file import is_canvas, request_from_canvas
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.fields import row
+from tiled_diffusion.settings.files import read_text
 from tiled_diffusion.settings.foreign import document_of
 from tiled_diffusion.settings.grid_file import is_grid, request_from_grid
 from tiled_diffusion.settings.growth import Growth
@@ -29,7 +30,7 @@ from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import Model
 from tiled_diffusion.standalone.samplers import default_sampler
 
-from .flags import UsageError, flags_of, given_flags, given_inversion, inversion_flags
+from .flags import UsageError, flags_of, given_flags, given_inversion, prefixed_flags
 from .helps import PROGRAM
 
 FILES = ("init_image", "mask")
@@ -219,10 +220,7 @@ def _base(what: str | None, given: dict[str, Any], tiling: dict[str, Any]) -> Re
 
 def _canvas_file(path: Path) -> Request:
     """The request in a canvas file."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise TiledError(f"{path}: cannot be read as text ({e})") from e
+    text = read_text(path)
     try:
         data = parse_json(text, "canvas")
         if is_grid(data):
@@ -236,13 +234,11 @@ def _canvas_file(path: Path) -> Request:
 
 def _layout(path: Path, given: dict[str, Any]) -> Request:
     """The request of a layout in a text; without --prompt the main one is made of the regions'."""
+    text = read_text(path)
     try:
-        data = document_of({"text": path.read_text(encoding="utf-8-sig")})
-    except (OSError, UnicodeDecodeError) as e:
-        raise TiledError(f"{path}: cannot be read as text ({e})") from e
+        tiling = settings_from_dict(document_of({"text": text}))
     except TiledError as e:
         raise TiledError(f"{path}: {e}") from e
-    tiling = settings_from_dict(data)
     return Request(prompt=given.get("prompt", joined(tiling.regions)), tiling=tiling)
 
 
@@ -335,19 +331,17 @@ def command_line(request: Request, out: str) -> list[str]:
 def _inversion_words(inversion: Inversion | None) -> list[str]:
     if inversion is None:
         return []
-    changed = [(flag, getattr(inversion, flag.row.name.removeprefix("inversion_"))) for flag in inversion_flags()]
+    flags = prefixed_flags(Inversion, "inversion")
+    changed = [(flag, getattr(inversion, flag.row.name.removeprefix("inversion_"))) for flag in flags]
     words = [word for flag, value in changed if value != flag.row.default for word in flag.words(value)]
     return ["--keep", f"{round(1 - inversion.freedom, 6):g}", *words]
 
 
 def _flag_words(settings: Request | Settings, skipped: set[str]) -> list[str]:
     """Flags for all fields that differ from their defaults."""
-    words: list[str] = []
-    for flag in flags_of(type(settings)):
-        value = getattr(settings, flag.row.name)
-        if flag.row.name not in skipped and value != flag.row.default:
-            words += flag.words(value)
-    return words
+    flags = [flag for flag in flags_of(type(settings)) if flag.row.name not in skipped]
+    changed = [(flag, getattr(settings, flag.row.name)) for flag in flags]
+    return [word for flag, value in changed if value != flag.row.default for word in flag.words(value)]
 
 
 def quoted(words: Sequence[str]) -> str:

@@ -11,12 +11,13 @@ from PIL import Image, ImageDraw
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.host import Host, Picture, Task
-from tiled_diffusion.recipes.printing import print_notes, printed
+from tiled_diffusion.recipes.printing import draws_details, print_notes, printed
 from tiled_diffusion.recipes.progress import Progress
-from tiled_diffusion.settings.frame import FrameJob
+from tiled_diffusion.settings.frame import Framing
+from tiled_diffusion.settings.print_size import Print
 from tiled_diffusion.settings.request import Request
 
-from .flat import Flat, pasted
+from .flat import FlatLayout, pasted
 from .light import lit
 from .photo import Photo
 from .quad import Points, estimated_shape, ordered_corners
@@ -24,27 +25,29 @@ from .redraw import redrawn
 
 Finder = Callable[[Image.Image], "Points | None"]
 """Looks for a frame's inside in a photo: [4, 2] image pixels, or None where it sees none."""
-Keep = Callable[[str, Image.Image, "Request | None"], None]
-"""Is handed each result as soon as it is there: its name, the picture, and what was asked of the host for it."""
+OnResult = Callable[[str, Image.Image, "Request | None"], None]
+"""Is handed each result as soon as it is there: its name, the picture, and what was asked of the host for it, or None
+where nothing was."""
 
 
 @dataclass
 class FrameResult:
-    """What came of a job. Sizes in image pixels.
+    """What came of it. Sizes in image pixels.
 
     Attributes:
         flat: the frame and the room around it, seen from the front.
         layout: where the frame lies in the photo and on `flat`.
         shape_told: whether the frame's shape was given, or the perspective told it; else it is a guess.
         tries: pictures drawn in the frame, RGB, of the frame's inside.
-        picture: what goes into the frame, before and after it was redrawn.
+        picture: what goes into the frame, drawn or given; None where nothing does.
+        redrawn: the same, drawn anew by the second prompt; None where there is none.
         photo: the photo with the picture in the frame, of its size and mode.
         print: the file for the print shop.
         notes: what a user wants to know.
     """
 
     flat: Image.Image
-    layout: Flat
+    layout: FlatLayout
     shape_told: bool
     tries: list[Picture] = field(default_factory=list)
     picture: Image.Image | None = None
@@ -56,76 +59,73 @@ class FrameResult:
 
 def make_frame(
     host: Host,
-    job: FrameJob,
+    framing: Framing,
     image: Image.Image,
     *,
     picture: Image.Image | None = None,
     find: Finder | None = None,
-    keep: Keep | None = None,
+    on_result: OnResult | None = None,
     progress: Progress | None = None,
 ) -> FrameResult:
-    """Does what a job asks for.
+    """Does what is asked for.
 
     Args:
         host: where it is drawn.
-        job: what is wanted; the file names in its frame.photo and picture do not count.
+        framing: what is asked for; the file names in its frame.photo and picture do not count.
         image: the photo.
         picture: goes into the frame in place of a drawn one.
-        find: looks for the corners that the job does not name.
-        keep: is handed "corners", "flat", "tries/SEED", "tries", "picture", "redrawn", "photo" and "print", each as
-            soon as it is there, so that an error in a later step loses nothing.
+        find: looks for the corners where none are given.
+        on_result: is handed "corners", "flat", "tries/SEED", "tries", "picture", "redrawn", "photo" and "print", each
+            as soon as it is there, so that an error in a later step loses nothing.
         progress: is told of the drawing.
 
     Raises:
         TiledError: names the photo, corner or size that cannot be used, or says that no frame is seen.
         Interrupted: the user stopped it.
     """
-    keep, photo = keep or _dropped, Photo.of(image)
-    result = _laid_out(host, job, photo, find)
-    keep("corners", shown_corners(photo.image, result.layout.corners), None)
-    keep("flat", result.flat, None)
-    inside, last = result.flat.crop(result.layout.box), job.request
+    on_result, photo = on_result or _unheard, Photo.of(image)
+    result = _laid_out(host, framing, photo, find)
+    on_result("corners", shown_corners(photo.image, result.layout.corners), None)
+    on_result("flat", result.flat, None)
+    asked: Request | None = None
     if picture is not None:
         result.picture = _opaque(host, picture)
-    elif job.has_picture:
-        result.tries = _drawn(host, job, result, keep, progress)
-        result.picture, last = (
-            result.tries[job.pick - 1].image,
-            replace(canvas_request(job, result.layout), seed=result.tries[job.pick - 1].seed),
-        )
-        keep("tries", contact_sheet([lit(t.image, inside, job.frame.light) for t in result.tries], result), None)
+    elif framing.has_picture:
+        result.tries = _drawn(host, framing, result, on_result, progress)
+        chosen = result.tries[framing.pick - 1]
+        result.picture, asked = chosen.image, replace(canvas_request(framing, result.layout), seed=chosen.seed)
+        on_result("tries", contact_sheet(result, framing.frame.light), None)
     if result.picture is None:
         return result
-    keep("picture", result.picture, last)
-    final, asked = result.picture, last
-    if job.redraw is not None:
-        result.redrawn, asked = redrawn(host, replace(job.request, seed=last.seed), job.redraw, final, progress)
-        keep("redrawn", result.redrawn, asked)
+    on_result("picture", result.picture, asked)
+    final, last = result.picture, asked
+    if framing.redraw is not None:
+        begun = framing.request if asked is None else replace(framing.request, seed=asked.seed)
+        result.redrawn, last = redrawn(host, begun, framing.redraw, final, progress)
+        on_result("redrawn", result.redrawn, last)
         final = result.redrawn
-    result.photo = _framed(photo, result, final, job)
-    keep("photo", result.photo, last)
-    if job.print is not None:
-        result.notes += print_notes(final.size, job.print)
-        tiling = replace(asked.tiling, regions=())
-        asked = replace(asked, denoising_strength=job.print_strength, inpaint_from="original", tiling=tiling)
-        result.print = printed(host, asked, final, job.print, job.upscaler, progress)
-        keep("print", result.print, asked)
+    result.photo = _framed(photo, result, final, framing)
+    on_result("photo", result.photo, asked)
+    if framing.print is not None:
+        result.notes += print_notes(final.size, framing.print)
+        result.print, last = _printed(host, framing, framing.print, final, last, progress)
+        on_result("print", result.print, last)
     return result
 
 
-def _dropped(*_: object) -> None:
-    """Keeps nothing."""
+def _unheard(*_: object) -> None:
+    """Where nobody asks for results as they come."""
 
 
 def _opaque(host: Host, picture: Image.Image) -> Image.Image:
     return host.upscale(picture, picture.size)
 
 
-def _laid_out(host: Host, job: FrameJob, photo: Photo, find: Finder | None) -> FrameResult:
+def _laid_out(host: Host, framing: Framing, photo: Photo, find: Finder | None) -> FrameResult:
     """The corners, the shape and the flattened frame."""
     size, notes = photo.image.size, list(photo.notes)
-    if job.frame.corners is not None:
-        corners = ordered_corners(np.array(job.frame.corners) * size, size)
+    if framing.frame.corners is not None:
+        corners = ordered_corners(np.array(framing.frame.corners) * size, size)
     else:
         seen = None if find is None else find(photo.image.convert("RGB"))
         if seen is None:
@@ -134,42 +134,68 @@ def _laid_out(host: Host, job: FrameJob, photo: Photo, find: Finder | None) -> F
         numbers = ",".join(f"{n:.1f}" for n in corners.ravel())
         notes.append(f"corners: found {numbers}; look at corners.png, and correct them with --corners {numbers}")
     estimate, told = estimated_shape(corners, size)
-    shape = job.shape or estimate
-    if not job.shape:
+    shape = framing.shape or estimate
+    if not framing.shape:
         how = "" if told else ", by a guess of the lens: the corners do not tell it; say --shape or --print"
         notes.append(f"shape: the frame is {estimate:.3f} times as wide as high{how}")
-    px = job.frame.side_px or host.native_px
-    layout = Flat.of(corners, shape, px, job.frame.context, host.unit_px)
+    px = framing.frame.side_px or host.native_px
+    layout = FlatLayout.of(corners, shape, px, framing.frame.context, host.unit_px)
     flat = photo.to_srgb(layout.flattened(photo.image))
-    return FrameResult(flat, layout, told or bool(job.shape), notes=notes)
+    return FrameResult(flat, layout, told or bool(framing.shape), notes=notes)
 
 
-def canvas_request(job: FrameJob, layout: Flat) -> Request:
+def canvas_request(framing: Framing, layout: FlatLayout) -> Request:
     """What is asked of the host for the flattened frame: the mask is hard, for the edge is made in the photo."""
     width, height = layout.canvas
-    return replace(job.request, width=width, height=height, mask_feather=0, init_image=None)
+    return replace(framing.request, width=width, height=height, mask_feather=0, init_image=None)
 
 
-def _drawn(host: Host, job: FrameJob, result: FrameResult, keep: Keep, progress: Progress | None) -> list[Picture]:
+def _drawn(
+    host: Host, framing: Framing, result: FrameResult, on_result: OnResult, progress: Progress | None
+) -> list[Picture]:
     """The tries: what was drawn in the frame, cut out of the canvas."""
-    request, layout, tries = canvas_request(job, result.layout), result.layout, []
-    for seed in range(request.seed, request.seed + job.tries):
+    request, layout, tries = canvas_request(framing, result.layout), result.layout, []
+    for seed in range(request.seed, request.seed + framing.tries):
         asked = replace(request, seed=seed)
         [drawn] = host.draw([Task(asked, start=result.flat, mask=layout.mask())], progress)
         tries.append(Picture(drawn.image.crop(layout.box), seed))
-        keep(f"tries/{seed}", tries[-1].image, asked)
+        on_result(f"tries/{seed}", tries[-1].image, asked)
     return tries
 
 
-def _framed(photo: Photo, result: FrameResult, picture: Image.Image, job: FrameJob) -> Image.Image:
+def _framed(photo: Photo, result: FrameResult, picture: Image.Image, framing: Framing) -> Image.Image:
     """The photo with a picture in its frame, in the room's light and the photo's colours."""
     inside = result.flat.crop(result.layout.box)
-    coloured = photo.from_srgb(lit(picture, inside, job.frame.light))
-    return pasted(photo.image, result.layout.corners, coloured, job.frame.feather)
+    coloured = photo.from_srgb(lit(picture, inside, framing.frame.light))
+    return pasted(photo.image, result.layout.corners, coloured, framing.frame.feather)
 
 
-def contact_sheet(pictures: list[Image.Image], result: FrameResult, columns: int = 4) -> Image.Image:
-    """The tries side by side in their frame, seen from the front, with their numbers (from 1) and seeds."""
+def _printed(
+    host: Host,
+    framing: Framing,
+    sheet: Print,
+    picture: Image.Image,
+    drawn: Request | None,
+    progress: Progress | None,
+) -> tuple[Image.Image, Request | None]:
+    """The print, and what was asked of the host for it: for the picture, where only pixels were added to it."""
+    asked = drawn or framing.request
+    tiling = replace(asked.tiling, regions=())
+    asked = replace(asked, denoising_strength=framing.print_strength, inpaint_from="original", tiling=tiling)
+    made = printed(host, asked, picture, sheet, framing.upscaler, progress)
+    return made, asked if draws_details(asked, picture.size, sheet) else drawn
+
+
+def contact_sheet(result: FrameResult, light: float, columns: int = 4) -> Image.Image:
+    """The tries side by side in their frame, seen from the front, with their numbers (from 1) and seeds.
+
+    Args:
+        result: with its tries.
+        light: see `lit`.
+        columns: at most.
+    """
+    inside = result.flat.crop(result.layout.box)
+    pictures = [lit(drawn.image, inside, light) for drawn in result.tries]
     width, height = (min(side, round(side * 320 / max(result.flat.size))) for side in result.flat.size)
     columns, label = min(columns, len(pictures)), 18
     rows = math.ceil(len(pictures) / columns)
