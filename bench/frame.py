@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tiled_diffusion.recipes.frame.find import find_frame
 from tiled_diffusion.recipes.frame.quad import ordered_corners
 from tiled_diffusion.recipes.frame.steps import make_frame
 from tiled_diffusion.settings.frame import Frame, Framing
 from tiled_diffusion.settings.request import Request
-from tiled_diffusion.standalone.find_frame import find_frame
 from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.model import load_model
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 from tests.recipes.frame.rendered import camera, photo_of_frame
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.frame.find import find_frame
 from tiled_diffusion.recipes.frame.quad import ordered_corners
 from tiled_diffusion.recipes.frame.redraw import redrawn
 from tiled_diffusion.recipes.frame.steps import make_frame
@@ -29,7 +30,6 @@ from tiled_diffusion.settings.print_size import Print
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.cli.parser import build_parser
-from tiled_diffusion.standalone.find_frame import find_frame
 from tiled_diffusion.standalone.framing import frame
 from tiled_diffusion.standalone.host import DiffusersHost
 

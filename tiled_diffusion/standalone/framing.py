@@ -12,6 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.frame.find import find_frame
 from tiled_diffusion.recipes.frame.photo import wide_channels
 from tiled_diffusion.recipes.frame.steps import FrameResult, OnResult, make_frame
 from tiled_diffusion.recipes.progress import Progress
@@ -19,7 +20,6 @@ from tiled_diffusion.recipes.upscale import dpi_of
 from tiled_diffusion.settings.frame import Framing
 from tiled_diffusion.settings.request import Request
 
-from .find_frame import find_frame
 from .host import DiffusersHost
 from .images import open_image
 from .metadata import parameters_text

@@ -84,7 +84,8 @@ def make_frame(
         Interrupted: the user stopped it.
     """
     on_result, photo = on_result or _unheard, Photo.of(image)
-    result = _laid_out(host, framing, photo, find)
+    px = framing.frame.side_px or host.native_px
+    result = laid_out(framing, photo, (px, host.unit_px), find)
     on_result("corners", shown_corners(photo.image, result.layout.corners), None)
     on_result("flat", result.flat, None)
     asked: Request | None = None
@@ -121,8 +122,18 @@ def _opaque(host: Host, picture: Image.Image) -> Image.Image:
     return host.upscale(picture, picture.size)
 
 
-def _laid_out(host: Host, framing: Framing, photo: Photo, find: Finder | None) -> FrameResult:
-    """The corners, the shape and the flattened frame."""
+def laid_out(framing: Framing, photo: Photo, sizes: tuple[int, int], find: Finder | None = None) -> FrameResult:
+    """The corners, the shape and the flattened frame.
+
+    Args:
+        framing: what is asked for.
+        photo: with the frame.
+        sizes: side of the square that is as large as the frame's inside, and what sides of the canvas are multiples of.
+        find: looks for the corners where none are given.
+
+    Raises:
+        TiledError: names the corner that cannot be used, or says that no frame is seen.
+    """
     size, notes = photo.image.size, list(photo.notes)
     if framing.frame.corners is not None:
         corners = ordered_corners(np.array(framing.frame.corners) * size, size)
@@ -138,8 +149,7 @@ def _laid_out(host: Host, framing: Framing, photo: Photo, find: Finder | None) -
     if not framing.shape:
         how = "" if told else ", by a guess of the lens: the corners do not tell it; say --shape or --print"
         notes.append(f"shape: the frame is {estimate:.3f} times as wide as high{how}")
-    px = framing.frame.side_px or host.native_px
-    layout = FlatLayout.of(corners, shape, px, framing.frame.context, host.unit_px)
+    layout = FlatLayout.of(corners, shape, sizes[0], framing.frame.context, sizes[1])
     flat = photo.to_srgb(layout.flattened(photo.image))
     return FrameResult(flat, layout, told or bool(framing.shape), notes=notes)
 
@@ -186,6 +196,15 @@ def _printed(
     return made, asked if draws_details(asked, picture.size, sheet) else drawn
 
 
+def tries_in_frame(result: FrameResult, light: float) -> list[Image.Image]:
+    """Each try in its frame, seen from the front; `light` as for `lit`."""
+    inside, cells = result.flat.crop(result.layout.box), []
+    for drawn in result.tries:
+        cells.append(result.flat.copy())
+        cells[-1].paste(lit(drawn.image, inside, light), result.layout.box)
+    return cells
+
+
 def contact_sheet(result: FrameResult, light: float, columns: int = 4) -> Image.Image:
     """The tries side by side in their frame, seen from the front, with their numbers (from 1) and seeds.
 
@@ -194,16 +213,13 @@ def contact_sheet(result: FrameResult, light: float, columns: int = 4) -> Image.
         light: see `lit`.
         columns: at most.
     """
-    inside = result.flat.crop(result.layout.box)
-    pictures = [lit(drawn.image, inside, light) for drawn in result.tries]
+    cells = tries_in_frame(result, light)
     width, height = (min(side, round(side * 320 / max(result.flat.size))) for side in result.flat.size)
-    columns, label = min(columns, len(pictures)), 18
-    rows = math.ceil(len(pictures) / columns)
+    columns, label = min(columns, len(cells)), 18
+    rows = math.ceil(len(cells) / columns)
     sheet = Image.new("RGB", (columns * (width + 8) + 8, rows * (height + label + 8) + 8), "white")
     draw = ImageDraw.Draw(sheet)
-    for k, (picture, drawn) in enumerate(zip(pictures, result.tries, strict=True)):
-        cell = result.flat.copy()
-        cell.paste(picture, result.layout.box)
+    for k, (cell, drawn) in enumerate(zip(cells, result.tries, strict=True)):
         x, y = 8 + k % columns * (width + 8), 8 + k // columns * (height + label + 8)
         sheet.paste(cell.resize((width, height), Image.Resampling.LANCZOS), (x, y))
         draw.text((x, y + height + 3), f"{k + 1}: seed {drawn.seed}", fill="black")

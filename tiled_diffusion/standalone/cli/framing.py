@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.frame.find import find_frame
 from tiled_diffusion.recipes.frame.quad import ordered_corners
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.files import read_text
 from tiled_diffusion.settings.frame import Frame, Framing, Redraw, framing_from_json
-from tiled_diffusion.standalone.find_frame import find_frame
 from tiled_diffusion.standalone.framing import FrameFiles, frame, free_folder, open_photo, parameters_of
 from tiled_diffusion.standalone.model import Model
 
