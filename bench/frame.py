@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tiled_diffusion.recipes.frame.job import make_frame
+from tiled_diffusion.recipes.frame.find import find_frame
 from tiled_diffusion.recipes.frame.quad import ordered_corners
-from tiled_diffusion.settings.frame import Frame, FrameJob
+from tiled_diffusion.recipes.frame.steps import make_frame
+from tiled_diffusion.settings.frame import Frame, Framing
 from tiled_diffusion.settings.request import Request
-from tiled_diffusion.standalone.find_frame import find_frame
 from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.model import load_model
 
@@ -44,8 +44,8 @@ def suits(host: DiffusersHost, context: float, count: int = COUNT, side: int = 6
     tools, seen = (detector.centroids(), detector.templates()), []
     for seed in range(count):
         request = Request("a red house on grass", steps=16, sampler="Euler", seed=seed, inpaint_from="noise")
-        job = FrameJob(Frame("room", MIDDLE, shape=1.0, context=context, side_px=side, light=0), request)
-        picture = make_frame(host, job, room(seed)).tries[0].image
+        framing = Framing(Frame("room", MIDDLE, shape=1.0, context=context, side_px=side, light=0), request)
+        picture = make_frame(host, framing, room(seed)).tries[0].image
         large = picture.resize((128, 128), Image.Resampling.LANCZOS)
         seen.append(detector.detect(large, "red", "sunset", *tools))
     return {

@@ -1,5 +1,5 @@
 "use strict";
-// What the server is asked for: plans, presets, tokens, other extensions' files. No DOM.
+// What the server is asked for: plans, presets, tokens, other extensions' files, frames. No DOM.
 
 tiledDiffusion.routes = (() => {
     const BASE = "tiled-diffusion", PRESETS = `${BASE}/presets`;
@@ -52,5 +52,10 @@ tiledDiffusion.routes = (() => {
         return answer.ok ? data : String(data.detail);
     }
 
-    return {presets, tokens, plan};
+    /** How a frame in a photo looks from the front. @param {FrameQuestion} question @returns {Promise<SeenFrame>} */
+    function frame(question) {
+        return call(`${BASE}/frame`, "POST", question);
+    }
+
+    return {presets, tokens, plan, frame};
 })();

@@ -35,6 +35,7 @@ MORE = {
     "tiled_vae/cli.py": {"numpy", "PIL", "safetensors", "diffusers"},
     "tiled_vae/__main__.py": set(),
     "tiled_diffusion/webui/hosts": {"modules", "fastapi"},
+    "tiled_diffusion/recipes/frame/find.py": {"cv2"},
     "tiled_diffusion/recipes/mosaic/files.py": {"filelock"},
     "tiled_diffusion/recipes/mosaic/tiff.py": {"tifffile"},
     "tiled_diffusion/recipes/mosaic/video.py": {"av"},

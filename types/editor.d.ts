@@ -42,6 +42,11 @@ interface EditorHost extends Surroundings {
     tokens: ((texts: string[]) => Promise<[number, number][]>) | null;
 }
 
+/** A photo as a data URL, and what is known of the frame in it: corners that are null are looked for. */
+interface FrameQuestion { picture: string; corners: number[][] | null; context: number; shape: number | null }
+/** Its corners in fractions, clockwise from the upper left; how it looks from the front; its width by height. */
+interface SeenFrame { corners: number[][]; flat: string; shape: number; told: boolean }
+
 /** What a component of the page holds. */
 type ControlValue = string | number | boolean;
 

@@ -4,7 +4,7 @@ import re
 import sys
 
 FILES = (
-    "region_base.js", "region_box.js", "region_data.js", "region_drag.js", "region_layout.js", "region_mask.js",
+    "region_base.js", "region_box.js", "region_corners.js", "region_data.js", "region_drag.js", "region_layout.js", "region_mask.js",
     "region_routes.js", "region_store.js", "region_text.js", "region_ui_commands.js",
 )  # fmt: skip
 LEAST = 90.0

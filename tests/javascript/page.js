@@ -133,6 +133,7 @@ const page = new EventTarget();
 const body = new Element("body");
 Object.assign(page, {
     activeElement: null, fullscreenElement: null, createElement: tag => new Element(tag),
+    createElementNS: (_, tag) => new Element(tag),
     querySelector: () => null, querySelectorAll: selector => selector === ".td-editor" ? [...body.children] : [],
 });
 const pageWindow = new EventTarget();

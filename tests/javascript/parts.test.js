@@ -32,10 +32,11 @@ function nameOf(part) {
 
 const store = countedStore();
 const editor = new td.Editor(new Element("div"), store, host({tokens: async () => [[1, 75], [0, 75]]}));
-const PARTS = withParts(editor);
+const corners = new Element("div"), cornerEditor = new td.CornerEditor(corners, text => text);
+const PARTS = [...withParts(editor), ...withParts(cornerEditor)];
 
 /** What the classes of parts share, and parts that have tests of their own below. */
-const BASES = ["Part", "Widget", "ToolGroup", "Field"], PAGE = ["Mount", "Page", "CostLine"];
+const BASES = ["Part", "Widget", "ToolGroup", "Field"], PAGE = ["Mount", "Page", "CostLine", "CornerPage"];
 /** Parts that hold something while they are enabled, but listen to nothing. */
 const SILENT = ["ReferencePicture", "TokenCounter", "Sketch", "ShapeEasel"];
 
@@ -72,6 +73,30 @@ test("a change after the editor was disabled is drawn when it is enabled again, 
     editor.disable();
     store.dispatch({type: "add", regions: [{prompt: "a tree"}]});
     assert.equal(list.children.length, 1);
+});
+
+test("a corner moves by keys, one pixel or ten, and the page is told", t => {
+    const field = new Element("textarea"), told = t.mock.method(globalThis, "updateInput", () => {});
+    t.mock.method(td.gradio, "root", () => ({querySelector: () => field}));
+    t.mock.method(td.routes, "frame", async () => ({corners: [], flat: "", shape: 1, told: true}));
+    cornerEditor.enable();
+    const [photo, , first] = cornerEditor.parts[0].node.children;
+    Object.assign(photo, {naturalWidth: 100, naturalHeight: 50});
+    first.dispatchEvent(eventAt(first, "keydown", {key: "ArrowRight"}));
+    first.dispatchEvent(eventAt(first, "keydown", {key: "ArrowUp", shiftKey: true}));
+    assert.deepEqual(JSON.parse(field.value), [[0.26, 0.05], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]]);
+    assert.equal(told.mock.callCount(), 2);
+    cornerEditor.disable();
+    first.dispatchEvent(eventAt(first, "keydown", {key: "ArrowRight"}));
+    assert.equal(told.mock.callCount(), 2);
+    assert.equal(corners.children.length, 0);
+});
+
+test("corner editors are looked for while their page is enabled", () => {
+    td.cornerPage.enable();
+    assert.deepEqual(going(), {listeners: 1, observers: 1, frames: 0, timers: 1});
+    td.cornerPage.disable();
+    assert.deepEqual(going(), NOTHING);
 });
 
 test("soft edges are drawn once a frame, however often the state changes", t => {

@@ -13,23 +13,23 @@ from PIL import Image, ImageCms
 from tests.recipes.frame.rendered import camera, photo_of_frame
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.recipes.frame.job import make_frame
+from tiled_diffusion.recipes.frame.find import find_frame
 from tiled_diffusion.recipes.frame.quad import ordered_corners
 from tiled_diffusion.recipes.frame.redraw import redrawn
+from tiled_diffusion.recipes.frame.steps import make_frame
 from tiled_diffusion.settings.frame import (
     Frame,
-    FrameJob,
+    Framing,
     Redraw,
     corners_from_text,
-    frame_job_from_dict,
-    frame_job_from_json,
+    framing_from_dict,
+    framing_from_json,
 )
 from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.print_size import Print
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.cli.parser import build_parser
-from tiled_diffusion.standalone.find_frame import find_frame
 from tiled_diffusion.standalone.framing import frame
 from tiled_diffusion.standalone.host import DiffusersHost
 
@@ -40,9 +40,9 @@ FRACTIONS = tuple((x / SIZE[0], y / SIZE[1]) for x, y in CORNERS.tolist())
 REQUEST = Request("a red house", steps=2, sampler="Euler", seed=5, inpaint_from="noise")
 
 
-def job(**more):
+def asked(**more):
     framed = {"corners": FRACTIONS, "side_px": 32} | {k: more.pop(k) for k in list(more) if k in Frame.__dataclass_fields__}
-    return FrameJob(Frame("photo.png", **framed), **{"request": REQUEST} | more)
+    return Framing(Frame("photo.png", **framed), **{"request": REQUEST} | more)
 
 
 def pixels(image):
@@ -82,13 +82,13 @@ def test_where_there_is_no_frame_none_is_found(kind):
     photo = Image.fromarray((grey + rng.normal(0, 40 if kind == "noise" else 3, grey.shape)).clip(0, 255).astype(np.uint8))
     assert find_frame(photo) is None
     with pytest.raises(TiledError, match="no frame is seen in the photo; give its corners"):
-        make_frame(host(), job(corners=None), photo, find=find_frame)
+        make_frame(host(), asked(corners=None), photo, find=find_frame)
 
 
 @pytest.mark.parametrize("kind", ["sd1", "sd2", "sdxl"])
 def test_a_picture_is_drawn_and_nothing_else_changes(kind):
     kept = {}
-    result = make_frame(host(kind), job(tries=2, pick=2), PHOTO, keep=lambda name, image, request: kept.update({name: (image, request)}))
+    result = make_frame(host(kind), asked(tries=2, pick=2), PHOTO, on_result=lambda name, image, request: kept.update({name: (image, request)}))
     assert (pixels(result.photo)[outside()] == pixels(PHOTO)[outside()]).all()
     assert (pixels(result.photo)[~outside()] != pixels(PHOTO)[~outside()]).any(axis=1).mean() > 0.9
     assert list(kept) == ["corners", "flat", "tries/5", "tries/6", "tries", "picture", "photo"]
@@ -96,7 +96,7 @@ def test_a_picture_is_drawn_and_nothing_else_changes(kind):
     assert (pixels(result.tries[0].image) != pixels(result.tries[1].image)).any()
     assert (pixels(result.picture) == pixels(result.tries[1].image)).all()
     assert kept["photo"][1].seed == 6
-    alone = make_frame(host(kind), job(request=replace(REQUEST, seed=6)), PHOTO)
+    alone = make_frame(host(kind), asked(request=replace(REQUEST, seed=6)), PHOTO)
     assert (pixels(alone.photo) == pixels(result.photo)).all()
     assert abs(result.layout.inside[0] / result.layout.inside[1] - 0.75) < 0.02
     assert result.shape_told
@@ -105,7 +105,7 @@ def test_a_picture_is_drawn_and_nothing_else_changes(kind):
 def test_without_a_prompt_the_frame_is_looked_at_alone(monkeypatch):
     model = tiny_model("sd1")
     monkeypatch.setattr(model.unet, "forward", None)
-    result = make_frame(DiffusersHost(model), job(request=Request("")), PHOTO)
+    result = make_frame(DiffusersHost(model), asked(request=Request("")), PHOTO)
     assert result.photo is result.picture is None
     inside = pixels(result.flat.crop(result.layout.box))
     assert inside[2:-2, 2:-2].min() > 170  # white, to its edges
@@ -114,7 +114,7 @@ def test_without_a_prompt_the_frame_is_looked_at_alone(monkeypatch):
 
 def test_a_given_picture_is_framed_lit_and_of_any_mode():
     grey = Image.new("LA", (50, 70), (120, 255))
-    dark, lit = (make_frame(host(), job(light=light, request=Request("")), PHOTO, picture=grey).photo for light in (0, 1))
+    dark, lit = (make_frame(host(), asked(light=light, request=Request("")), PHOTO, picture=grey).photo for light in (0, 1))
     deep = ~outside()
     assert (np.median(pixels(dark)[deep], axis=0) == 120).all()
     left, right = (pixels(lit)[100:140, x : x + 6].mean() for x in (115, 195))
@@ -124,8 +124,8 @@ def test_a_given_picture_is_framed_lit_and_of_any_mode():
 
 def test_at_strength_0_redrawing_is_the_vaes_round_trip():
     picture = PHOTO.crop((0, 0, 60, 64))
-    made, asked = redrawn(host(), REQUEST, Redraw("moss", 0.0, pad="edge"), picture)
-    assert asked.prompt == "moss"
+    made, request = redrawn(host(), REQUEST, Redraw("moss", 0.0, pad="edge"), picture)
+    assert request.prompt == "moss"
     larger = np.pad(pixels(picture), ((0, 0), (2, 2), (0, 0)), mode="edge")
     expected = host().decode(host().encode([Image.fromarray(larger)]))[0].crop((2, 0, 62, 64))
     assert (pixels(made) == pixels(expected)).all()
@@ -133,27 +133,49 @@ def test_at_strength_0_redrawing_is_the_vaes_round_trip():
 
 @pytest.mark.parametrize("side", [None, 100, 200])
 def test_redrawing_keeps_the_shape_at_any_size(side):
-    made, asked = redrawn(host(), REQUEST, Redraw("moss", 0.5, side_px=side), Image.new("RGB", (75, 100), "red"))
+    made, request = redrawn(host(), REQUEST, Redraw("moss", 0.5, side_px=side), Image.new("RGB", (75, 100), "red"))
     assert made.size == {None: (75, 100), 100: (75, 100), 200: (150, 200)}[side]
-    assert asked.width == asked.height == {None: 128, 100: 128, 200: 256}[side]
+    assert request.width == request.height == {None: 128, 100: 128, 200: 256}[side]
 
 
 def test_redraw_and_print():
     sheet = Print(30, 40, 60, bleed_mm=2)
-    result = make_frame(host(), job(redraw=Redraw("moss"), print=sheet), PHOTO)
+    result = make_frame(host(), asked(redraw=Redraw("moss"), print=sheet), PHOTO)
     assert result.print.size == sheet.px == (80, 104)
     assert (pixels(result.redrawn)[:64, :48] != pixels(result.picture.resize((48, 64)))[:64, :48]).any()
     assert any("3 x 4 cm with 2 mm bleed at 60 DPI = 80 x 104 px" in note for note in result.notes)
     assert result.layout.inside[0] / result.layout.inside[1] == pytest.approx(0.75, abs=0.03)
-    other = make_frame(host(), job(print=Print(80, 40, 60)), PHOTO)
+    other = make_frame(host(), asked(print=Print(80, 40, 60)), PHOTO)
     assert other.layout.inside[0] / other.layout.inside[1] == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5])
+def test_the_records_say_what_was_drawn_and_nothing_else(strength):
+    """A given picture has no record of ours; that of the print is the second prompt's, with what was done for it."""
+
+    def records(**more):
+        kept = {}
+        make_frame(host(), asked(print=Print(30, 40, 60), **more), PHOTO, on_result=lambda name, _, r: kept.update({name: r}), **given)
+        return kept
+
+    given = {"picture": Image.new("RGB", (30, 40), "red")}
+    kept = records(print_strength=strength)
+    assert kept["picture"] is kept["photo"] is None
+    assert (kept["print"] is None) == (strength == 0)
+    kept = records(print_strength=strength, redraw=Redraw("moss"))
+    assert kept["picture"] is kept["photo"] is None
+    assert kept["redrawn"].prompt == kept["print"].prompt == "moss"
+    assert kept["print"].denoising_strength == (strength or 0.4)
+    given = {}
+    kept = records(print_strength=strength, redraw=Redraw("moss"))
+    assert [kept[name].prompt for name in ("tries/5", "picture", "photo", "redrawn", "print")] == ["a red house"] * 3 + ["moss"] * 2
 
 
 def test_what_fails_late_loses_nothing():
     kept = []
-    too_large = job(print=Print(3000, 4000, 72), print_strength=0.2)
+    too_large = asked(print=Print(3000, 4000, 72), print_strength=0.2)
     with pytest.raises(TiledError, match=r"print: 8504x11339 px is .* times the picture"):
-        make_frame(host(), too_large, PHOTO, keep=lambda name, image, request: kept.append(name))
+        make_frame(host(), too_large, PHOTO, on_result=lambda name, image, request: kept.append(name))
     assert kept == ["corners", "flat", "tries/5", "tries", "picture", "photo"]
 
 
@@ -164,19 +186,19 @@ def test_colours_of_another_profile_come_back_as_they_were(tmp_path):
         profile = profile.replace(old, new, 1)
     odd = PHOTO.copy()
     odd.info["icc_profile"] = profile
-    result = make_frame(host(), job(request=Request(""), light=0), odd, picture=Image.new("RGB", (40, 40), (255, 0, 0)))
+    result = make_frame(host(), asked(request=Request(""), light=0), odd, picture=Image.new("RGB", (40, 40), (255, 0, 0)))
     assert (pixels(result.photo)[outside()] == pixels(PHOTO)[outside()]).all()
     red, green, blue = np.median(pixels(result.photo)[~outside()], axis=0)
     assert green > 240
     assert max(red, blue) < 20
     odd.info["icc_profile"] = b"nonsense"
     with pytest.raises(TiledError, match="photo: its colour profile cannot be used"):
-        make_frame(host(), job(request=Request("")), odd)
+        make_frame(host(), asked(request=Request("")), odd)
 
 
 @pytest.mark.parametrize(("mode", "made"), [("L", "RGB"), ("CMYK", "RGB"), ("LA", "RGBA"), ("P", "RGB")])
 def test_other_modes_are_converted_and_that_is_said(mode, made):
-    result = make_frame(host(), job(request=Request("")), PHOTO.convert(mode), picture=Image.new("RGB", (9, 9)))
+    result = make_frame(host(), asked(request=Request("")), PHOTO.convert(mode), picture=Image.new("RGB", (9, 9)))
     assert result.photo.mode == made
     assert f"photo: converted from {mode} to {made}" in result.notes
 
@@ -184,13 +206,13 @@ def test_other_modes_are_converted_and_that_is_said(mode, made):
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
 def test_photos_of_more_bits_are_refused(mode):
     with pytest.raises(TiledError, match="photo: got .*, more than 8 bits a channel; allowed are photos of 8 bits"):
-        make_frame(host(), job(), Image.new(mode, SIZE))
+        make_frame(host(), asked(), Image.new(mode, SIZE))
 
 
 def test_the_json():
-    wanted = job(redraw=Redraw("moss", 0.3), print=Print(300, 400, 240), tries=4, pick=3, shape=0.75)
+    wanted = asked(redraw=Redraw("moss", 0.3), print=Print(300, 400, 240), tries=4, pick=3, shape=0.75)
     data = json.loads(json.dumps(wanted.to_dict()))
-    assert frame_job_from_dict(data) == wanted
+    assert framing_from_dict(data) == wanted
     assert data["print"] == {"version": 2, "width_mm": 300, "height_mm": 400, "dpi": 240}
     assert len(data["frame"]["corners"]) == 4
 
@@ -198,8 +220,8 @@ def test_the_json():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({}, "frame job: the field 'frame' is missing"),
-        ({"frame": {"photo": ""}}, "frame job.frame.photo: got '', allowed is a path"),
+        ({}, "framing: the field 'frame' is missing"),
+        ({"frame": {"photo": ""}}, "framing.frame.photo: got '', allowed is a path"),
         ({"frame": {"photo": "a", "corners": [[0, 0], [1, 0], [1, 2], [0, 1]]}}, "corners: got .*, allowed is \\[\\[x, y\\]"),
         ({"frame": {"photo": "a", "corners": "auto"}}, "corners: got 'auto', allowed is"),
         ({"frame": {"photo": "a"}, "tries": 2, "pick": 3}, "pick: got 3, allowed is a try from 1 to 2"),
@@ -211,7 +233,7 @@ def test_the_json():
 )
 def test_wrong_json_is_named(data, message):
     with pytest.raises(TiledError, match=message):
-        frame_job_from_dict(data)
+        framing_from_dict(data)
 
 
 def test_corners_in_words():
@@ -247,7 +269,7 @@ def test_the_command(folder, tmp_path, capsys):
     words = ["frame", folder / "photo.png", "--corners", "auto", "--prompt", "a red house", "--tries", 2, *FEW[:4]]
     assert run(*words, "--redraw", "moss", "--redraw-strength", 0.5, "--print", "A6", "--dpi", 60, "--format", "tiff", "--json", "--out", out) == 0
     report = json.loads(capsys.readouterr().out)
-    names = ["job.json", "corners.png", "flat.png", "tries/0.png", "tries/1.png", "tries.png", "picture.png", "redrawn.png", "photo.png", "print.tiff"]
+    names = ["frame.json", "corners.png", "flat.png", "tries/0.png", "tries/1.png", "tries.png", "picture.png", "redrawn.png", "photo.png", "print.tiff"]
     assert report["files"] == [str(out / name) for name in names]
     assert report["seeds"] == [0, 1]
     assert np.abs(np.array(report["corners"]) - CORNERS).max() < 2
@@ -260,7 +282,7 @@ def test_the_command(folder, tmp_path, capsys):
     assert round(sheet.info["dpi"][0]) == 60
     assert "moss" in sheet.tag_v2[270]
     assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(sheet.info["icc_profile"])))
-    assert run("frame", out / "job.json", "--format", "tiff", "--quiet", "--out", out) == 0
+    assert run("frame", out / "frame.json", "--format", "tiff", "--quiet", "--out", out) == 0
     again = tmp_path / "deer-2"
     for name in ("photo.png", "print.tiff"):
         assert (pixels(Image.open(again / name)) == pixels(Image.open(out / name))).all(), name
@@ -271,11 +293,11 @@ def test_a_frame_is_done_again_from_every_folder(folder, tmp_path, monkeypatch):
     words = ["frame", "photo.png", "--corners", AT, "--prompt", "a house", "--keep", ".8", "--inversion-steps", 3, *FEW]
     assert run(*words, "--out", tmp_path / "once") == 0
     monkeypatch.chdir(tmp_path / "once")  # where photo.png is the photo with a picture in it
-    assert run("frame", "job.json", "--quiet", "--out", tmp_path / "again") == 0
+    assert run("frame", "frame.json", "--quiet", "--out", tmp_path / "again") == 0
     for name in ("flat.png", "photo.png"):
         assert (pixels(Image.open(tmp_path / "again" / name)) == pixels(Image.open(name))).all(), name
-    job = frame_job_from_json((tmp_path / "again" / "job.json").read_text())
-    assert (job.request.inversion, job.request.inpaint_from) == (Inversion(freedom=0.2, steps=3), "original")
+    again = framing_from_json((tmp_path / "again" / "frame.json").read_text())
+    assert (again.request.inversion, again.request.inpaint_from) == (Inversion(freedom=0.2, steps=3), "original")
 
 
 def test_python_and_the_command_do_the_same(folder, tmp_path):
@@ -283,11 +305,47 @@ def test_python_and_the_command_do_the_same(folder, tmp_path):
     words = ["frame", folder / "photo.png", "--corners", AT, "--picture", folder / "red.png", "--quiet", "--out", out]
     assert run(*words) == 0
     corners = tuple((x / SIZE[0], y / SIZE[1]) for x, y in corners_from_text(AT))
-    asked = FrameJob(Frame(str(folder / "photo.png"), corners=corners), picture=str(folder / "red.png"))
+    framing = Framing(Frame(str(folder / "photo.png"), corners=corners), picture=str(folder / "red.png"))
     from tiled_diffusion.standalone.model import load_model
 
-    result = frame(load_model(device="cpu"), asked)
+    result = frame(load_model(device="cpu"), framing)
+    assert "parameters" not in Image.open(out / "photo.png").text
     assert (pixels(result.photo) == pixels(Image.open(out / "photo.png"))).all()
+
+
+def test_a_picture_brings_its_own_record_along(folder, tmp_path):
+    words = ["frame", folder / "photo.png", "--corners", AT, "--quiet"]
+    assert run(*words, "--prompt", "a red house", *FEW[:4], "--out", tmp_path / "first") == 0
+    assert run(*words, "--picture", tmp_path / "first" / "picture.png", "--prompt", "another", "--out", tmp_path / "second") == 0
+    first, second = (Image.open(tmp_path / name / "photo.png").text for name in ("first", "second"))
+    assert second["parameters"] == first["parameters"]
+
+
+@pytest.mark.parametrize(("command", "flag", "default"), [
+    ("frame", "--inpaint-from", "noise; original where a denoising strength is given"),
+    ("inpaint", "--inpaint-from", "noise; original where a denoising strength is given"),
+    ("generate", "--inpaint-from", "original"),
+    ("upscale", "--denoising-strength", "0.35"),
+    ("generate", "--denoising-strength", "0.5"),
+])  # fmt: skip
+def test_the_help_tells_the_defaults_of_the_command(command, flag, default, capsys):
+    assert run(command, "--help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"default: {default}" in text[text.index(f"{flag} ", text.index("the picture:")):][:400]
+
+
+def test_the_photo_is_not_overwritten_by_the_result(folder, tmp_path, monkeypatch):
+    """Both may be called photo.png."""
+    here = tmp_path / "walls"
+    here.mkdir()
+    PHOTO.save(here / "photo.png")
+    before = (here / "photo.png").read_bytes()
+    monkeypatch.chdir(here)
+    for out, made in ((".", "walls-2"), (here, "walls-3")):
+        assert run("frame", "photo.png", "--corners", AT, "--picture", folder / "red.png", "--quiet", "--out", out) == 0
+        assert (tmp_path / made / "photo.png").is_file()
+    assert [p.name for p in here.iterdir()] == ["photo.png"]
+    assert (here / "photo.png").read_bytes() == before
 
 
 def test_a_turned_photo_is_upright(folder, tmp_path):

@@ -9,11 +9,13 @@ import time
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tests.recipes.frame.rendered import camera, photo_of_frame
 from tests.ui.conftest import ROOT
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.settings.control import Control
@@ -273,3 +275,74 @@ def test_a_mosaic_that_cannot_be_drawn(values, message, page, studio):
     begin_mosaic(page, **{"name": "new", **values})
     mosaic_says(page, message)
     assert not (studio[1] / "mosaics" / "new").exists()
+
+
+def frame_says(page, text, seconds=120):
+    page.wait_for_function(
+        "(text) => document.querySelector('#studio_frame_status')?.textContent.includes(text)", arg=text, timeout=seconds * 1000
+    )  # fmt: skip
+
+
+@pytest.fixture
+def wall(page, tmp_path):
+    """The Frame tab with a photo; gives the corners that the page holds."""
+    photo, _ = photo_of_frame(0.8, (640, 480), camera(-20, 8, 2, 540, 2.2, (640, 480)), seed=4)
+    photo.save(tmp_path / "wall.png")
+    page.get_by_role("tab", name="Frame").click()
+    page.locator("#studio_frame_photo input[type=file]").set_input_files(str(tmp_path / "wall.png"))
+    page.locator("#studio_frame_tab .td-corner-front img[src^=data]").wait_for(timeout=30000)
+
+    def corners():
+        return np.array(json.loads(page.locator("#studio_frame_corners textarea").input_value()))
+
+    return corners
+
+
+def test_a_frame_is_found_corrected_filled_redrawn_and_printed(page, studio, wall):
+    _, true = photo_of_frame(0.8, (640, 480), camera(-20, 8, 2, 540, 2.2, (640, 480)), seed=4)
+    assert np.abs(wall() * (640, 480) - true).max() < 2
+    front, before = page.locator("#studio_frame_tab .td-corner-front img"), wall()
+    seen = front.get_attribute("src")
+    handle = page.locator(".td-corner").first
+    r = handle.bounding_box()
+    page.mouse.move(r["x"] + r["width"] / 2, r["y"] + r["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(r["x"] + r["width"] / 2 + 12, r["y"] + r["height"] / 2 + 6, steps=3)
+    page.mouse.up()
+    stage = page.locator(".td-corner-stage").bounding_box()
+    assert np.allclose(wall()[0] - before[0], (12 / stage["width"], 6 / stage["height"]), atol=2e-3)
+    assert np.allclose(wall()[1:], before[1:], atol=1e-5)
+    page.wait_for_function("seen => document.querySelector('#studio_frame_tab .td-corner-front img').src !== seen", arg=seen)
+    handle.press("ArrowLeft")
+    page.get_by_role("button", name="Look for the frame").click()
+    page.locator("#studio_frame_tab .td-corners p", has_text="This is what was found").wait_for()
+    assert np.abs(wall() - before).max() < 1e-5
+
+    for name, value in (("prompt", "a red house"), ("side_px", 64), ("steps", 2), ("tries", 2)):
+        fill(page, f"frame_{name}", value)
+    page.click("#studio_frame_draw")
+    frame_says(page, "All files are in")
+    folder = studio[1] / "frames" / "frame"
+    assert sorted(p.name for p in (folder / "tries").iterdir()) == ["0.png", "1.png"]
+    page.locator("#studio_frame_tries .thumbnail-item").nth(1).click()
+    frame_says(page, "frame-2")
+    framing = json.loads((studio[1] / "frames" / "frame-2" / "frame.json").read_text(encoding="utf-8"))
+    assert framing["picture"] == str(folder / "tries" / "1.png")
+    fill(page, "frame_redraw_prompt", "a red house, mountains")
+    page.click("#studio_frame_redraw_button")
+    frame_says(page, "frame-3")
+    assert (studio[1] / "frames" / "frame-3" / "redrawn.png").is_file()
+    fill(page, "frame_paper", "5x4cm")
+    page.click("#studio_frame_print_button")
+    frame_says(page, "frame-4")
+    assert Image.open(studio[1] / "frames" / "frame-4" / "print.png").size == (591, 472)
+    assert "soft" in page.locator("#studio_frame_table").inner_text()
+
+
+@pytest.mark.parametrize(("button", "message"), [
+    ("draw", "prompt: say what is to be drawn"), ("redraw_button", "picture: draw tries first"), ("print_button", "picture: draw tries first"),
+])  # fmt: skip
+def test_a_frame_that_is_not_ready_is_told(button, message, page, wall):
+    wall()
+    page.click(f"#studio_frame_{button}")
+    frame_says(page, message, 30)

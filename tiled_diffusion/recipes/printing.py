@@ -25,6 +25,11 @@ def enlargement(size: tuple[int, int], sheet: Print) -> float:
     return choose(have / need for have, need in zip(target, size, strict=True))
 
 
+def draws_details(request: Request, size: tuple[int, int], sheet: Print) -> bool:
+    """Whether details of a picture of this size are drawn anew for the print: where it is enlarged, and that asked."""
+    return request.denoising_strength > 0 and enlargement(size, sheet) > 1
+
+
 def printed(
     host: Host,
     request: Request,
@@ -54,7 +59,7 @@ def printed(
     """
     scale = enlargement(picture.size, sheet)
     size = (math.ceil(picture.width * scale - 1e-6), math.ceil(picture.height * scale - 1e-6))
-    if request.denoising_strength > 0 and scale > 1:
+    if draws_details(request, picture.size, sheet):
         if scale > SCALE.high:
             raise TiledError(
                 f"print: {sheet.px[0]}x{sheet.px[1]} px is {scale:.1f} times the picture of {picture.width}x"

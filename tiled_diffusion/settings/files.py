@@ -1,4 +1,4 @@
-"""Writes files that are there whole or not at all."""
+"""Reads texts, and writes files that are there whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,10 +8,24 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from tiled_diffusion.errors import SettingsError
+
 UNFINISHED = ".part"
 """What the name of a file ends with while it is written."""
 TRIES, PAUSE = 10, 0.2
 """Windows does not replace a file that another program reads just now: how often it is tried, seconds between."""
+
+
+def read_text(path: Path) -> str:
+    """A text in UTF-8, with or without the mark that Windows' editors put at its beginning.
+
+    Raises:
+        SettingsError: there is no such file, or it is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        raise SettingsError(f"{path}: cannot be read as text ({e})") from e
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -16,6 +16,7 @@ from .request import Request
 
 Corners = tuple[tuple[float, float], ...]
 """Four pairs x, y."""
+SHAPE = Number(0.1, 10)
 PADS = Choices((
     Choice("reflect", "reflect", "The picture, mirrored at its edges."),
     Choice("edge", "edge", "Its edges, repeated."),
@@ -66,7 +67,7 @@ class Frame:
     corners: Corners | None = field(default=None, metadata=entry(
         CornersKind(), "Corners", "Of the frame's inside.", null="they are looked for", since=2))
     shape: float | None = field(default=None, metadata=entry(
-        Number(0.1, 10), "Shape", "True width of the frame's inside by its height.",
+        SHAPE, "Shape", "True width of the frame's inside by its height.",
         null="the print's, or else estimated from the corners", since=2, flag="X"))
     context: float = field(default=0.5, metadata=entry(
         Number(0, 2), "Context", "How much of the room the model sees on each side, in sizes of the frame.", since=2,
@@ -104,8 +105,8 @@ class Redraw:
 
 
 @dataclass(frozen=True)
-class FrameJob:
-    """All that is asked for. Without a prompt and without a picture the frame is found and flattened, no more."""
+class Framing:
+    """All that is asked for, from the frame to the print; without prompt and picture it is found and flattened."""
 
     # fmt: off
     frame: Frame = field(metadata=entry(Within(Frame), "Frame", "The frame in the photo.", since=2))
@@ -156,14 +157,14 @@ class FrameJob:
         return document(self)
 
 
-def frame_job_from_dict(data: object) -> FrameJob:
+def framing_from_dict(data: object) -> Framing:
     """Reads the JSON form; raises SettingsError that names the field."""
-    return read(FrameJob, data, "frame job")
+    return read(Framing, data, "framing")
 
 
-def frame_job_from_json(text: str) -> FrameJob:
+def framing_from_json(text: str) -> Framing:
     """Reads the JSON text; raises SettingsError, also where the text is no JSON."""
-    return frame_job_from_dict(parse_json(text, "frame job"))
+    return framing_from_dict(parse_json(text, "framing"))
 
 
 def corners_from_text(text: str) -> tuple[tuple[float, float], ...] | None:

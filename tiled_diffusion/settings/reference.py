@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from .control import Control
 from .document import flat_rows
 from .fields import Row, rows
-from .frame import Frame, FrameJob, Redraw
+from .frame import Frame, Framing, Redraw
 from .growth import Growth
 from .inversion import Inversion
 from .kinds import Choices
@@ -70,7 +70,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "frame": lambda: fields_table(Frame),
     "redraw": lambda: fields_table(Redraw),
     "print": lambda: fields_table(Print),
-    "frame job": lambda: fields_table(FrameJob),
+    "framing": lambda: fields_table(Framing),
     "VAE panel": lambda: panel_table(VaePanelSettings),
     "VAE axes": lambda: axes_line(VaePanelSettings),
     "VAE settings": lambda: fields_table(VaePanelSettings),

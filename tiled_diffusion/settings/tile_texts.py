@@ -14,6 +14,7 @@ from tiled_diffusion.errors import SettingsError
 from .boxes import FRACTION, SIDE, check_box
 from .document import Records, parse_json, read_object
 from .fields import VERSION, check_fields, entry, rows
+from .files import read_text
 from .kinds import Choice, Choices, Text, Whole
 
 SOURCES = Choices((
@@ -75,11 +76,7 @@ class TileTexts(Records):
 
 def tile_texts_from_file(path: Path) -> tuple[TileText, ...]:
     """The list in a file, as `tile_texts_from_text` reads it; raises SettingsError."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise SettingsError(f"{path}: this list cannot be read: {e}") from None
-    return tile_texts_from_text(text, path.name)
+    return tile_texts_from_text(read_text(path), path.name)
 
 
 def tile_texts_from_text(text: str, name: str) -> tuple[TileText, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tiled_diffusion.settings.control import Control
-    from tiled_diffusion.settings.frame import Frame, FrameJob, Redraw
+    from tiled_diffusion.settings.frame import Frame, Framing, Redraw
     from tiled_diffusion.settings.inversion import Inversion
     from tiled_diffusion.settings.mosaic import Mosaic
     from tiled_diffusion.settings.print_size import Print
@@ -25,7 +25,7 @@ _MODULES = {
     "Control": "tiled_diffusion.settings.control",
     "DiffusersHost": "tiled_diffusion.standalone.host",
     "Frame": "tiled_diffusion.settings.frame",
-    "FrameJob": "tiled_diffusion.settings.frame",
+    "Framing": "tiled_diffusion.settings.frame",
     "Inversion": "tiled_diffusion.settings.inversion",
     "Model": "tiled_diffusion.standalone.model",
     "Mosaic": "tiled_diffusion.settings.mosaic",
@@ -49,7 +49,7 @@ __all__ = [
     "Control",
     "DiffusersHost",
     "Frame",
-    "FrameJob",
+    "Framing",
     "Inversion",
     "Model",
     "Mosaic",

@@ -1,4 +1,4 @@
-"""HTTP routes of the panel: figures of the plan, lengths of prompts, and presets."""
+"""HTTP routes of the pages: figures of the plan, lengths of prompts, presets, and frames in photos."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from tiled_diffusion.settings.foreign import document_of
 from tiled_diffusion.settings.panel import merge
 from tiled_diffusion.settings.presets import NotFoundError, Presets
 from tiled_diffusion.settings.quoting import quoted
+
+from .frame_view import looked_at
 
 BASE = "/tiled-diffusion"
 MOST_BYTES = 4 * 2**20
@@ -48,7 +50,11 @@ def add_routes(
     async def lengths(request: Request) -> Any:
         return {"counts": [tokens(text) for text in _texts((await _object(request)).get("texts"))]}
 
+    async def frame(request: Request) -> Any:
+        return looked_at(await _object(request))
+
     routes = [("/plan", "POST", plan), ("/tokens", "POST", lengths), ("/import", "POST", _imported)]
+    routes.append(("/frame", "POST", frame))
     for path, method, answer in routes + _preset_routes(presets):
         app.add_api_route(BASE + path, _guarded(answer), methods=[method], dependencies=list(dependencies))
 

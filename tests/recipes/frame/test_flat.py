@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.recipes.frame.test_quad import random_quads
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.recipes.frame.flat import Flat, _alpha, pasted
+from tiled_diffusion.recipes.frame.flat import FlatLayout, _alpha, pasted
 from tiled_diffusion.recipes.frame.light import lit
 from tiled_diffusion.recipes.frame.quad import ordered_corners
 from tiled_diffusion.recipes.frame.redraw import padded
@@ -32,7 +32,7 @@ def decibels(a, b, where):
 @pytest.mark.parametrize("quad", random_quads(20, size=SIZE), ids=lambda q: str(q[0].round()))
 def test_there_and_back_is_the_photo(quad):
     longest = int(np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1).max())
-    layout = Flat.of(quad, 1.0, longest, 0, 1)  # as fine as the photo where that is finest
+    layout = FlatLayout.of(quad, 1.0, longest, 0, 1)  # as fine as the photo where that is finest
     back = pasted(photo(), quad, layout.flattened(photo()), 0)
     whole = (0, 0, *SIZE)
     assert decibels(back, photo(), _alpha(quad, whole, 3) >= 1) >= 45
@@ -75,7 +75,7 @@ def test_a_fine_picture_shows_no_aliases_in_a_small_frame():
 
 def test_the_room_goes_on_beyond_the_photo():
     corners = ordered_corners([(2, 2), (90, 4), (95, 97), (4, 92)], (100, 100))
-    layout = Flat.of(corners, 1.0, 64, 1.0, 8)
+    layout = FlatLayout.of(corners, 1.0, 64, 1.0, 8)
     flat = np.asarray(layout.flattened(Image.new("RGB", (100, 100), (10, 200, 90))))
     assert layout.canvas == (192, 192)
     assert (flat == (10, 200, 90)).all()
@@ -84,7 +84,7 @@ def test_the_room_goes_on_beyond_the_photo():
 @pytest.mark.parametrize("unit", [8, 64])
 @pytest.mark.parametrize("shape", [0.5, 0.75, 1.9])
 def test_the_canvas(shape, unit):
-    layout = Flat.of(LEANING, shape, 128, 0.5, unit)
+    layout = FlatLayout.of(LEANING, shape, 128, 0.5, unit)
     (width, height), (inside_w, inside_h) = layout.canvas, layout.inside
     assert abs(inside_w / inside_h / shape - 1) < 0.02
     assert abs(inside_w * inside_h / 128**2 - 1) < 0.02
@@ -96,16 +96,16 @@ def test_the_canvas(shape, unit):
 
 def test_a_room_that_no_photo_shows_is_told():
     steep = ordered_corners([(100, 300), (900, 100), (900, 800), (100, 440)], (1200, 900))
-    Flat.of(steep, 1.0, 64, 0.1, 8)
+    FlatLayout.of(steep, 1.0, 64, 0.1, 8)
     with pytest.raises(TiledError, match=r"context: got 2, .* too steep an angle; allowed is less"):
-        Flat.of(steep, 1.0, 64, 2.0, 8)
+        FlatLayout.of(steep, 1.0, 64, 2.0, 8)
 
 
 def test_a_photo_of_fifty_megapixels_is_not_worked_on_as_a_whole():
     big = Image.new("RGB", (8660, 5774), (120, 130, 140))
     corners = np.array([(4000.0, 2000.0), (4400.0, 2010.0), (4390.0, 2500.0), (4010.0, 2480.0)])
     tracemalloc.start()
-    flat = Flat.of(corners, 0.8, 128, 0.5, 8).flattened(big)
+    flat = FlatLayout.of(corners, 0.8, 128, 0.5, 8).flattened(big)
     after = pasted(big, corners, Image.new("RGB", (128, 160), "red"), 0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.upscale import SMALLEST_SIDE
 
 from .quad import Matrix, Points, depths, homography, rectangle, shifted
 from .warp import warped
@@ -18,7 +19,7 @@ NEAREST = 1 / 8
 
 
 @dataclass(frozen=True)
-class Flat:
+class FlatLayout:
     """A canvas in the plane of the frame. All sizes in image pixels.
 
     Attributes:
@@ -34,7 +35,7 @@ class Flat:
     offset: tuple[int, int]
 
     @classmethod
-    def of(cls, corners: Points, shape: float, px: float, context: float, unit: int) -> Flat:
+    def of(cls, corners: Points, shape: float, px: float, context: float, unit: int) -> FlatLayout:
         """Lays out the canvas; its sides are multiples of the unit, for which the room around the frame grows.
 
         Args:
@@ -48,8 +49,8 @@ class Flat:
             TiledError: the frame is seen at so steep an angle that there is no such room.
         """
         inside = (max(1, round(px * math.sqrt(shape))), max(1, round(px / math.sqrt(shape))))
-        width, height = (max(64, math.ceil(side * (1 + 2 * context) / unit - 1e-9) * unit) for side in inside)
-        width, height = -(-width // unit) * unit, -(-height // unit) * unit
+        reach = 1 + 2 * context
+        width, height = (math.ceil(max(SMALLEST_SIDE, side * reach - 1e-9 * unit) / unit) * unit for side in inside)
         flat = cls(corners, inside, (width, height), ((width - inside[0]) // 2, (height - inside[1]) // 2))
         if depths(flat.to_photo, rectangle(width, height)).min() < NEAREST:
             raise TiledError(

@@ -27,19 +27,19 @@ class Photo:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, image: Image.Image, name: str = "photo") -> Photo:
+    def of(cls, image: Image.Image) -> Photo:
         """A photo of any mode with 8 bits a channel; one that is neither RGB nor RGBA is converted, which is noted.
 
         Raises:
             TiledError: it has 16 bits or more a channel.
         """
         if image.mode not in EIGHT_BIT:
-            raise TiledError(f"{name}: got {image.mode}, more than 8 bits a channel; allowed are photos of 8 bits")
+            raise TiledError(f"photo: got {image.mode}, more than 8 bits a channel; allowed are photos of 8 bits")
         if image.mode in ("RGB", "RGBA"):
             profile = image.info.get("icc_profile")
             return cls(image, profile if profile and not _is_srgb(profile) else None)
         clear = image.mode in ("LA", "PA") or "transparency" in image.info
-        note = f"{name}: converted from {image.mode} to {'RGBA' if clear else 'RGB'}"
+        note = f"photo: converted from {image.mode} to {'RGBA' if clear else 'RGB'}"
         return cls(_converted(image, "RGBA" if clear else "RGB"), None, (note,))
 
     def to_srgb(self, image: Image.Image) -> Image.Image:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.frame import SHAPE
 
 Points = npt.NDArray[np.float64]
 """[N, 2]: x and y."""
@@ -19,8 +20,6 @@ Matrix = npt.NDArray[np.float64]
 """[3, 3]: maps (x, y, 1) to (u, v, 1) times a number."""
 SHORTEST_SIDE = 16
 """Of a quadrilateral, image pixels."""
-SHAPES = (0.1, 10.0)
-"""Of a frame: least and largest width by height."""
 FURTHEST = 8
 """How many times as far from the camera as its nearest corner the furthest one of a frame may be."""
 
@@ -153,4 +152,4 @@ def estimated_shape(corners: Points, size: tuple[int, int]) -> tuple[float, bool
     told = bool(min(abs(across[2]), abs(down[2])) > 0.01 and 0.3**2 < squared < 10**2)
     scale = np.array([1, 1, squared if told else 1.0])
     ratio = float(np.sqrt(np.sum(across**2 * scale) / np.sum(down**2 * scale)))
-    return min(max(ratio, SHAPES[0]), SHAPES[1]), told
+    return min(max(ratio, SHAPE.low), SHAPE.high), told

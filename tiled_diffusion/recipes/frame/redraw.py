@@ -9,6 +9,7 @@ from PIL import Image
 
 from tiled_diffusion.recipes.host import Host, Task
 from tiled_diffusion.recipes.progress import Progress
+from tiled_diffusion.recipes.upscale import SMALLEST_SIDE
 from tiled_diffusion.settings.frame import Redraw
 from tiled_diffusion.settings.request import Request
 
@@ -41,7 +42,7 @@ def padded(picture: Image.Image, size: tuple[int, int], pad: str) -> tuple[Image
 def redraw_request(host: Host, request: Request, redraw: Redraw, size: tuple[int, int]) -> Request:
     """What is asked of the host for a picture of this size: a square of the model's unit, and no regions."""
     unit = host.unit_px
-    side = -(-max(*size, 64) // unit) * unit
+    side = -(-max(*size, SMALLEST_SIDE) // unit) * unit
     return replace(
         request,
         prompt=redraw.prompt,

@@ -16,6 +16,7 @@ from tiled_diffusion.settings.canvas_file import is_canvas, request_from_canvas
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.fields import row
+from tiled_diffusion.settings.files import read_text
 from tiled_diffusion.settings.foreign import document_of
 from tiled_diffusion.settings.grid_file import is_grid, request_from_grid
 from tiled_diffusion.settings.growth import Growth
@@ -218,10 +219,7 @@ def _base(what: str | None, given: dict[str, Any], tiling: dict[str, Any]) -> Re
 
 def _canvas_file(path: Path) -> Request:
     """The request in a canvas file."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise TiledError(f"{path}: cannot be read as text ({e})") from e
+    text = read_text(path)
     try:
         data = parse_json(text, "canvas")
         if is_grid(data):
@@ -235,13 +233,11 @@ def _canvas_file(path: Path) -> Request:
 
 def _layout(path: Path, given: dict[str, Any]) -> Request:
     """The request of a layout in a text; without --prompt the main one is made of the regions'."""
+    text = read_text(path)
     try:
-        data = document_of({"text": path.read_text(encoding="utf-8-sig")})
-    except (OSError, UnicodeDecodeError) as e:
-        raise TiledError(f"{path}: cannot be read as text ({e})") from e
+        tiling = settings_from_dict(document_of({"text": text}))
     except TiledError as e:
         raise TiledError(f"{path}: {e}") from e
-    tiling = settings_from_dict(data)
     return Request(prompt=given.get("prompt", joined(tiling.regions)), tiling=tiling)
 
 

@@ -145,13 +145,13 @@ def _print(args: argparse.Namespace, sheet: Print, request: Request, image: Imag
 def run_frame(args: argparse.Namespace) -> None:
     """`frame`."""
     from .arguments import refuse_captions, with_sampler
-    from .framing import make_frame_files, read_frame_job
+    from .framing import make_frame_files, read_framing
 
-    job = read_frame_job(args)
-    refuse_captions(job.request)
+    framing = read_framing(args)
+    refuse_captions(framing.request)
     model = _load(args)
-    job = replace(job, request=with_sampler(args, model, job.request))
-    _report(args, *make_frame_files(args, job, model, _progress(args)))
+    framing = replace(framing, request=with_sampler(args, model, framing.request))
+    _report(args, *make_frame_files(args, framing, model, _progress(args)))
 
 
 def run_inpaint(args: argparse.Namespace) -> None:

@@ -34,9 +34,11 @@ class Flag:
 
     Attributes:
         row: the field in the table of settings.
+        default: what the help calls its default where that is another one than the table's.
     """
 
     row: Row
+    default: str = ""
 
     @property
     def option(self) -> str:
@@ -49,7 +51,8 @@ class Flag:
         row = self.row
         words = [] if isinstance(row.kind, (Text, Switch)) else [row.kind.values(row.entry.unit)]
         words += [f"{AUTOMATIC}: {row.entry.null}"] if row.entry.null and not isinstance(row.kind, Text) else []
-        words += [] if row.required or row.default in ("", None, False) else [f"default: {row.to_text(row.default)}"]
+        known = "" if row.required or row.default in ("", None, False) else row.to_text(row.default)
+        words += [f"default: {default}"] if (default := self.default or known) else []
         return row.entry.help.removesuffix(".") + (f" ({'; '.join(words)})" if words else "")
 
     def read(self, text: str) -> Any:
@@ -79,9 +82,9 @@ def flags_of(cls: type) -> tuple[Flag, ...]:
     return tuple(Flag(row) for row in rows(cls) if row.entry.flag is not None)
 
 
-def inversion_flags() -> tuple[Flag, ...]:
-    """The flags of the noise inversion besides --keep."""
-    return tuple(Flag(replace(f.row, name=f"inversion_{f.row.name}")) for f in flags_of(Inversion))
+def prefixed_flags(cls: type, prefix: str) -> tuple[Flag, ...]:
+    """The flags of a settings class with a word before their names, such as --redraw-strength."""
+    return tuple(Flag(replace(f.row, name=f"{prefix}_{f.row.name}")) for f in flags_of(cls))
 
 
 def given_flags(args: argparse.Namespace, cls: type) -> dict[str, Any]:
@@ -89,10 +92,15 @@ def given_flags(args: argparse.Namespace, cls: type) -> dict[str, Any]:
     return {f.row.name: getattr(args, f.row.name) for f in flags_of(cls) if hasattr(args, f.row.name)}
 
 
+def given_prefixed(args: argparse.Namespace, cls: type, prefix: str) -> dict[str, Any]:
+    """The fields of a settings class that were typed by `prefixed_flags`."""
+    names = [flag.row.name for flag in flags_of(cls)]
+    return {name: getattr(args, f"{prefix}_{name}") for name in names if hasattr(args, f"{prefix}_{name}")}
+
+
 def given_inversion(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of Inversion that were typed."""
-    names = {f.row.name for f in inversion_flags()}
-    given = {name.removeprefix("inversion_"): value for name, value in vars(args).items() if name in names}
+    given = given_prefixed(args, Inversion, "inversion")
     return given if args.keep is None else {"freedom": round(1 - args.keep, 6), **given}
 
 

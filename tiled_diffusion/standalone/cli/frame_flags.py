@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from typing import Any
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings.fields import rows
-from tiled_diffusion.settings.frame import Frame, FrameJob, Redraw, corners_from_text
+from tiled_diffusion.settings.frame import Frame, Framing, Redraw, corners_from_text
 from tiled_diffusion.settings.print_size import FORM, Print, paper_size
+from tiled_diffusion.standalone.print_files import FORMATS
 
-from .flags import Flag, Parser, flags_of
+from .flags import Parser, flags_of, prefixed_flags
 from .helps import PROGRAM
 
 FRAME_HELP = f"""\
@@ -21,7 +20,7 @@ Draw a picture in the empty frame of a photo; the photo outside the frame comes 
   {PROGRAM} frame photo.jpg --corners auto --prompt "drawing of an animal" --tries 8 --out out/deer
   {PROGRAM} frame photo.jpg --corners auto --picture out/deer/tries/3.png --out out/print
       --redraw "impressionist painting of a small deer hiding inside vegetation" --print 30x40cm --dpi 240
-  {PROGRAM} frame out/deer/job.json --seed 100
+  {PROGRAM} frame out/deer/frame.json --seed 100
 
 Steps: the frame is looked at (corners.png, flat.png); a picture is drawn in it (tries.png, tries/SEED.png, picture.png)
 or taken, --picture; drawn anew by a second prompt (redrawn.png); put into the photo (photo.png); and brought to the
@@ -29,43 +28,28 @@ size of a print (print.png, or .tiff, .pdf, .jpg). Each is done where it is aske
 """
 OWN = ("--width", "--height", "--init-image", "--batch-size", "--mask", "--mask-feather", "--extend", "--match")
 """Flags of a picture that a frame itself decides."""
-PRINT_ENDINGS = ("png", "tiff", "pdf", "jpg")
-
-
-@dataclass(frozen=True)
-class RedrawFlag(Flag):
-    """A flag that sets a field of the redraw."""
-
-    @property
-    def option(self) -> str:
-        """As typed; --redraw itself is its prompt."""
-        return "--redraw" if self.row.name == "prompt" else "--redraw-" + self.row.name.replace("_", "-")
-
-
-def redraw_flags() -> tuple[RedrawFlag, ...]:
-    """All but the prompt."""
-    return tuple(RedrawFlag(row) for row in rows(Redraw) if row.entry.flag is not None)
+PRINT_ENDINGS = tuple(ending.removeprefix(".") for ending in FORMATS)
 
 
 def add_frame_flags(parser: Parser) -> None:
     """Of the command `frame`, but for those of any picture."""
-    parser.add_argument("photo", metavar="PHOTO", help='the photo (PNG, JPEG, WebP ...), or a "job.json" made before')
+    parser.add_argument("photo", metavar="PHOTO", help='the photo (PNG, JPEG, WebP ...), or a "frame.json" made before')
     group = parser.add_argument_group("the frame")
     group.add_argument(
         "--corners", type=_corners, default=argparse.SUPPRESS, metavar="X,Y,X,Y,X,Y,X,Y|auto",
         help="of the frame's inside in image pixels, in their order around it; auto looks for it, and shows in "
         "corners.png what it found (default: auto)",
     )  # fmt: skip
-    for cls in (Frame, FrameJob):
+    for cls in (Frame, Framing):
         for flag in flags_of(cls):
             if flag.option != "--upscaler":
                 flag.add_to(group)
     group = parser.add_argument_group("drawing it anew")
     group.add_argument("--redraw", metavar="TEXT", help="a second prompt, which draws the picture anew")
-    for redraw_flag in redraw_flags():
-        redraw_flag.add_to(group)
+    for flag in prefixed_flags(Redraw, "redraw"):
+        flag.add_to(group)
     add_print_flags(parser)
-    next(flag for flag in flags_of(FrameJob) if flag.option == "--upscaler").add_to(parser)
+    next(flag for flag in flags_of(Framing) if flag.option == "--upscaler").add_to(parser)
     parser.add_argument(
         "--format", choices=PRINT_ENDINGS, default="png", metavar="|".join(PRINT_ENDINGS),
         help="of the print's file (default: png)",

@@ -1,4 +1,4 @@
-"""`frame`: from the flags to a job, and what is written and said of it."""
+"""`frame`: from the flags to what is asked for, and what is written and said of it."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ import numpy as np
 from PIL import Image
 
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.recipes.frame.find import find_frame
 from tiled_diffusion.recipes.frame.quad import ordered_corners
 from tiled_diffusion.recipes.progress import Progress
-from tiled_diffusion.settings.frame import Frame, FrameJob, Redraw, frame_job_from_json
-from tiled_diffusion.standalone.find_frame import find_frame
-from tiled_diffusion.standalone.framing import FrameFiles, frame, free_folder, open_photo
+from tiled_diffusion.settings.files import read_text
+from tiled_diffusion.settings.frame import Frame, Framing, Redraw, framing_from_json
+from tiled_diffusion.standalone.framing import FrameFiles, frame, free_folder, open_photo, parameters_of
 from tiled_diffusion.standalone.model import Model
 
 from .arguments import existing, folders_of, given_request, given_tiling, open_picture
-from .flags import UsageError, given_flags
-from .frame_flags import redraw_flags
+from .flags import UsageError, given_flags, given_prefixed
 from .printing import sheet_of
 
 
-def read_frame_job(args: argparse.Namespace) -> FrameJob:
-    """The job that PHOTO and the flags describe; flags override the file.
+def read_framing(args: argparse.Namespace) -> Framing:
+    """What PHOTO and the flags ask for; flags override the file.
 
     Raises:
         TiledError: names the file, field or flag that is wrong.
     """
     path = existing(args.photo)
-    base = _job_file(path) if path.suffix.lower() == ".json" else FrameJob(Frame(photo=str(path)))
+    base = _framing_file(path) if path.suffix.lower() == ".json" else Framing(Frame(photo=str(path)))
     photo = open_photo(base.frame.photo)
     framed = given_flags(args, Frame)
     if hasattr(args, "corners"):
         framed["corners"] = None if args.corners is None else _fractions(args.corners, photo.size)
     request = replace(base.request, **_request_flags(args), tiling=replace(base.request.tiling, **given_tiling(args)))
-    given = given_flags(args, FrameJob)
+    given = given_flags(args, Framing)
     for name in ("picture", "upscaler"):
         if name in given and given[name] != "lanczos":
             existing(given[name])
@@ -57,15 +57,14 @@ def _request_flags(args: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _job_file(path: Path) -> FrameJob:
+def _framing_file(path: Path) -> Framing:
+    text = read_text(path)
     try:
-        job = frame_job_from_json(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as e:
-        raise TiledError(f"{path}: cannot be read as text ({e})") from e
+        framing = framing_from_json(text)
     except TiledError as e:
         raise TiledError(f"{path}: {e}") from e
-    beside = path.parent / job.frame.photo
-    return replace(job, frame=replace(job.frame, photo=str(beside))) if beside.is_file() else job
+    beside = path.parent / framing.frame.photo
+    return replace(framing, frame=replace(framing.frame, photo=str(beside))) if beside.is_file() else framing
 
 
 def _fractions(corners: tuple[tuple[float, float], ...], size: tuple[int, int]) -> tuple[tuple[float, float], ...]:
@@ -74,11 +73,7 @@ def _fractions(corners: tuple[tuple[float, float], ...], size: tuple[int, int]) 
 
 
 def _redraw(args: argparse.Namespace, base: Redraw | None) -> Redraw | None:
-    given = {
-        flag.row.name: getattr(args, name)
-        for flag in redraw_flags()
-        if hasattr(args, name := flag.option.removeprefix("--").replace("-", "_"))
-    }
+    given = given_prefixed(args, Redraw, "redraw")
     if args.redraw is not None:
         given["prompt"] = args.redraw
     if base is not None:
@@ -101,17 +96,19 @@ def _lies(args: argparse.Namespace, looked: Frame, photo: Image.Image) -> bool:
 
 
 def make_frame_files(
-    args: argparse.Namespace, job: FrameJob, model: Model, progress: Progress
+    args: argparse.Namespace, framing: Framing, model: Model, progress: Progress
 ) -> tuple[dict[str, Any], list[str]]:
-    """Does the job and writes what comes of it.
+    """Does what is asked for and writes what comes of it.
 
     Returns:
         The result for JSON, and the report's lines.
     """
     start = time.monotonic()
-    files = FrameFiles(free_folder(args.out), job, model, open_photo(job.frame.photo), f".{args.format}")
+    photo = open_photo(framing.frame.photo)
+    given = "" if framing.picture is None else parameters_of(framing.picture)
+    files = FrameFiles(free_folder(args.out), framing, model, photo, f".{args.format}", given)
     files.begin()
-    result = frame(model, job, keep=files.keep, progress=progress, folders=folders_of(args))
+    result = frame(model, framing, on_result=files.write, progress=progress, folders=folders_of(args))
     corners = [[round(float(n), 2) for n in point] for point in result.layout.corners]
     seconds = time.monotonic() - start
     data = {

@@ -26,6 +26,7 @@ from tiled_diffusion.recipes.mosaic.status import status
 from tiled_diffusion.recipes.mosaic.tiff import check_tiff, write_tiff
 from tiled_diffusion.recipes.mosaic.video import check_video, write_video
 from tiled_diffusion.recipes.mosaic.zoom import Zoom
+from tiled_diffusion.settings.files import read_text
 from tiled_diffusion.settings.kinds import Number, Whole
 from tiled_diffusion.settings.mosaic import Mosaic, place_of, prompts_from_json
 from tiled_diffusion.settings.request import Request, from_record
@@ -137,15 +138,8 @@ def _settings(args: argparse.Namespace, base: Request, picture: str | None) -> M
     request = replace(from_record(base), controls=(), **{**DEFAULTS, **given})
     more: dict[str, Any] = {}
     if args.prompts is not None:
-        more["prompts"] = prompts_from_json(_text(existing(args.prompts)), str(args.prompts))
+        more["prompts"] = prompts_from_json(read_text(existing(args.prompts)), str(args.prompts))
     return Mosaic(request, picture=picture, **more, **given_flags(args, Mosaic))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise TiledError(f"{path}: cannot be read as text ({e})") from e
 
 
 def _draw(args: argparse.Namespace, asked: Asked, model: Any) -> int:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tiled_diffusion.settings.control import FORM, PREPROCESSORS
 from tiled_diffusion.settings.growth import Growth
+from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import PICTURE_FORM, Settings
 
@@ -15,12 +19,13 @@ from .flags import (
     Parser,
     control,
     flags_of,
-    inversion_flags,
     keep,
     picture_region,
+    prefixed_flags,
     tile_size,
     width_by_height,
 )
+from .frame_flags import FRAME_HELP, OWN, add_frame_flags, add_print_flags
 from .helps import (
     DEMO_HELP,
     EXPORT_HELP,
@@ -34,6 +39,8 @@ from .helps import (
 
 WHAT = 'a prompt in quotes, "canvas.json", "layout.txt" or "picture.png"'
 INPAINT_FLAGS = ("--mask", "--mask-feather", "--inpaint-from", "--extend")
+AS_NOISE = {"--inpaint-from": "noise; original where a denoising strength is given, or the picture is kept"}
+"""What `inpaint` and `frame` begin as."""
 
 
 def build_parser() -> Parser:
@@ -49,8 +56,6 @@ def build_parser() -> Parser:
         "Exit status: 0 done, 1 failed, 2 wrong input, 130 interrupted.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    from .frame_flags import FRAME_HELP
-
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     _generate(_command(commands, "generate", "draw pictures of any size", GENERATE_HELP))
     _upscale(_command(commands, "upscale", "enlarge a picture and draw its details anew", UPSCALE_HELP))
@@ -83,8 +88,6 @@ def _generate(parser: Parser) -> None:
 
 
 def _upscale(parser: Parser) -> None:
-    from .frame_flags import add_print_flags
-
     parser.add_argument("image", metavar="IMAGE", help="the picture to enlarge (PNG, JPEG, WebP ...)")
     parser.add_argument(
         "--scale", type=float, metavar="X", help="how many times wider and higher (default: 2, or as --print needs)"
@@ -95,7 +98,8 @@ def _upscale(parser: Parser) -> None:
         "spandrel can read (default: lanczos)",
     )  # fmt: skip
     add_print_flags(parser)
-    picture_flags(parser, without=("--width", "--height", "--init-image", *INPAINT_FLAGS))
+    without = ("--width", "--height", "--init-image", *INPAINT_FLAGS)
+    picture_flags(parser, without, {"--denoising-strength": "0.35"})
     _control_flags(parser)
     _tiling_flags(parser)
     model_flags(parser)
@@ -105,7 +109,7 @@ def _upscale(parser: Parser) -> None:
 def _inpaint(parser: Parser) -> None:
     parser.add_argument("image", metavar="PHOTO", help="the photo (PNG, JPEG, WebP ...)")
     parser.add_argument("prompt", metavar="PROMPT", help="what to draw, in quotes")
-    picture_flags(parser, without=("--prompt", "--width", "--height", "--init-image"))
+    picture_flags(parser, ("--prompt", "--width", "--height", "--init-image"), AS_NOISE)
     _control_flags(parser)
     _tiling_flags(parser)
     model_flags(parser)
@@ -113,10 +117,8 @@ def _inpaint(parser: Parser) -> None:
 
 
 def _frame(parser: Parser) -> None:
-    from .frame_flags import OWN, add_frame_flags
-
     add_frame_flags(parser)
-    picture_flags(parser, without=OWN)
+    picture_flags(parser, OWN, AS_NOISE)
     _tiling_flags(parser)
     model_flags(parser)
     output_flags(parser, "out/frame", "a folder (default: out/frame)")
@@ -152,12 +154,20 @@ def _studio(parser: Parser) -> None:
     output_flags(parser, "out/studio", "folder of the pictures (default: out/studio)")
 
 
-def picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:
-    """Flags of the request."""
+def picture_flags(
+    parser: Parser, without: tuple[str, ...] = (), defaults: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Flags of the request.
+
+    Args:
+        parser: of the command.
+        without: flags that it does not have.
+        defaults: what flags mean where they are not typed, other than the table says.
+    """
     group = parser.add_argument_group("the picture")
     for flag in flags_of(Request):
         if flag.option not in without:
-            flag.add_to(group)
+            replace(flag, default=defaults.get(flag.option, "")).add_to(group)
     if "--width" not in without:
         group.add_argument(
             "--size", type=width_by_height, metavar="WxH", help="width and height at once, e.g. 1536x192 (image pixels)"
@@ -172,7 +182,7 @@ def _keep_flags(parser: Parser) -> None:
         help="start from the picture's own noise instead of fresh noise: 0 is plain img2img, 1 stays closest (0 to 1; "
         "0.8 where another of these flags is given)",
     )  # fmt: skip
-    for flag in inversion_flags():
+    for flag in prefixed_flags(Inversion, "inversion"):
         flag.add_to(group)
 
 

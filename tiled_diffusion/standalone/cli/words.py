@@ -9,7 +9,7 @@ from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings
 
 from .arguments import columns, joined
-from .flags import flags_of, inversion_flags
+from .flags import flags_of, prefixed_flags
 from .helps import PROGRAM
 
 
@@ -42,19 +42,17 @@ def command_line(request: Request, out: str) -> list[str]:
 def _inversion_words(inversion: Inversion | None) -> list[str]:
     if inversion is None:
         return []
-    changed = [(flag, getattr(inversion, flag.row.name.removeprefix("inversion_"))) for flag in inversion_flags()]
+    flags = prefixed_flags(Inversion, "inversion")
+    changed = [(flag, getattr(inversion, flag.row.name.removeprefix("inversion_"))) for flag in flags]
     words = [word for flag, value in changed if value != flag.row.default for word in flag.words(value)]
     return ["--keep", f"{round(1 - inversion.freedom, 6):g}", *words]
 
 
 def _flag_words(settings: Request | Settings, skipped: set[str]) -> list[str]:
     """Flags for all fields that differ from their defaults."""
-    words: list[str] = []
-    for flag in flags_of(type(settings)):
-        value = getattr(settings, flag.row.name)
-        if flag.row.name not in skipped and value != flag.row.default:
-            words += flag.words(value)
-    return words
+    flags = [flag for flag in flags_of(type(settings)) if flag.row.name not in skipped]
+    changed = [(flag, getattr(settings, flag.row.name)) for flag in flags]
+    return [word for flag, value in changed if value != flag.row.default for word in flag.words(value)]
 
 
 def quoted(words: Sequence[str]) -> str:

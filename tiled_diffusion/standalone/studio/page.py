@@ -30,6 +30,8 @@ from tiled_diffusion.ui.panel import Panel, PanelHost, build_panel
 from tiled_diffusion.ui.routes import add_routes
 from tiled_vae import Interrupted
 
+from .frame_tab import build_frame
+from .frames import Frames
 from .mosaic_tab import build_mosaic
 from .mosaics import Mosaics
 from .studio import Studio
@@ -55,6 +57,8 @@ def build(studio: Studio) -> gr.Blocks:
     with gr.Blocks(title="Tiled Diffusion studio") as page, gr.Tabs():
         with gr.Tab("Picture", elem_id="studio_picture_tab"):
             _drawing(studio)
+        with gr.Tab("Frame", elem_id="studio_frame_tab"):
+            build_frame(Frames(studio))
         with gr.Tab("Hypermosaic", elem_id="studio_mosaic_tab"):
             build_mosaic(Mosaics(studio))
     return page

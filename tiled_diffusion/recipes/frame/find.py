@@ -11,7 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.recipes.frame.quad import Points, ordered_corners
+
+from .quad import Points, ordered_corners
 
 LOOKED_AT = 900
 """Longer side of the picture in which edges are looked for."""
