@@ -13,8 +13,15 @@ from tests.recipes.conftest import HOSTS
 from tests.recipes.test_host import Recorder, pixels
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.host import Task
-from tiled_diffusion.recipes.progress import Progress
-from tiled_diffusion.recipes.progressive import StageFiles, progressive, stage_folder, stage_sizes, with_colours_of
+from tiled_diffusion.recipes.progress import Progress, TimeLeft
+from tiled_diffusion.recipes.progressive import (
+    StageFiles,
+    progressive,
+    stage_folder,
+    stage_sizes,
+    with_colours_of,
+    work_shares,
+)
 from tiled_diffusion.recipes.upscale import upscale
 from tiled_diffusion.settings.growth import Growth
 from tiled_diffusion.settings.request import Request
@@ -124,6 +131,24 @@ def test_every_stage_is_told(host):
     recorder = Recorder()
     progressive(host, request_for(host, 4, Growth(stages=2)), None, recorder)
     assert [name for name, *_ in recorder.calls if name in ("start", "finish")] == ["start", "finish"] * 3
+
+
+def test_stages_share_the_work_by_pixels_and_steps():
+    shares = work_shares([(100, 100), (200, 100), (200, 200)], 0.5)
+    assert shares == [(0, 0.25), (0.25, 0.5), (0.5, 1)]
+
+
+@pytest.mark.parametrize(("begun", "done", "left"), [(0.0, 0.25, 30), (0.5, 0.75, 10), (0.5, 1.0, 0), (0.5, 0.5, None)])
+def test_the_time_that_is_left_goes_by_what_was_done_here(begun, done, left):
+    now = [5.0]
+    time = TimeLeft(lambda: now[0])
+    assert time.at(begun) is None
+    now[0] += 10
+    assert time.at(done) == left
+
+
+def test_times_are_said_as_people_do():
+    assert [TimeLeft.text(seconds) for seconds in (0.4, 40, 125, 3600)] == ["0 s", "40 s", "2 min", "60 min"]
 
 
 def test_colours_are_kept():

@@ -10,6 +10,7 @@ from tiled_diffusion.settings.growth import Growth
 from tiled_diffusion.settings.request import Request, request_from_json
 from tiled_diffusion.standalone.cli import main
 from tiled_diffusion.standalone.metadata import read_png
+from tiled_diffusion.standalone.progress_bar import BarProgress
 
 SMALL = ["--size", "256x192", "--steps", "3", "--device", "cpu", "--quiet", "--seed", "4", "--sampler", "Euler"]
 GROW = ["--progressive", "--stages", "2", "--stage-strength", "0.4", "--keep-colours"]
@@ -32,6 +33,36 @@ def test_a_picture_grows_and_its_record_grows_it_again(tmp_path):
     assert np.array_equal(np.asarray(Image.open(first)), np.asarray(Image.open(again)))
     with Image.open(first) as image:
         assert 'Grown: "Stages: 2, Stage strength: 0.4, Keep colours: true"' in image.text["parameters"]
+
+
+def test_dilated_views_and_the_skip_residual_act_in_the_stages_and_are_recorded(tmp_path):
+    words = ["generate", "a red house on grass, blue sky", *SMALL, "--progressive", "--stage-strength", "0.7", "--out"]
+    pictures = []
+    for k, more in enumerate(([], ["--dilated"], ["--skip-residual", "1"])):
+        path = tmp_path / str(k) / "a.png"
+        assert run(*words, path, *more) == 0
+        pictures.append(np.asarray(Image.open(path)).astype(int))
+    assert read_png(tmp_path / "1" / "a.png").tiling.dilated
+    assert read_png(tmp_path / "2" / "a.png").tiling.skip_residual == 1
+    assert all(np.abs(pictures[0] - other).max() > 5 for other in pictures[1:])
+
+
+def test_the_bar_says_what_all_stages_still_take(capsys):
+    bar, now = BarProgress(), [0.0]
+    for number, shares in ((1, (0.0, 0.25)), (2, (0.25, 1.0)), (2, (0.25, 1.0))):
+        bar._left.clock = lambda: now[0]
+        bar.stage(number, 2, shares)
+        bar._left.clock = lambda: now[0]
+        bar.start(2, 4)
+        now[0] += 30
+        bar.tiles(4)
+        bar.step(0)
+        bar.finish()
+    told = capsys.readouterr().err
+    assert "stage 1 of 2" in told
+    assert "tile 4/4, in all 4 min left" in told
+    assert "stage 2 of 2" in told
+    assert "tile 4/4, in all 36 s left" in told
 
 
 def test_what_is_there_is_not_drawn_again(tmp_path, capsys):

@@ -86,14 +86,17 @@ def _job_apart(p: Any, picture: PictureApart) -> Any:
     """What all jobs have is the same, but for what a single picture has of its own."""
     kind = "StableDiffusionProcessingTxt2Img" if picture.start is None else "StableDiffusionProcessingImg2Img"
     width, height = picture.size
-    values = {f.name: getattr(p, f.name) for f in fields(processing.StableDiffusionProcessing) if f.init}
+    every = (f.name for f in fields(processing.StableDiffusionProcessing) if f.init and f.name != "comments")
+    values = {name: getattr(p, name) for name in every}
     values |= {
         "prompt": picture.prompt, "negative_prompt": picture.negative_prompt, "styles": [], "seed": picture.seed,
         "subseed": picture.subseed, "batch_size": 1, "n_iter": 1, "width": width, "height": height,
         "denoising_strength": picture.strength, "do_not_save_grid": True, "do_not_save_samples": True,
         "restore_faces": False, "extra_generation_params": {}, "override_settings": {}, "overlay_images": None,
     }  # fmt: skip
-    own = getattr(processing, kind)(**values, **({} if picture.start is None else {"init_images": [picture.start]}))
+    own = getattr(processing, kind)(**values)
+    if picture.start is not None:
+        own.init_images = [picture.start]
     own.is_api, own.user = p.is_api, p.user
     own.scripts, own.script_args = p.scripts, p.script_args
     own.__dict__.update(picture.marks)
