@@ -187,8 +187,31 @@ class Texts(Protocol):
         """Texts of equal length, where the user's settings ask for it: as the host does to its own before it draws."""
 
 
+class Copies(Protocol):
+    """The U-Net of the loaded model, and copies of it on other devices, for one sampling.
+
+    Attributes:
+        names: of the devices, place by place.
+    """
+
+    names: Sequence[str]
+
+    def at(self, place: int) -> AbstractContextManager[None]:
+        """Within, this thread's calls go to a place: 0 is the model itself."""
+
+    def take_off(self) -> None:
+        """The model is as before, and the copies are given up."""
+
+
 class Sampling(Protocol):
     """The model, and the sampler that asks it."""
+
+    def copies(self, p: Any, names: Sequence[str]) -> Copies:
+        """A copy of the U-Net for each device but the model's own, for a job.
+
+        Raises:
+            TiledError: names the device that is not there, or what stands in the way of copies.
+        """
 
     @property
     def LATENT_PX(self) -> int:  # noqa: N802 a constant of a module

@@ -18,6 +18,7 @@ from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.webui.hosts.values import Beginning, Denoise, DenoiserCall, Forward
 
+from .copies import copies as copies
 from .jobs import is_hires
 from .page import option
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from tiled_diffusion.webui.hosts.a1111.sampling import free_bytes as free_bytes
 from tiled_diffusion.webui.hosts.a1111.sampling import hypertile_is_on as hypertile_is_on
 from tiled_diffusion.webui.hosts.a1111.sampling import is_edit_model as is_edit_model
 from tiled_diffusion.webui.hosts.a1111.sampling import traits_of
+from tiled_diffusion.webui.hosts.port import Copies
 from tiled_diffusion.webui.hosts.values import Beginning, Denoise, DenoiserCall, Forward
 
 from .patcher import Hung
@@ -46,6 +47,11 @@ def before_call(params: Any) -> None:
     hung = _HUNG.get(params.denoiser)
     if hung is not None:
         hung.put_on(shared.sd_model.forge_objects)
+
+
+def copies(p: Any, names: Sequence[str]) -> Copies:  # noqa: ARG001 the protocol's
+    """Not here, where the WebUI itself moves its models between memories; raises TiledError."""
+    raise TiledError("Draw tiles on: Forge and reForge place their models themselves: leave the setting empty")
 
 
 def model_size() -> ModelTraits:
