@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
+from tiled_diffusion.engine.runner import Runner
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.frame.job import FrameResult, Keep, make_frame
 from tiled_diffusion.recipes.frame.photo import wide_channels
@@ -37,6 +38,7 @@ def frame(
     keep: Keep | None = None,
     progress: Progress | None = None,
     folders: Sequence[Path] | None = None,
+    runner: Runner | None = None,
 ) -> FrameResult:
     """Puts a picture into a photo of an empty frame, as far as a job asks for: drawn, redrawn, printed.
 
@@ -46,13 +48,14 @@ def frame(
         keep: is handed each result as soon as it is there, see recipes.frame.job.make_frame.
         progress: is told of steps and tiles.
         folders: in which the files of regions' pictures may lie; None allows the working folder.
+        runner: the workers that draw, see cluster.workers; None: here.
 
     Raises:
         TiledError: names the file, corner or size that cannot be used, or says that no frame is seen.
     """
     photo = open_photo(job.frame.photo)
     picture = None if job.picture is None else open_image(job.picture, "picture")
-    host = DiffusersHost(model, None if folders is None else tuple(folders))
+    host = DiffusersHost(model, None if folders is None else tuple(folders), runner=runner)
     return make_frame(host, job, photo, picture=picture, find=find_frame, keep=keep, progress=progress)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.recipes.host import Host, Picture, Task
+from tiled_diffusion.recipes.host import Host, Picture, Task, draw_each
 from tiled_diffusion.recipes.printing import print_notes, printed
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.frame import FrameJob
@@ -152,13 +152,13 @@ def canvas_request(job: FrameJob, layout: Flat) -> Request:
 
 def _drawn(host: Host, job: FrameJob, result: FrameResult, keep: Keep, progress: Progress | None) -> list[Picture]:
     """The tries: what was drawn in the frame, cut out of the canvas."""
-    request, layout, tries = canvas_request(job, result.layout), result.layout, []
-    for seed in range(request.seed, request.seed + job.tries):
-        asked = replace(request, seed=seed)
-        [drawn] = host.draw([Task(asked, start=result.flat, mask=layout.mask())], progress)
-        tries.append(Picture(drawn.image.crop(layout.box), seed))
-        keep(f"tries/{seed}", tries[-1].image, asked)
-    return tries
+    request, layout, tries = canvas_request(job, result.layout), result.layout, dict[int, Picture]()
+    asked = [replace(request, seed=request.seed + k) for k in range(job.tries)]
+    batches = [[Task(one_try, start=result.flat, mask=layout.mask())] for one_try in asked]
+    for number, (drawn,) in draw_each(host, batches, progress):
+        tries[number] = Picture(drawn.image.crop(layout.box), asked[number].seed)
+        keep(f"tries/{asked[number].seed}", tries[number].image, asked[number])
+    return [tries[number] for number in range(job.tries)]
 
 
 def _framed(photo: Photo, result: FrameResult, picture: Image.Image, job: FrameJob) -> Image.Image:

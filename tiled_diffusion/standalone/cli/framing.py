@@ -17,9 +17,9 @@ from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.frame import Frame, FrameJob, Redraw, frame_job_from_json
 from tiled_diffusion.standalone.find_frame import find_frame
 from tiled_diffusion.standalone.framing import FrameFiles, frame, free_folder, open_photo
-from tiled_diffusion.standalone.model import Model
+from tiled_diffusion.standalone.host import DiffusersHost
 
-from .arguments import existing, folders_of, given_request, given_tiling, open_picture
+from .arguments import existing, given_request, given_tiling, open_picture
 from .flags import UsageError, given_flags
 from .frame_flags import redraw_flags
 from .printing import sheet_of
@@ -101,7 +101,7 @@ def _lies(args: argparse.Namespace, looked: Frame, photo: Image.Image) -> bool:
 
 
 def make_frame_files(
-    args: argparse.Namespace, job: FrameJob, model: Model, progress: Progress
+    args: argparse.Namespace, job: FrameJob, host: DiffusersHost, progress: Progress
 ) -> tuple[dict[str, Any], list[str]]:
     """Does the job and writes what comes of it.
 
@@ -109,9 +109,9 @@ def make_frame_files(
         The result for JSON, and the report's lines.
     """
     start = time.monotonic()
-    files = FrameFiles(free_folder(args.out), job, model, open_photo(job.frame.photo), f".{args.format}")
+    files = FrameFiles(free_folder(args.out), job, host.model, open_photo(job.frame.photo), f".{args.format}")
     files.begin()
-    result = frame(model, job, keep=files.keep, progress=progress, folders=folders_of(args))
+    result = frame(host.model, job, keep=files.keep, progress=progress, folders=host.folders, runner=host.runner)
     corners = [[round(float(n), 2) for n in point] for point in result.layout.corners]
     seconds = time.monotonic() - start
     data = {
