@@ -181,11 +181,10 @@ def denoise(  # noqa: PLR0913 the loop knows them all
         noise: [B, C, H, W] standard normal.
         clean: [1 or B, C, H, W], the start picture's latent, or None to start from noise alone.
         progress: is told of steps and tiles.
-        controls: loaded ControlNets; None loads request.controls.
+        controls, runner: as for `generate`.
         pulls: what the canvas is drawn to; a later one above an earlier one.
         context: [1, 5, H, W], what an inpainting U-Net sees beside the latent; None for any other.
         each: the requests of the pictures of a batch that are unlike in seeds and texts; see `batches.alike`.
-        runner: where tiles are drawn; see `generate`.
 
     Returns:
         [B, C, H, W] float32.
@@ -196,12 +195,10 @@ def denoise(  # noqa: PLR0913 the loop knows them all
     first = _first_call(scheduler, request, clean)
     timesteps = scheduler.timesteps[first:]
     bootstrap = _bootstrap(model, request, noise)
-    runner = None if isinstance(runner, Local) or controls is not None else runner
-    controls = load_controls(model, request) if controls is None else controls
+    batching = _batching(model, planner, noise.shape[0], progress, None if controls else runner)
+    controls = controls or load_controls(model, request)
     prompts = None if each else tile_prompts(model, request, planner, clean)
     guide = _guides(prompts, bootstrap, controls, *_structure(model, planner, request), *pulls)
-    batch = tile_batch(model, planner, noise.shape[0], 1 if runner is None else runner.width)
-    batching = Batching(batch, progress.tiles, runner)
     coming = Sampling(model, request, planner, batching, controls, context)
     noise = kept_noise(coming, noise, clean, scheduler, first, progress)
     latents = _tied(plans, _begun(scheduler, first, noise, clean, pulls))
@@ -246,6 +243,13 @@ def _scheduler(model: Model, request: Request, planner: Planner) -> Any:
         scheduler = make_scheduler(request.sampler, model.scheduler_config)
     set_steps(scheduler, request.steps, model.device)
     return scheduler
+
+
+def _batching(model: Model, planner: Planner, images: int, progress: Progress, runner: Runner | None) -> Batching:
+    """Here, or by a runner's workers."""
+    if runner is None or isinstance(runner, Local):
+        return Batching(tile_batch(model, planner, images), progress.tiles)
+    return Batching(tile_batch(model, planner, images, runner.width), progress.tiles, runner)
 
 
 def tile_batch(model: Model, planner: Planner, images: int, places: int = 1) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor, device, dtype
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
 
+from .job import Copies as Copies
 from .job import Hung as Hung
 from .job import Job as Job
 from .job import NetworkSwitch as NetworkSwitch
@@ -185,22 +186,6 @@ class Texts(Protocol):
 
     def padded(self, parts: list[Any], negative: Any) -> tuple[list[Any], Any]:
         """Texts of equal length, where the user's settings ask for it: as the host does to its own before it draws."""
-
-
-class Copies(Protocol):
-    """The U-Net of the loaded model, and copies of it on other devices, for one sampling.
-
-    Attributes:
-        names: of the devices, place by place.
-    """
-
-    names: Sequence[str]
-
-    def at(self, place: int) -> AbstractContextManager[None]:
-        """Within, this thread's calls go to a place: 0 is the model itself."""
-
-    def take_off(self) -> None:
-        """The model is as before, and the copies are given up."""
 
 
 class Sampling(Protocol):
