@@ -181,17 +181,17 @@ def denoise(  # noqa: PLR0913 the loop knows them all
         noise: [B, C, H, W] standard normal.
         clean: [1 or B, C, H, W], the start picture's latent, or None to start from noise alone.
         progress: is told of steps and tiles.
-        controls, runner: as for `generate`.
+        controls: loaded ControlNets; None loads request.controls.
         pulls: what the canvas is drawn to; a later one above an earlier one.
         context: [1, 5, H, W], what an inpainting U-Net sees beside the latent; None for any other.
         each: the requests of the pictures of a batch that are unlike in seeds and texts; see `batches.alike`.
+        runner: where tiles are drawn; see `generate`.
 
     Returns:
         [B, C, H, W] float32.
     """
     planner = make_planner(model, request)
-    plans = _plans(planner, request)
-    scheduler = _scheduler(model, request, planner)
+    plans, scheduler = _plans(planner, request), _scheduler(model, request, planner)
     first = _first_call(scheduler, request, clean)
     timesteps = scheduler.timesteps[first:]
     bootstrap = _bootstrap(model, request, noise)

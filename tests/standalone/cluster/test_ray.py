@@ -37,6 +37,9 @@ pytestmark = [
 TILES = Settings(tile_width=64, tile_height=64, overlap=16, tile_batch=1)
 REQUEST = Request("a red house on grass", width=256, height=64, steps=4, seed=3, sampler="Euler", tiling=TILES)
 
+KILLS = int(os.environ.get("CLUSTER_KILLS", "10"))
+"""Each costs the start of a process: on a busy machine one may want fewer."""
+
 
 @dataclass(frozen=True)
 class Nothing:
@@ -76,7 +79,7 @@ def digest(images):
     return b"".join(image.tobytes() for image in images)
 
 
-def until_back(runner, count, seconds=240):
+def until_back(runner, count, seconds=1200):
     ends = time.monotonic() + seconds
     while sum(not seat.lost for seat in runner.seats) < count:
         assert len(runner.seats) >= count, "a worker was dropped"
@@ -142,7 +145,7 @@ def test_how_workers_are_can_be_asked_while_they_work(model, runner):
 
 def test_killed_at_ten_random_moments_the_picture_is_the_same(model, runner, expected):
     chance, done = random.Random(7), 0
-    for _ in range(10):
+    for _ in range(KILLS):
         until_back(runner, 1)
         moment, killed = chance.randrange(1, 18), []
 
@@ -154,7 +157,7 @@ def test_killed_at_ten_random_moments_the_picture_is_the_same(model, runner, exp
         assert digest(generate(model, REQUEST, runner=runner, progress=At(moment, kill))) == expected
         assert killed
         done += 1
-    assert done == 10
+    assert done == KILLS
 
 
 def test_all_killed_it_goes_on_in_this_process(model, runner, expected):

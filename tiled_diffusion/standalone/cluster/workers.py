@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tiled_diffusion")
 
-LOAD_SECONDS = 300.0
-"""How long a worker may take to load its model."""
+LOAD_SECONDS = 900.0
+"""How long a worker may take to load its model, tens of gigabytes from a slow disk."""
 
 @contextmanager
 def workers(where: str | int, model: Model, token: str | None = None) -> Iterator[Runner]:
