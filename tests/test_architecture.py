@@ -39,6 +39,7 @@ MORE = {
     "tiled_diffusion/recipes/mosaic/files.py": {"filelock"},
     "tiled_diffusion/recipes/mosaic/tiff.py": {"tifffile"},
     "tiled_diffusion/recipes/mosaic/video.py": {"av"},
+    "tiled_diffusion/standalone/cluster/ray_workers.py": {"ray"},
 }
 """What single files and folders may use beyond their room's libraries: the hosts alone import `modules`."""
 COMMON = {"tiled_diffusion", "tiled_diffusion.errors"}
@@ -129,6 +130,7 @@ LIBRARY_RULES = [
     ("tiled_diffusion/webui/vae/script.py", "modules"), ("tiled_diffusion/webui/x.py", "diffusers"),
     ("tiled_diffusion/standalone/x.py", "modules"), ("tiled_vae/x.py", "gradio"), ("tiled_vae/x.py", "numpy"),
     ("tiled_vae/x.py", "tiled_diffusion.errors"), ("scripts/x.py", "modules"), ("scripts/x.py", "torch"),
+    ("tiled_diffusion/engine/pool.py", "ray"), ("tiled_diffusion/standalone/cluster/workers.py", "ray"),
 ]  # fmt: skip
 
 

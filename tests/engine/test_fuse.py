@@ -8,7 +8,7 @@ import torch
 
 from tests.engine.models import ConvNet, Counter, Global, pointwise
 from tiled_diffusion.engine import methods
-from tiled_diffusion.engine.fuse import Batching, fuse
+from tiled_diffusion.engine.fuse import Batching, fitted_batch, fuse
 from tiled_diffusion.engine.geometry import Box, Extent
 from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.engine.plan import Planner
@@ -221,3 +221,41 @@ def test_the_global_generator_is_not_touched():
         fuse(torch.zeros(1, 4, 24, 96), plan_of((24, 96), 5, method=method), pointwise, Batching(4))
     assert torch.equal(before, torch.random.get_rng_state())
     assert (before_np == np.random.get_state()[1]).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("size", [1, 3])
+def test_spread_batches_are_added_up_bit_for_bit_as_at_one_place(method, size):
+    model, x = Global(), latent((2, 4, 24, 96), dtype=torch.float32)
+    plan = plan_of((24, 96), 2, method=method, wrap_x=True, regions=(Region("a", 0.1, 0, 0.4, 1),))
+    told = []
+
+    def spread(batches, idle):
+        idle()
+        for crops, tiles in batches:
+            assert 1 <= len(tiles) <= size
+            yield model(crops)
+
+    def nowhere(crops, tiles):
+        raise AssertionError("evaluated here")
+
+    spread_out = fuse(x, plan, nowhere, Batching(size, told.append), spread)
+    assert torch.equal(spread_out, fuse(x, plan, lambda crops, tiles: model(crops), Batching(size)))
+    assert told[0] == 0
+    assert told[-1] == len(plan.tiles)
+
+
+def test_the_untiled_call_is_never_spread():
+    plan, x = plan_of((16, 16)), latent((1, 4, 16, 16))
+    assert torch.equal(fuse(x, plan, pointwise, Batching(1), lambda batches, idle: iter(())), pointwise(x, ()))
+
+
+def test_no_place_is_left_without_a_batch():
+    planner = Planner(Extent(64, 64), Settings(), SMALL, seed=3)
+    tiles = len(planner.plan().tiles)
+    assert fitted_batch(4, planner, 1) == 4
+    for places in (2, 3, 5, tiles, 2 * tiles):
+        size = fitted_batch(tiles, planner, places)
+        assert len(list(planner.plan().batches(size))) >= min(places, tiles) - 1
+        assert size == max(1, -(-tiles // places))
+        assert fitted_batch(1, planner, places) == 1

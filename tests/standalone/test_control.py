@@ -72,13 +72,13 @@ def box_of(hint, canvas=CANVAS):
 
 def seen_boxes(monkeypatch, request, echo):
     """(Latents, boxes) of every U-Net call, as planned; fills `echo.calls` with what the ControlNet saw."""
-    planned, original = [], Denoiser._evaluate
+    planned, original = [], Denoiser.evaluate
 
     def evaluate(self, wanted, t, guide):
         planned.append([(row.x, row.tile) for row in wanted])
         return original(self, wanted, t, guide)
 
-    monkeypatch.setattr(Denoiser, "_evaluate", evaluate)
+    monkeypatch.setattr(Denoiser, "evaluate", evaluate)
     nets = ControlNets((ControlNet(echo, coordinates()),))
     sample_latents(tiny_model("sd1"), request, controls=nets)
     return planned

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,12 +14,17 @@ from tiled_diffusion.errors import OutOfMemoryError
 from .dilated import read
 from .geometry import Extent
 from .plan import Planner
+from .runner import Runner
 from .tiles import Plan, Tile
 
 log = logging.getLogger("tiled_diffusion")
 
 Evaluate = Callable[[Tensor, Sequence[Tile]], Tensor]
 """(crops [k * B, C, h, w], k tiles) -> predictions [k * B, C', h, w]; rows i * B to (i + 1) * B are tile i's."""
+
+Spread = Callable[[Iterable[tuple[Tensor, Sequence[Tile]]], Callable[[], None]], Iterator[Tensor]]
+"""Evaluates batches at several places at once: (batches as for Evaluate, taken as there is room for them; what to call
+while it waits, which may raise to stop) -> predictions of each batch, in the order of the batches."""
 
 
 @dataclass
@@ -29,12 +34,25 @@ class Batching:
     Attributes:
         size: tiles per call.
         on_batch: called after every call with the number of tiles done so far; may raise to stop.
+        runner: where batches are evaluated; None: here.
         shrunk: whether memory ran out before.
+        done: tiles of the present call.
     """
 
     size: int
     on_batch: Callable[[int], None] = lambda done: None  # noqa: ARG005
+    runner: Runner | None = None
     shrunk: bool = False
+    done: int = 0
+
+    def add(self, tiles: int) -> None:
+        """So many more tiles are done."""
+        self.done += tiles
+        self.on_batch(self.done)
+
+    def still(self) -> None:
+        """Nothing has come since; the place to stop while one waits."""
+        self.on_batch(self.done)
 
     def halve(self, tile: Extent, error: BaseException) -> None:
         """Half as many tiles from now on; says so the first time.
@@ -73,6 +91,11 @@ def automatic_batch(planner: Planner, images: int, free: int | None) -> int:
     return max(1, min(MOST_TILES_A_CALL, free // 3 // per_tile))
 
 
+def fitted_batch(size: int, planner: Planner, places: int) -> int:
+    """Tiles per model call, at most `size`, so that none of several places is left without any."""
+    return size if places == 1 else max(1, min(size, -(-len(planner.plan().tiles) // places)))
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory ran out, on any device."""
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
@@ -81,7 +104,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
 
 
-def fuse(x: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching) -> Tensor:
+def fuse(x: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching, spread: Spread | None = None) -> Tensor:
     """The canvas's prediction: sum_i V_i^T [ w_i * D(V_i x) ] with weights that sum to 1 at every pixel.
 
     Args:
@@ -89,6 +112,8 @@ def fuse(x: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching) -> Tenso
         plan: the tiles. Where a guide has taken tiles away, what they alone would have drawn stays 0.
         evaluate: the denoiser; it may return eps, v or x0, which are affine in one another at a fixed x.
         batching: tiles per call.
+        spread: evaluates all but the untiled call in place of `evaluate`. Predictions are added up in the plan's
+            order, so that the sum is the same wherever they come from.
 
     Returns:
         [B, C', H, W] in x's dtype (accumulated in float32, float64 for float64). A plan of one tile that is the canvas
@@ -98,12 +123,24 @@ def fuse(x: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching) -> Tenso
         result = evaluate(x, plan.tiles)
         batching.on_batch(1)
         return result
-    return _fused(_ring_padded(x, plan), x.shape[0], plan, evaluate, batching)
-
-
-def _fused(padded: Tensor, images: int, plan: Plan, evaluate: Evaluate, batching: Batching) -> Tensor:
+    padded = _ring_padded(x, plan)
+    batches = _spread(padded, plan, spread, batching) if spread else _evaluated(padded, plan, evaluate, batching)
     total: Tensor | None = None
-    done = 0
+    batching.done = 0
+    for tiles, out in batches:
+        if total is None:
+            accumulate = torch.promote_types(out.dtype, torch.float32)
+            total = torch.zeros((x.shape[0], out.shape[1], *padded.shape[2:]), dtype=accumulate, device=out.device)
+        for tile, part in zip(tiles, torch.split(out, out.shape[0] // len(tiles)), strict=True):
+            tile.view.scatter_add(total, part, tile.weight)
+        batching.add(len(tiles))
+    return torch.zeros_like(x) if total is None else _ring_folded(total, plan).to(x.dtype)
+
+
+def _evaluated(
+    padded: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching
+) -> Iterator[tuple[Sequence[Tile], Tensor]]:
+    """Batches and their predictions; a batch for which memory runs out is halved."""
     pending = list(plan.batches(batching.size))[::-1]
     while pending:
         tiles = pending.pop()
@@ -115,22 +152,26 @@ def _fused(padded: Tensor, images: int, plan: Plan, evaluate: Evaluate, batching
             batching.halve(tiles[0].view.extent, out)
             pending.append(tiles)
             continue
-        if total is None:
-            accumulate = torch.promote_types(out.dtype, torch.float32)
-            total = torch.zeros((images, out.shape[1], *padded.shape[2:]), dtype=accumulate, device=out.device)
-        for tile, part in zip(tiles, torch.split(out, out.shape[0] // len(tiles)), strict=True):
-            tile.view.scatter_add(total, part, tile.weight)
-        done += len(tiles)
-        batching.on_batch(done)
-    if total is None:
-        return torch.zeros_like(padded[..., : plan.canvas.h, : plan.canvas.w])
-    return _ring_folded(total, plan).to(padded.dtype)
+        yield tiles, out
+
+
+def _spread(
+    padded: Tensor, plan: Plan, spread: Spread, batching: Batching
+) -> Iterator[tuple[Sequence[Tile], Tensor]]:
+    """Batches and their predictions; places halve their own where memory runs out."""
+    batches = list(plan.batches(batching.size))
+    crops = ((_crops(padded, tiles), tiles) for tiles in batches)
+    return zip(batches, spread(crops, batching.still), strict=True)
+
+
+def _crops(padded: Tensor, tiles: Sequence[Tile]) -> Tensor:
+    return torch.cat([read(tile.view, padded) for tile in tiles])
 
 
 def _try(evaluate: Evaluate, padded: Tensor, tiles: Sequence[Tile]) -> Tensor | Exception:
     """The predictions, or the exception if memory ran out; any other exception passes."""
     try:
-        return evaluate(torch.cat([read(tile.view, padded) for tile in tiles]), tiles)
+        return evaluate(_crops(padded, tiles), tiles)
     except Exception as e:
         if not is_out_of_memory(e):
             raise

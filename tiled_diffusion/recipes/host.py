@@ -12,9 +12,9 @@ machines. `standalone/host.py` is the host on diffusers. A host inside A1111 or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 from torch import Tensor
@@ -130,3 +130,43 @@ class Host(Painter, Protocol):
         Raises:
             TiledError: the model's numbers broke (NaN).
         """
+
+
+@runtime_checkable
+class DrawsSeveral(Protocol):
+    """A host that draws several batches at once; others draw one after the other."""
+
+    def draw_each(
+        self, batches: Iterable[Sequence[Task]], progress: Progress | None = None
+    ) -> Iterator[tuple[int, list[Picture]]]:
+        """See the function of this name."""
+
+
+class Draws(Protocol):
+    """The part of a host that draws."""
+
+    def draw(self, tasks: Sequence[Task], progress: Progress | None = None) -> list[Picture]:
+        """See Host."""
+
+
+def draw_each(
+    host: Draws, batches: Iterable[Sequence[Task]], progress: Progress | None = None
+) -> Iterator[tuple[int, list[Picture]]]:
+    """Draws batches of tasks, and gives each as soon as it is there.
+
+    Args:
+        host: draws.
+        batches: taken one after the other, as there is room for them.
+        progress: as for `Host.draw`.
+
+    Yields:
+        (number of the batch from 0, its pictures), in any order.
+
+    Raises:
+        TiledError, Interrupted: as for `Host.draw`.
+    """
+    if isinstance(host, DrawsSeveral):
+        yield from host.draw_each(batches, progress)
+        return
+    for number, batch in enumerate(batches):
+        yield number, host.draw(batch, progress)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from PIL import Image
@@ -11,14 +12,15 @@ from PIL import Image
 from tiled_diffusion.engine.guidance import guidances
 from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.engine.noise import canvas_noise
-from tiled_diffusion.recipes.host import Task
+from tiled_diffusion.engine.runner import Runner
+from tiled_diffusion.recipes.host import Picture, Task
 from tiled_diffusion.recipes.progress import Progress
 
 from .images import fitted, to_images
 from .inpainting import context as context_of
 from .model import Model
 from .prompts import prompt_length
-from .sampling import canvas_of, denoise, held
+from .sampling import canvas_of, denoise, generate, held
 from .vae import decode, encode
 
 
@@ -59,8 +61,51 @@ def _frame(model: Model, task: Task) -> object:
     return plain, guidance.weights, longest, task.start is None
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """How tasks are drawn in this process.
+
+    Attributes:
+        model: see load_model.
+        batch: of tasks that are alike, so many are drawn at once.
+        folders, runner: as for `generate`.
+    """
+
+    model: Model
+    batch: int = 1
+    folders: Sequence[Path] | None = None
+    runner: Runner | None = None
+
+    def pictures(self, tasks: Sequence[Task], progress: Progress | None = None) -> list[Picture]:
+        """The tasks' pictures in their order.
+
+        Raises:
+            TiledError: as for `generate`.
+        """
+        drawn = (self._group(group, progress) for group in groups(self.model, tasks, self.batch))
+        return [picture for pictures in drawn for picture in pictures]
+
+    def _group(self, group: Sequence[Task], progress: Progress | None) -> list[Picture]:
+        if len(group) > 1:
+            images = draw_together(self.model, group, progress, self.runner)
+            return [Picture(i, task.request.seed) for i, task in zip(images, group, strict=True)]
+        (task,) = group
+        images = generate(
+            self.model,
+            task.request,
+            init_image=task.start,
+            mask=task.mask,
+            progress=progress,
+            folders=self.folders,
+            runner=self.runner,
+        )
+        return [Picture(image, task.request.seed + k) for k, image in enumerate(images)]
+
+
 @torch.no_grad()
-def draw_together(model: Model, tasks: Sequence[Task], progress: Progress | None = None) -> list[Image.Image]:
+def draw_together(
+    model: Model, tasks: Sequence[Task], progress: Progress | None = None, runner: Runner | None = None
+) -> list[Image.Image]:
     """The pictures of alike tasks, each as it would be by itself but for rounding.
 
     Raises:
@@ -80,5 +125,6 @@ def draw_together(model: Model, tasks: Sequence[Task], progress: Progress | None
         pulls=held(model, first, clean),
         context=context_of(model, first, None),
         each=requests,
+        runner=runner,
     )
     return to_images(decode(model, latents, first.tiling))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -132,8 +133,13 @@ def _spread(x: Tensor, rows: Sequence[int], count: int) -> Tensor:
     return out
 
 
-def load_controls(model: Model, request: Request) -> ControlNets:
+def load_controls(model: Model, request: Request, hints: Sequence[Image.Image] | None = None) -> ControlNets:
     """The ControlNets of a request.
+
+    Args:
+        model: see load_model.
+        request: what it asks for.
+        hints: the pictures of their hints; None opens the files that the request names.
 
     Raises:
         TiledError: says which one's model or hint cannot be used, and why.
@@ -145,7 +151,8 @@ def load_controls(model: Model, request: Request) -> ControlNets:
     nets = []
     for number, control in enumerate(request.controls, start=1):
         try:
-            hint = hint_of(open_hint(control.image), canvas, control.preprocess, factor)
+            image = open_hint(control.image) if hints is None else hints[number - 1]
+            hint = hint_of(image, canvas, control.preprocess, factor)
             net = load_controlnet(control.model, model)
         except TiledError as e:
             raise TiledError(f"control {number}: {e}") from e

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import IO
+
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -15,7 +17,7 @@ CANNY = (60, 150)
 """Weakest edges that are kept where they continue strong ones, and strong ones: differences of brightness."""
 
 
-def open_hint(path: str) -> Image.Image:
+def open_hint(path: str | IO[bytes]) -> Image.Image:
     """Opens a hint, upright as its camera says; raises TiledError that names the file."""
     try:
         with Image.open(path) as image:

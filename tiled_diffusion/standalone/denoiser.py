@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from tiled_diffusion.engine.fuse import Batching, fuse
+from tiled_diffusion.engine.fuse import Batching, Spread, fuse
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guidance import Guidance, Wanted, guidances, guided
 from tiled_diffusion.engine.guides import Guide, ModelRows, Moment
+from tiled_diffusion.engine.runner import Runner
 from tiled_diffusion.engine.tiles import Plan, Tile, told_size
 from tiled_diffusion.settings.request import Request
 
 from . import flow
 from .model import Model
 from .prompts import Conditioning, Encoder
+
+if TYPE_CHECKING:
+    from .cluster.tiles import Spreading
 
 
 @dataclass
@@ -31,6 +36,7 @@ class Denoiser:
         encoded: conditioning of every text in them.
         context: [1, 5, H, W], what an inpainting U-Net sees beside the latent; None for any other.
         own: where pictures have texts of their own, the text of each, by what stands for it in the guidance.
+        sent: what workers have of it.
     """
 
     model: Model
@@ -39,6 +45,7 @@ class Denoiser:
     encoded: dict[str, Conditioning]
     context: Tensor | None = None
     own: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sent: Spreading | None = field(default=None, init=False)
 
     @classmethod
     def of(
@@ -82,14 +89,25 @@ class Denoiser:
         guide.begin_step(moment)
 
         def rows(wanted: Sequence[Wanted]) -> Sequence[Tensor]:
-            return self._evaluate(wanted, t, guide)
+            return self.evaluate(wanted, t, guide)
 
         def evaluate(crops: Tensor, tiles: Sequence[Tile]) -> Tensor:
             return guided(guide.crops(crops, tiles), tiles, self.guidances, rows, guide.small)
 
-        return guide.after(fuse(x, guide.plan(plan), evaluate, batching), x)
+        spread = None if batching.runner is None else self._spread(batching.runner, t, moment, guide)
+        return guide.after(fuse(x, guide.plan(plan), evaluate, batching, spread), x)
 
-    def _evaluate(self, wanted: Sequence[Wanted], t: Tensor, guide: Guide) -> Sequence[Tensor]:
+    def _spread(self, runner: Runner, t: Tensor, moment: Moment, guide: Guide) -> Spread:
+        """Evaluates batches at workers, to which what they have in common is sent with the first of them."""
+        from .cluster.tiles import Spreading  # which builds denoisers itself
+
+        def spread(batches: Iterable[tuple[Tensor, Sequence[Tile]]], idle: Callable[[], None]) -> Iterator[Tensor]:
+            self.sent = self.sent or Spreading.of(runner, self)
+            return self.sent.evaluate(batches, idle, t, moment, guide)
+
+        return spread
+
+    def evaluate(self, wanted: Sequence[Wanted], t: Tensor, guide: Guide) -> Sequence[Tensor]:
         """Predictions of rows [B, C, h, w], each with one text, in one U-Net call."""
         if self.model.is_flow:
             return self._evaluate_flow(wanted, t)

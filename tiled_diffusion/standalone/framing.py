@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tiled_diffusion.engine.runner import Runner
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.frame.find import find_frame
 from tiled_diffusion.recipes.frame.photo import wide_channels
@@ -46,6 +47,7 @@ def frame(
     on_result: OnResult | None = None,
     progress: Progress | None = None,
     folders: Sequence[Path] | None = None,
+    runner: Runner | None = None,
 ) -> FrameResult:
     """Puts a picture into a photo of an empty frame, as far as is asked for: drawn, redrawn, printed.
 
@@ -55,13 +57,14 @@ def frame(
         on_result: is handed each result as soon as it is there, see recipes.frame.steps.make_frame.
         progress: is told of steps and tiles.
         folders: in which the files of regions' pictures may lie; None allows the working folder.
+        runner: the workers that draw, see cluster.workers; None: here.
 
     Raises:
         TiledError: names the file, corner or size that cannot be used, or says that no frame is seen.
     """
     photo = open_photo(framing.frame.photo)
     picture = None if framing.picture is None else open_image(framing.picture, "picture")
-    host = DiffusersHost(model, None if folders is None else tuple(folders))
+    host = DiffusersHost(model, None if folders is None else tuple(folders), runner=runner)
     return make_frame(host, framing, photo, picture=picture, find=find_frame, on_result=on_result, progress=progress)
 
 

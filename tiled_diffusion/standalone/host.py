@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tiled_diffusion.engine.runner import Runner, ordered
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes import upscale as recipe
 from tiled_diffusion.recipes.host import Picture, Task
@@ -21,10 +22,10 @@ from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings
 
 from . import vae
-from .batches import draw_together, groups
+from .batches import Drawing, groups
+from .cluster.pictures import DrawJob, apart, pays_apart
 from .images import opaque, to_images, to_pixels
 from .model import Model
-from .sampling import generate
 from .upscalers import LANCZOS, enlarge
 
 
@@ -36,11 +37,13 @@ class DiffusersHost:
         model: see load_model.
         folders: in which the files of regions' pictures may lie; None allows the working folder.
         batch: of tasks that are alike, so many are drawn at once.
+        runner: the workers that draw; see cluster.workers. None: everything is drawn here.
     """
 
     model: Model
     folders: tuple[Path, ...] | None = None
     batch: int = 1
+    runner: Runner | None = None
 
     @property
     def name(self) -> str:
@@ -58,24 +61,41 @@ class DiffusersHost:
         return self.model.traits.native * self.model.traits.factor
 
     def draw(self, tasks: Sequence[Task], progress: Progress | None = None) -> list[Picture]:
-        """Draws one task after the other, each as one batch; or, where they are alike, `batch` tasks at once."""
-        pictures = []
-        for group in groups(self.model, tasks, self.batch):
-            if len(group) > 1:
-                images = draw_together(self.model, group, progress)
-                pictures += [Picture(i, task.request.seed) for i, task in zip(images, group, strict=True)]
-                continue
-            (task,) = group
-            images = generate(
-                self.model,
-                task.request,
-                init_image=task.start,
-                mask=task.mask,
-                progress=progress,
-                folders=self.folders,
-            )
-            pictures += [Picture(image, task.request.seed + k) for k, image in enumerate(images)]
-        return pictures
+        """Draws one task after the other, each as one batch; or, where they are alike, `batch` tasks at once.
+
+        With a runner, tasks and the pictures of a batch go to its workers, or their tiles where that is sooner.
+        """
+        if self.runner is not None and self.runner.width > 1:
+            single = list(groups(self.model, [part for task in tasks for part in apart(task)], self.batch))
+            if pays_apart(self.model, single, self.runner.width):
+                return [picture for pictures in ordered(self._sent(single, progress)) for picture in pictures]
+        return Drawing(self.model, self.batch, self.folders, self.runner).pictures(tasks, progress)
+
+    def draw_each(
+        self, batches: Iterable[Sequence[Task]], progress: Progress | None = None
+    ) -> Iterator[tuple[int, list[Picture]]]:
+        """Each batch as `draw` does; with a runner, several of them at once, in any order."""
+        width = 1 if self.runner is None else self.runner.width
+        if width == 1 or (isinstance(batches, Sequence) and not pays_apart(self.model, batches, width)):
+            yield from ((number, self.draw(batch, progress)) for number, batch in enumerate(batches))
+        else:
+            yield from self._sent(batches, progress)
+
+    def _sent(
+        self, batches: Iterable[Sequence[Task]], progress: Progress | None
+    ) -> Iterator[tuple[int, list[Picture]]]:
+        """Batches drawn by the runner, in any order; progress counts them."""
+        assert self.runner is not None
+        told = progress or Progress()
+        count = len(batches) if isinstance(batches, Sequence) else 1  # else each is told as a run of one step
+        jobs = (DrawJob.of(batch, self.batch, self.folders) for batch in batches)
+        for done, drawn in enumerate(self.runner.submit(jobs, lambda: told.tiles(0))):
+            if done % count == 0:
+                told.start(count, 1)
+            told.step(done % count)
+            if (done + 1) % count == 0:
+                told.finish()
+            yield drawn
 
     def encode(self, images: Sequence[Image.Image], *, wrap_x: bool = False, wrap_y: bool = False) -> Tensor:
         """By the tiled VAE: the mean of what it gives."""

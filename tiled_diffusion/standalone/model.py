@@ -35,6 +35,7 @@ class Model:
         traits: sizes, factor, channels and prediction, as the engine needs them.
         device, dtype: of U-Net and text encoders.
         pipe: the pipeline whose text encoders are asked, for SD 3 and Flux.
+        path: where it was loaded from; None: it was made of a pipeline.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Model:
     device: torch.device
     dtype: torch.dtype
     pipe: Any = None
+    path: Path | None = None
 
     @property
     def is_flow(self) -> bool:
@@ -85,7 +87,9 @@ def load_model(path: str | Path | None = None, device: str = "auto", dtype: str 
         pipe = _from_file(source, precision)
     else:
         raise TiledError(f"model: there is no file or folder {source}")
-    return model_from_pipeline(pipe, "tiny-landscapes" if path is None else source.stem, where, precision)
+    model = model_from_pipeline(pipe, "tiny-landscapes" if path is None else source.stem, where, precision)
+    model.path = source
+    return model
 
 
 def model_from_pipeline(pipe: Any, name: str, device: torch.device, dtype: torch.dtype) -> Model:

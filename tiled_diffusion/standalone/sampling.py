@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tiled_diffusion.engine.fuse import Batching, automatic_batch
+from tiled_diffusion.engine.fuse import Batching, automatic_batch, fitted_batch
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides import Guide, Guides, Moment
 from tiled_diffusion.engine.guides.bootstrap import AddNoise, Bootstrap, plain_colours, wants_bootstrap
@@ -18,10 +18,10 @@ from tiled_diffusion.engine.guides.dilated import demofusion_guides
 from tiled_diffusion.engine.guides.means import MeanPull
 from tiled_diffusion.engine.guides.pull import Pull, finished, hold, started
 from tiled_diffusion.engine.guides.structure import structure_guides
-from tiled_diffusion.engine.guides.tile_prompts import TilePrompts
 from tiled_diffusion.engine.matching import MatchedPlanner, check_matching
 from tiled_diffusion.engine.noise import canvas_noise, keyed_generator, region_noise
 from tiled_diffusion.engine.plan import Planner
+from tiled_diffusion.engine.runner import Local, Runner
 from tiled_diffusion.engine.structure import check_structure
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.progress import Progress
@@ -39,11 +39,11 @@ from .matching import decode_matched
 from .model import Model, free_bytes
 from .pictures import region_pulls
 from .samplers import make_flow_schedule, make_scheduler, noise_levels, set_steps, step_options
-from .tile_prompts import tile_prompts
+from .tile_prompts import tile_prompts, tile_texts_of
 from .vae import decode, encode
 
 
-def generate(
+def generate(  # noqa: PLR0913 all but two may be left out
     model: Model,
     request: Request,
     *,
@@ -53,6 +53,7 @@ def generate(
     progress: Progress | None = None,
     vae_settings: TiledVaeSettings | None = None,
     folders: Sequence[Path] | None = None,
+    runner: Runner | None = None,
 ) -> list[Image.Image]:
     """Makes the pictures of a request.
 
@@ -66,6 +67,7 @@ def generate(
         progress: is told of steps and tiles.
         vae_settings: how the VAE is tiled; by default as memory asks for.
         folders: in which the files of regions' pictures may lie; None allows the working folder.
+        runner: where tiles are drawn, see cluster.workers; None, and where ControlNets are given loaded: here.
 
     Returns:
         request.batch_size pictures; of a photo that is inpainted, what is not drawn has the photo's own pixels.
@@ -87,6 +89,7 @@ def generate(
         vae_settings=vae_settings,
         pulls=(*pictures, *(() if painting is None else painting.pulls(model, request.tiling))),
         context=context_of(model, request, painting),
+        runner=runner,
     )
     images = to_images(_decoded(model, request, latents, vae_settings))
     return images if painting is None else [painting.composited(image) for image in images]
@@ -120,7 +123,7 @@ def make_planner(model: Model, request: Request) -> Planner:
 
 
 @torch.no_grad()
-def sample_latents(
+def sample_latents(  # noqa: PLR0913 as in generate
     model: Model,
     request: Request,
     *,
@@ -130,12 +133,13 @@ def sample_latents(
     vae_settings: TiledVaeSettings | None = None,
     pulls: Sequence[Pull] = (),
     context: Tensor | None = None,
+    runner: Runner | None = None,
 ) -> Tensor:
     """The finished latents [B, C, H, W] in float32, before the VAE. See `generate` and `denoise`."""
     noise = start_noise(model, request)
     clean = None if init_image is None else encode(model, fitted(init_image, request), request.tiling, vae_settings)
     pulls = (*held(model, request, clean), *pulls)
-    return denoise(model, request, noise, clean, progress or Progress(), controls, pulls, context)
+    return denoise(model, request, noise, clean, progress or Progress(), controls, pulls, context, runner=runner)
 
 
 def held(model: Model, request: Request, clean: Tensor | None) -> tuple[MeanPull, ...]:
@@ -168,6 +172,7 @@ def denoise(  # noqa: PLR0913 the loop knows them all
     context: Tensor | None = None,
     *,
     each: Sequence[Request] = (),
+    runner: Runner | None = None,
 ) -> Tensor:
     """The sampler's loop: one scheduler on the whole canvas, each prediction fused from tiles.
 
@@ -181,24 +186,24 @@ def denoise(  # noqa: PLR0913 the loop knows them all
         pulls: what the canvas is drawn to; a later one above an earlier one.
         context: [1, 5, H, W], what an inpainting U-Net sees beside the latent; None for any other.
         each: the requests of the pictures of a batch that are unlike in seeds and texts; see `batches.groups`.
+        runner: where tiles are drawn; see `generate`.
 
     Returns:
         [B, C, H, W] float32.
     """
     planner = make_planner(model, request)
-    plans = _plans(planner, request)
-    scheduler = _scheduler(model, request, planner)
+    plans, scheduler = _plans(planner, request), _scheduler(model, request, planner)
     first = _first_call(scheduler, request, clean)
     timesteps = scheduler.timesteps[first:]
     bootstrap = _bootstrap(model, request, noise)
-    controls = load_controls(model, request) if controls is None else controls
+    batching = _batching(model, planner, noise.shape[0], progress, None if controls else runner)
+    controls = controls or load_controls(model, request)
     prompts = None if each else tile_prompts(model, request, planner, clean)
     guide = _guides(prompts, bootstrap, controls, *_terms(model, planner, request, clean), *pulls)
-    batching = Batching(tile_batch(model, planner, noise.shape[0]), progress.tiles)
     coming = Sampling(model, request, planner, batching, controls, context)
     noise = kept_noise(coming, noise, clean, scheduler, first, progress)
     latents = _tied(plans, _begun(scheduler, first, noise, clean, pulls))
-    denoiser = _denoiser(model, request, each, context, _tile_texts(prompts, planner, len(timesteps)))
+    denoiser = _denoiser(model, request, each, context, tile_texts_of(prompts, planner, len(timesteps)))
     options = step_options(scheduler, _generators(request, each))
     progress.start(len(timesteps), len(plans.plan(0).tiles))
     try:
@@ -241,18 +246,17 @@ def _scheduler(model: Model, request: Request, planner: Planner) -> Any:
     return scheduler
 
 
-def _tile_texts(prompts: TilePrompts | None, planner: Planner, calls: int) -> list[str]:
-    """The texts of all tiles that are to come, by their numbers."""
-    if prompts is None:
-        return []
-    for call in range(calls):
-        prompts.plan(planner.plan(call, call / calls))
-    return [text for (text,) in prompts.texts]
+def _batching(model: Model, planner: Planner, images: int, progress: Progress, runner: Runner | None) -> Batching:
+    """Here, or by a runner's workers."""
+    if runner is None or isinstance(runner, Local):
+        return Batching(tile_batch(model, planner, images), progress.tiles)
+    return Batching(tile_batch(model, planner, images, runner.width), progress.tiles, runner)
 
 
-def tile_batch(model: Model, planner: Planner, images: int) -> int:
-    """Tiles per U-Net call: as set, or as many as the free memory takes."""
-    return planner.settings.tile_batch or automatic_batch(planner, images, free_bytes(model.device))
+def tile_batch(model: Model, planner: Planner, images: int, places: int = 1) -> int:
+    """Tiles per U-Net call: as set, or as many as the free memory takes; and no fewer calls than places."""
+    most = planner.settings.tile_batch or automatic_batch(planner, images, free_bytes(model.device))
+    return fitted_batch(most, planner, places)
 
 
 def _bootstrap(model: Model, request: Request, noise: Tensor) -> Bootstrap | None:

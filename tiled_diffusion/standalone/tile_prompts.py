@@ -60,6 +60,15 @@ def _source(model: Model, request: Request, planner: Planner, clean: Tensor | No
     return lambda view, image: content.text(view, share)  # noqa: ARG005
 
 
+def tile_texts_of(prompts: TilePrompts | None, planner: Planner, calls: int) -> list[str]:
+    """The texts of all tiles that are to come, by their numbers."""
+    if prompts is None:
+        return []
+    for call in range(calls):
+        prompts.plan(planner.plan(call, call / calls))
+    return [text for (text,) in prompts.texts]
+
+
 @torch.no_grad()
 def content_of_latent(model: Model, prompt: str, clean: Tensor) -> Content:
     """Where the phrases of a prompt are in a picture [1, C, H, W].

@@ -31,6 +31,7 @@ from tiled_diffusion.errors import TiledError
 from .conditioning import Cond, of_rows, text_of, tokens, with_texts, with_told_sizes
 from .controlnet.controls import Controls
 from .hosts.port import NetworkSwitch
+from .places import Places, spread_by
 from .prompts import MainPrompts, RegionPrompts
 from .rows import Row, RowCounter
 from .structure import Drawn, structured
@@ -83,6 +84,7 @@ class Tiling:
         prompts: of tiles outside of regions, or None where all have the main one.
         networks: which LoRAs act; None where all do everywhere.
         terms: what dilated views and the skip residual add.
+        places: the devices on which tiles are drawn; None: where the model is.
         calls: denoiser calls so far.
         step: the present one.
     """
@@ -99,6 +101,7 @@ class Tiling:
     prompts: JobPrompts | None = None
     networks: NetworkSwitch | None = None
     terms: tuple[Guide, ...] = ()
+    places: Places | None = None
     calls: int = 0
     step: Step | None = None
 
@@ -134,7 +137,8 @@ class Tiling:
         call = Call(self, self.step, original, x, sigma, cond, rows or [], guide)
         if self.main is not None and any(tile.role != "all" for tile in plan.tiles):
             return structured(call, self.main)
-        return guide.after(fuse(x, plan, call.evaluate, self.batching), x)
+        spread = None if self.places is None else spread_by(self.places.pool, call.evaluate)
+        return guide.after(fuse(x, plan, call.evaluate, self.batching, spread), x)
 
     def guides(self) -> Guides:
         """What acts on a step besides the tiles."""

@@ -84,6 +84,8 @@ class Run:
             self.hung.take_off()
         if self.tiling is not None:
             self.tiling.step = None
+            if self.tiling.places is not None:
+                self.tiling.places.close()
         if self.controls is not None:
             self.controls.restore()
         self.tiling, self.hung, self.controls, self.sampler = None, None, None, None

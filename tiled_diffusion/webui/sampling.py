@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tiled_diffusion.engine.fuse import Batching, automatic_batch
+from tiled_diffusion.engine.fuse import Batching, automatic_batch, fitted_batch
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides.bootstrap import Bootstrap, plain_colours, wants_bootstrap
 from tiled_diffusion.engine.guides.dilated import demofusion_guides
@@ -26,6 +26,7 @@ from .hosts.port import Job
 from .hosts.values import Beginning, DenoiserCall, Forward
 from .inversion import kept_noise
 from .pictures import job_pulls, noise_towards
+from .places import Places
 from .prompts import MainPrompts, encode_main, encode_regions
 from .rows import Row
 from .run import TITLE, Run
@@ -171,6 +172,9 @@ def _hang(p: Job, run: Run, tiling: Tiling) -> None:
     shape = (tiling.batching.size, *tiling.planner.largest_crop())
     run.hung = host.sampling.hang(p, lambda call: _begin_step(p, run, tiling, call), denoise, shape, tiling.controls)
     run.sampler = p.sampler
+    tiling.places = Places.wanted(p, tiling)
+    if tiling.places is not None:
+        tiling.batching.size = fitted_batch(tiling.batching.size, tiling.planner, tiling.places.pool.width)
 
 
 def _encoded(p: Job, run: Run, canvas: Extent) -> dict[int, Any]:

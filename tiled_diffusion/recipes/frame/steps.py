@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.recipes.host import Host, Picture, Task
+from tiled_diffusion.recipes.host import Host, Picture, Task, draw_each
 from tiled_diffusion.recipes.printing import draws_details, print_notes, printed
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.frame import Framing
@@ -164,13 +164,13 @@ def _drawn(
     host: Host, framing: Framing, result: FrameResult, on_result: OnResult, progress: Progress | None
 ) -> list[Picture]:
     """The tries: what was drawn in the frame, cut out of the canvas."""
-    request, layout, tries = canvas_request(framing, result.layout), result.layout, []
-    for seed in range(request.seed, request.seed + framing.tries):
-        asked = replace(request, seed=seed)
-        [drawn] = host.draw([Task(asked, start=result.flat, mask=layout.mask())], progress)
-        tries.append(Picture(drawn.image.crop(layout.box), seed))
-        on_result(f"tries/{seed}", tries[-1].image, asked)
-    return tries
+    request, layout, tries = canvas_request(framing, result.layout), result.layout, dict[int, Picture]()
+    asked = [replace(request, seed=request.seed + k) for k in range(framing.tries)]
+    batches = [[Task(one_try, start=result.flat, mask=layout.mask())] for one_try in asked]
+    for number, (drawn,) in draw_each(host, batches, progress):
+        tries[number] = Picture(drawn.image.crop(layout.box), asked[number].seed)
+        on_result(f"tries/{asked[number].seed}", tries[number].image, asked[number])
+    return [tries[number] for number in range(framing.tries)]
 
 
 def _framed(photo: Photo, result: FrameResult, picture: Image.Image, framing: Framing) -> Image.Image:

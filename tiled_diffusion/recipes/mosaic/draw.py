@@ -17,7 +17,7 @@ from tiled_diffusion.engine.composition import parts
 from tiled_diffusion.engine.noise import keyed_seed
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.captioner import Captioner
-from tiled_diffusion.recipes.host import Painter, Task
+from tiled_diffusion.recipes.host import Painter, Task, draw_each
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.mosaic import Grid, Mosaic, Place
 from tiled_diffusion.settings.request import Request
@@ -181,16 +181,22 @@ class _Work:
         folder, settings, picture = self.folder, self.folder.settings, self.folder.picture(level)
         blocks = settings.colour_blocks if settings.colour == "exact" else 1
         colours = block_colours(picture, folder.grid, blocks)
-        for batch in self._batches(level, picture, there):
-            tasks = [task for _, task in batch]
-            # a batch of another size is rounded in another way: the last one is filled up
-            tasks += [tasks[-1]] * (self.how.batch - len(tasks))
-            pictures = self.host.draw(tasks, self.how.progress)
+        begun: list[list[Place]] = []
+
+        def batches() -> Iterator[list[Task]]:
+            for batch in self._batches(level, picture, there):
+                begun.append([place for place, _ in batch])
+                tasks = [task for _, task in batch]
+                # a batch of another size is rounded in another way: the last one is filled up
+                yield tasks + [tasks[-1]] * (self.how.batch - len(tasks))
+
+        for number, pictures in draw_each(self.host, batches(), self.how.progress):
+            places = begun[number]
             images = [
                 coloured(drawn.image, settings, _of(colours, place, blocks))
-                for (place, _), drawn in zip(batch, pictures, strict=False)
+                for place, drawn in zip(places, pictures, strict=False)
             ]
-            yield [place for place, _ in batch], images
+            yield places, images
 
     def _batches(self, level: int, picture: Image.Image, there: set[Place]) -> Iterator[list[tuple[Place, Task]]]:
         """The missing tiles in batches of requests that can be drawn at once."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tiled_diffusion.errors import OutOfMemoryError, TiledError
 from tiled_diffusion.standalone.output import Target
 
+from . import hosting
 from .parser import build_parser
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tiled_diffusion.settings.print_size import Print
     from tiled_diffusion.settings.request import Request
     from tiled_diffusion.standalone.host import DiffusersHost
-    from tiled_diffusion.standalone.model import Model
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -106,6 +106,9 @@ def _drawn(args: argparse.Namespace, host: DiffusersHost, request: Request, prog
 
 def run_upscale(args: argparse.Namespace) -> None:
     """`upscale`."""
+    if Path(args.image).is_dir():
+        _upscale_folder(args)
+        return
     from tiled_diffusion.recipes.upscale import upscale, upscaled_request
 
     from .arguments import existing, open_picture, read_upscale_request
@@ -127,19 +130,29 @@ def run_upscale(args: argparse.Namespace) -> None:
     )
 
 
+def _upscale_folder(args: argparse.Namespace) -> None:
+    """`upscale FOLDER/`."""
+    from .folder import pictures_of, upscale_folder
+
+    pictures, there = pictures_of(args)
+    Target(args.out).prepare()
+    with hosting.host(args) as host:
+        result, lines = upscale_folder(args, host, pictures, hosting.progress(args))
+    told = [f"{there} were there already"] if there else []
+    _report(args, {**result, "there": there}, [*lines, *told])
+
+
 def _print(args: argparse.Namespace, sheet: Print, request: Request, image: Image.Image) -> None:
     """`upscale --print`."""
-    from tiled_diffusion.standalone.host import DiffusersHost
-
     from .arguments import refuse_captions, with_sampler
     from .printing import make_print, print_target
 
     refuse_captions(request)
-
     path = print_target(args)
-    host = DiffusersHost(_load(args))
-    request = replace(with_sampler(args, host.model, request), init_image=args.image)
-    _report(args, *make_print(args, path, sheet, host, request, image, _progress(args)))
+    with hosting.host(args) as host:
+        request = replace(with_sampler(args, host.model, request), init_image=args.image)
+        result, lines = make_print(args, path, sheet, host, request, image, hosting.progress(args))
+    _report(args, result, lines)
 
 
 def run_frame(args: argparse.Namespace) -> None:
@@ -149,9 +162,10 @@ def run_frame(args: argparse.Namespace) -> None:
 
     framing = read_framing(args)
     refuse_captions(framing.request)
-    model = _load(args)
-    framing = replace(framing, request=with_sampler(args, model, framing.request))
-    _report(args, *make_frame_files(args, framing, model, _progress(args)))
+    with hosting.host(args) as host:
+        framing = replace(framing, request=with_sampler(args, host.model, framing.request))
+        result, lines = make_frame_files(args, framing, host, hosting.progress(args))
+    _report(args, result, lines)
 
 
 def run_inpaint(args: argparse.Namespace) -> None:
@@ -175,21 +189,20 @@ def _make(
     draw: Callable[[DiffusersHost, Request, Progress], list[Picture]],
 ) -> None:
     """Loads the model, draws, saves the pictures with what was asked for, and reports."""
-    from tiled_diffusion.standalone.host import DiffusersHost
     from tiled_diffusion.standalone.inspection import inspect_plan
     from tiled_diffusion.standalone.metadata import save_png
     from tiled_diffusion.standalone.sampling import make_planner
 
-    from .arguments import folders_of, with_sampler
+    from .arguments import with_sampler
 
     target = Target(args.out)
     target.prepare()
-    host = DiffusersHost(_load(args), folders_of(args))
-    request = _captioned(args, host, with_sampler(args, host.model, request_for(host)))
-    report = inspect_plan(make_planner(host.model, request), request)
-    start = time.monotonic()
-    pictures = draw(host, request, _progress(args))
-    seconds = time.monotonic() - start
+    with hosting.host(args) as host:
+        request = hosting.captioned(args, host, with_sampler(args, host.model, request_for(host)))
+        report = inspect_plan(make_planner(host.model, request), request)
+        start = time.monotonic()
+        pictures = draw(host, request, hosting.progress(args))
+        seconds = time.monotonic() - start
     seeds = [picture.seed for picture in pictures]
     files = target.names(seeds)
     for picture, path in zip(pictures, files, strict=True):
@@ -198,47 +211,11 @@ def _make(
     _report(args, result, [f"{f}  (seed {s}, {seconds:.1f} s)" for f, s in zip(files, seeds, strict=True)])
 
 
-def _captioned(args: argparse.Namespace, host: DiffusersHost, request: Request) -> Request:
-    """The request with what a captioner says of its start picture, where it asks for that."""
-    from tiled_diffusion.recipes.captioner import command_captioner
-    from tiled_diffusion.standalone.images import open_image
-    from tiled_diffusion.standalone.sampling import make_planner
-    from tiled_diffusion.standalone.tile_prompts import with_captions
-
-    if request.tiling.tile_prompts != "captions" or not args.caption_command:
-        return request
-    if request.init_image is None:
-        raise TiledError("tile_prompts: got 'captions', allowed only with a start picture")
-    picture = host.upscale(open_image(request.init_image), (request.width, request.height))
-    return with_captions(request, make_planner(host.model, request), picture, command_captioner(args.caption_command))
-
-
-def _load(args: argparse.Namespace) -> Model:
-    """The model, without the libraries' own progress bars."""
-    import diffusers.utils
-    import transformers.utils
-
-    from tiled_diffusion.standalone.model import load_model
-
-    for library in (diffusers.utils.logging, transformers.utils.logging):
-        library.disable_progress_bar()
-        if not args.debug:
-            library.set_verbosity_error()
-    return load_model(args.model, device=args.device, dtype=args.dtype)
-
-
-def _progress(args: argparse.Namespace) -> Progress:
-    from tiled_diffusion.recipes.progress import Progress
-    from tiled_diffusion.standalone.progress_bar import BarProgress
-
-    return Progress() if args.quiet else BarProgress()
-
-
 def run_mosaic(args: argparse.Namespace) -> None:
     """`mosaic`."""
     from .mosaic import run
 
-    run(args, _load, _report)
+    run(args, hosting.host, _report)
 
 
 def run_inspect(args: argparse.Namespace) -> None:
@@ -252,13 +229,19 @@ def run_inspect(args: argparse.Namespace) -> None:
     request = read_request(args)
     target = Target(args.out if args.out.suffix else args.out / "plan.png")
     target.prepare()
-    model = _load(args)
+    model = hosting.load(args)
     request = scaled_to(model, request) if args.scale_to_model else request
     planner = make_planner(model, request)
     report = inspect_plan(planner, request, model.unet)
     draw_plan(planner.plan(), request.tiling.regions, lines=report.heading()).save(target.path)
     result = {"files": [str(target.path)], "plan": report.to_dict()}
-    _report(args, result, [*report.lines(), f"drawn      {target.path}"])
+    lines = report.lines()
+    if args.workers is not None:
+        from tiled_diffusion.standalone.cluster.cost import cost_of
+
+        cost = cost_of(model, request, args.workers)
+        result["cost"], lines = cost.to_dict(args.workers), [*lines, *cost.lines(args.workers)]
+    _report(args, result, [*lines, f"drawn      {target.path}"])
 
 
 def run_demo(args: argparse.Namespace) -> None:
@@ -266,7 +249,7 @@ def run_demo(args: argparse.Namespace) -> None:
     from tiled_diffusion.standalone.demo.demo import make_demo
 
     Target(args.out).prepare()
-    model = _load(args)
+    model = hosting.load(args)
     _share_processor()
 
     def say(line: str) -> None:
@@ -274,7 +257,7 @@ def run_demo(args: argparse.Namespace) -> None:
             print(line, file=sys.stderr, flush=True)
 
     start = time.monotonic()
-    files = make_demo(model, args.out, lambda: _progress(args), say, shrink=args.shrink)
+    files = make_demo(model, args.out, lambda: hosting.progress(args), say, shrink=args.shrink)
     seconds = time.monotonic() - start
     page = args.out / "index.html"
     result = {"files": [str(f) for f in files], "page": str(page), "seconds": round(seconds, 2)}
@@ -295,7 +278,7 @@ def run_studio(args: argparse.Namespace) -> None:
     from tiled_diffusion.standalone.studio.studio import Studio
 
     listener = listen(args.host, args.port)
-    model = _load(args)
+    model = hosting.load(args)
     if not args.quiet:
         print(
             f"The studio is at http://{args.host}:{listener.getsockname()[1]}/ (Ctrl+C ends it)",
@@ -303,6 +286,13 @@ def run_studio(args: argparse.Namespace) -> None:
             flush=True,
         )
     serve(Studio(model, Path(args.out)), listener)
+
+
+def run_cluster(args: argparse.Namespace) -> None:
+    """`cluster`."""
+    from .cluster import run_cluster
+
+    _report(args, *run_cluster(args))
 
 
 def run_export(args: argparse.Namespace) -> None:
@@ -333,5 +323,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "inspect": run_inspect,
     "demo": run_demo,
     "studio": run_studio,
+    "cluster": run_cluster,
     "export-checkpoint": run_export,
 }

@@ -18,9 +18,9 @@ from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.files import read_text
 from tiled_diffusion.settings.frame import Frame, Framing, Redraw, framing_from_json
 from tiled_diffusion.standalone.framing import FrameFiles, frame, free_folder, open_photo, parameters_of
-from tiled_diffusion.standalone.model import Model
+from tiled_diffusion.standalone.host import DiffusersHost
 
-from .arguments import existing, folders_of, given_request, given_tiling, open_picture
+from .arguments import existing, given_request, given_tiling, open_picture
 from .flags import UsageError, given_flags, given_prefixed
 from .printing import sheet_of
 
@@ -96,7 +96,7 @@ def _lies(args: argparse.Namespace, looked: Frame, photo: Image.Image) -> bool:
 
 
 def make_frame_files(
-    args: argparse.Namespace, framing: Framing, model: Model, progress: Progress
+    args: argparse.Namespace, framing: Framing, host: DiffusersHost, progress: Progress
 ) -> tuple[dict[str, Any], list[str]]:
     """Does what is asked for and writes what comes of it.
 
@@ -106,9 +106,11 @@ def make_frame_files(
     start = time.monotonic()
     photo = open_photo(framing.frame.photo)
     given = "" if framing.picture is None else parameters_of(framing.picture)
-    files = FrameFiles(free_folder(args.out), framing, model, photo, f".{args.format}", given)
+    files = FrameFiles(free_folder(args.out), framing, host.model, photo, f".{args.format}", given)
     files.begin()
-    result = frame(model, framing, on_result=files.write, progress=progress, folders=folders_of(args))
+    result = frame(
+        host.model, framing, on_result=files.write, progress=progress, folders=host.folders, runner=host.runner
+    )
     corners = [[round(float(n), 2) for n in point] for point in result.layout.corners]
     seconds = time.monotonic() - start
     data = {

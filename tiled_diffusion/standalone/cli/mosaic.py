@@ -8,10 +8,10 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from tqdm import tqdm
@@ -36,6 +36,10 @@ from .arguments import existing, open_picture, with_sampler
 from .flags import UsageError, given_flags
 from .mosaic_flags import DEFAULTS
 
+if TYPE_CHECKING:
+    from tiled_diffusion.standalone.host import DiffusersHost
+
+Hosted = Callable[[argparse.Namespace], AbstractContextManager["DiffusersHost"]]
 Report = Callable[[argparse.Namespace, dict[str, Any], Sequence[str]], None]
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".gif")
 
@@ -58,12 +62,12 @@ class Asked:
     sized: bool = True
 
 
-def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Any], report: Report) -> None:
+def run(args: argparse.Namespace, host: Hosted, report: Report) -> None:
     """Runs the command.
 
     Args:
         args: the parsed command line.
-        load: loads the model.
+        host: loads the model, and ends its workers.
         report: tells the result.
 
     Raises:
@@ -78,7 +82,8 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Any], rep
     if args.redo is not None:
         _redo(args, asked.folder)
     start = time.monotonic()
-    drawn = _draw(args, asked, load(args))
+    with host(args) as at:
+        drawn = _draw(args, asked, at)
     result: dict[str, Any] = {"folder": str(asked.folder), "page": str(asked.folder / PAGE), "drawn": drawn}
     result |= _made(args, asked.folder)
     result["seconds"] = round(time.monotonic() - start, 2)
@@ -142,16 +147,13 @@ def _settings(args: argparse.Namespace, base: Request, picture: str | None) -> M
     return Mosaic(request, picture=picture, **more, **given_flags(args, Mosaic))
 
 
-def _draw(args: argparse.Namespace, asked: Asked, model: Any) -> int:
+def _draw(args: argparse.Namespace, asked: Asked, host: DiffusersHost) -> int:
     """Draws what is missing; returns how many tiles that were."""
-    from tiled_diffusion.standalone.host import DiffusersHost
-
-    host = DiffusersHost(model, batch=args.batch)
     settings = asked.settings
     if not asked.sized:
         request = replace(settings.request, width=host.native_px, height=host.native_px)
         settings = replace(settings, request=request)
-    settings = replace(settings, request=with_sampler(args, model, settings.request))
+    settings = replace(settings, request=with_sampler(args, host.model, settings.request))
     caption = None if args.caption_command is None else command_captioner(args.caption_command)
     with closing(TileBar(args.quiet)) as bar:
         how = How(args.batch, caption, say=bar.begin)

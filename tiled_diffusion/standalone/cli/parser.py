@@ -15,6 +15,7 @@ from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import PICTURE_FORM, Settings
 
+from .cluster_flags import CLUSTER_HELP, add_workers_flags, cluster_parsers, count
 from .flags import (
     Parser,
     control,
@@ -65,6 +66,7 @@ def build_parser() -> Parser:
     _inspect(_command(commands, "inspect", "show what a picture would cost, and its tiles", INSPECT_HELP))
     _demo(_command(commands, "demo", "make seven pictures, a mosaic and a page that shows them", DEMO_HELP))
     _studio(_command(commands, "studio", "draw in a browser, with a region editor", STUDIO_HELP))
+    cluster_parsers(_command(commands, "cluster", "share the work among GPUs and machines", CLUSTER_HELP), output_flags)
     _export(_command(commands, "export-checkpoint", "write the shipped model for the WebUI", EXPORT_HELP))
     return parser
 
@@ -88,7 +90,7 @@ def _generate(parser: Parser) -> None:
 
 
 def _upscale(parser: Parser) -> None:
-    parser.add_argument("image", metavar="IMAGE", help="the picture to enlarge (PNG, JPEG, WebP ...)")
+    parser.add_argument("image", metavar="IMAGE", help="the picture to enlarge (PNG, JPEG, WebP ...), or a folder")
     parser.add_argument(
         "--scale", type=float, metavar="X", help="how many times wider and higher (default: 2, or as --print needs)"
     )
@@ -131,12 +133,15 @@ def _inspect(parser: Parser) -> None:
     _scale_flag(parser)
     _control_flags(parser)
     _tiling_flags(parser)
-    model_flags(parser)
+    model_flags(parser, workers=False)
+    parser.add_argument(
+        "--workers", type=count, metavar="N", help="predict the time with so many workers; measures one tile here"
+    )
     output_flags(parser, "out/plan.png", "where to draw the tiles (default: out/plan.png)")
 
 
 def _demo(parser: Parser) -> None:
-    model_flags(parser)
+    model_flags(parser, workers=False)
     output_flags(parser, "out/demo", "folder (default: out/demo)")
     parser.add_argument("--shrink", type=int, default=1, help=argparse.SUPPRESS)  # for tests: smaller, fewer steps
 
@@ -147,7 +152,7 @@ def _export(parser: Parser) -> None:
 
 
 def _studio(parser: Parser) -> None:
-    model_flags(parser)
+    model_flags(parser, workers=False)
     group = parser.add_argument_group("the page")
     group.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="who is listened to (default: 127.0.0.1)")
     group.add_argument("--port", type=int, default=7870, metavar="N", help="port (default: 7870)")
@@ -247,8 +252,10 @@ def _tiling_flags(parser: Parser) -> None:
     )  # fmt: skip
 
 
-def model_flags(parser: Parser) -> None:
+def model_flags(parser: Parser, *, workers: bool = True) -> None:
     """Which model, and where it works."""
+    if workers:
+        add_workers_flags(parser)
     group = parser.add_argument_group("the model")
     group.add_argument(
         "--model", metavar="PATH",

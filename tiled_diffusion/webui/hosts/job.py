@@ -61,3 +61,19 @@ class NetworkSwitch(Protocol):
 
     def only(self, tags: Sequence[Any]) -> AbstractContextManager[None]:
         """Within, the main prompt's networks act and those of some tags, as strongly as the tags say."""
+
+
+class Copies(Protocol):
+    """The U-Net of the loaded model, and copies of it on other devices, for one sampling.
+
+    Attributes:
+        names: of the devices, place by place.
+    """
+
+    names: Sequence[str]
+
+    def at(self, place: int) -> AbstractContextManager[None]:
+        """Within, this thread's calls go to a place: 0 is the model itself."""
+
+    def take_off(self) -> None:
+        """The model is as before, and the copies are given up."""

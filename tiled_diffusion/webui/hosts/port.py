@@ -17,6 +17,7 @@ from torch import Tensor
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
 from tiled_diffusion.webui.controlnet.controls import Controls
 
+from .job import Copies as Copies
 from .job import Hung as Hung
 from .job import Job as Job
 from .job import NetworkSwitch as NetworkSwitch
@@ -208,6 +209,13 @@ class Texts(Protocol):
 
 class Sampling(Protocol):
     """The model, and the sampler that asks it."""
+
+    def copies(self, p: Any, names: Sequence[str]) -> Copies:
+        """A copy of the U-Net for each device but the model's own, for a job.
+
+        Raises:
+            TiledError: names the device that is not there, or what stands in the way of copies.
+        """
 
     @property
     def LATENT_PX(self) -> int:  # noqa: N802 a constant of a module

@@ -19,6 +19,7 @@ from tiled_diffusion.webui.controlnet.controls import Controls
 from tiled_diffusion.webui.controlnet.tiles import ControlTiles
 from tiled_diffusion.webui.hosts.values import Beginning, Denoise, DenoiserCall, Forward
 
+from .copies import copies as copies
 from .jobs import is_hires
 from .page import option
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from modules import script_callbacks, shared
 from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, ModelTraits, Prediction
+from tiled_diffusion.errors import TiledError
 from tiled_diffusion.webui.controlnet.controls import Controls
 from tiled_diffusion.webui.hosts.a1111.sampling import LATENT_PX as LATENT_PX
 from tiled_diffusion.webui.hosts.a1111.sampling import before_each_call as before_each_call
@@ -23,6 +24,7 @@ from tiled_diffusion.webui.hosts.a1111.sampling import hypertile_is_on as hypert
 from tiled_diffusion.webui.hosts.a1111.sampling import is_edit_model as is_edit_model
 from tiled_diffusion.webui.hosts.a1111.sampling import start_level as start_level
 from tiled_diffusion.webui.hosts.a1111.sampling import traits_of
+from tiled_diffusion.webui.hosts.port import Copies
 from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall
 
 from .beginning import before_img2img as before_img2img
@@ -76,6 +78,11 @@ def flow_model() -> str | None:
     if getattr(model, "forge_objects", None) is None or not is_flow(model):
         return None
     return FLOWS.get(type(model).__name__, type(model).__name__)
+
+
+def copies(p: Any, names: Sequence[str]) -> Copies:  # noqa: ARG001 the protocol's
+    """Not here, where the WebUI itself moves its models between memories; raises TiledError."""
+    raise TiledError("Draw tiles on: Forge and reForge place their models themselves: leave the setting empty")
 
 
 def model_size() -> ModelTraits:

@@ -1,0 +1,130 @@
+"""Two processes on one machine against one: tiles of one picture, tiles of a mosaic, and what `inspect` says before.
+
+Every process has one thread. `speedup` is the time of this process alone / that of two workers, pair by pair in turn,
+`overhead` that of one worker / that of this process, minus 1; the start of the workers is not counted, and told as
+`start_s` and `close_s`. `predicted` is what `inspect --workers` says / what was measured. `load` is the machine's load
+average at the beginning: with more than one besides this bench's own two processes, the ratios are not those of an
+idle machine. `messages` and `table` are the sizes of messages and what they come to (docs/cluster.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from bench.engine import seconds
+from tiled_diffusion.engine.runner import Runner
+from tiled_diffusion.recipes.mosaic.draw import How, mosaic
+from tiled_diffusion.settings.mosaic import Grid, Mosaic
+from tiled_diffusion.settings.request import Request
+from tiled_diffusion.settings.values import Settings
+from tiled_diffusion.standalone.cluster.cost import Cost, cost_of
+from tiled_diffusion.standalone.cluster.workers import workers
+from tiled_diffusion.standalone.host import DiffusersHost
+from tiled_diffusion.standalone.model import Model, load_model
+from tiled_diffusion.standalone.sampling import sample_latents
+
+PAIRS = 5
+PICTURE = Request(
+    "a red house on grass, blue sky", width=512, height=512, steps=20, sampler="DDIM",
+    tiling=Settings(tile_width=128, tile_height=128, overlap=48, tile_batch=1),
+)  # fmt: skip
+LARGE_TILES = replace(
+    PICTURE, width=1280, steps=2, tiling=Settings(tile_width=512, tile_height=512, overlap=128, tile_batch=1)
+)
+TILES = Mosaic(replace(PICTURE, width=128, height=64, steps=10, denoising_strength=0.7), grid=Grid(8, 4), tile=128)
+WORKERS, GBITS = (2, 4, 8, 16, 32, 64), (1, 10)
+MODELS = {"SD 1, 64 tiles of 512 px": (16384, 64, 0.020), "SDXL, 64 tiles of 1024 px": (65536, 64, 0.120)}
+"""(numbers of a tile's latent, tiles, seconds of a guided tile on a fast card, an assumption), of paper."""
+
+
+def median_ratio(first: Callable[[], Any], second: Callable[[], Any], pairs: int) -> tuple[float, float, float]:
+    """Median of (first's time / second's), and the medians of both, seconds; each once before that counts."""
+    first(), second()
+    times = [(seconds(first), seconds(second)) for _ in range(pairs)]
+    medians = [statistics.median(column) for column in zip(*times, strict=True)]
+    return statistics.median(a / b for a, b in times), medians[0], medians[1]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """For this process and, since they are its children, for its workers."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def drawn_mosaic(model: Model, runner: Runner | None) -> Callable[[], int]:
+    """Draws a mosaic of 32 tiles, each by itself, into a folder of its own."""
+    first = Image.effect_mandelbrot((128, 64), (-2, -1, 1, 1), 40).convert("RGB")
+
+    def run() -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            host = DiffusersHost(model, runner=runner)
+            return len(list(mosaic(host, TILES, Path(folder) / "mosaic", first, How(batch=1))))
+
+    return run
+
+
+def figures(model: Model, request: Request, runner: Runner, count: int, pairs: int) -> dict[str, float]:
+    """Of one picture's tiles."""
+    here, there = (lambda: sample_latents(model, request)), (lambda: sample_latents(model, request, runner=runner))
+    ratio, alone, spread = median_ratio(here, there, pairs)
+    predicted = cost_of(model, request, count).seconds(count) / spread
+    named = {"speedup": ratio} if count > 1 else {"overhead": 1 / ratio - 1}
+    return {**named, "here_s": alone, "workers_s": spread, "predicted": predicted}
+
+
+def table() -> dict[str, dict[str, float]]:
+    """How many times as fast, on paper: equal workers, and a network that all messages share."""
+    out: dict[str, dict[str, float]] = {}
+    for name, (numbers, tiles, tile_seconds) in MODELS.items():
+        cost = Cost(1, tiles, tile_seconds, 0.002, 2 * numbers + 1000, 4 * numbers + 1000, 0)
+        for gbit in GBITS:
+            rate = gbit * 1e9 / 8
+            out[f"{name}, {gbit} Gbit/s"] = {
+                str(count): cost.seconds(0) / cost.seconds(count, rate) for count in WORKERS
+            }
+    return out
+
+
+def run(pairs: int = PAIRS) -> dict[str, Any]:
+    """All figures."""
+    model = load_model(device="cpu")
+    report: dict[str, Any] = {"load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None, "pairs": pairs}
+    with one_thread():
+        for count in (1, 2):
+            start = time.perf_counter()
+            with workers(count, model) as runner:
+                report[f"start_{count}_s"] = time.perf_counter() - start
+                report[f"picture_{count}"] = figures(model, PICTURE, runner, count, pairs)
+                report[f"large_tiles_{count}"] = figures(model, LARGE_TILES, runner, count, pairs)
+                alone, spread = drawn_mosaic(model, None), drawn_mosaic(model, runner)
+                ratio, *times = median_ratio(alone, spread, pairs)
+                report[f"mosaic_{count}"] = {"speedup": ratio, "here_s": times[0], "workers_s": times[1]}
+                start = time.perf_counter()
+            report[f"close_{count}_s"] = time.perf_counter() - start
+    cost = cost_of(model, PICTURE, 2)
+    report["messages"] = {"sent": cost.sent, "received": cost.received, "shared": cost.shared}
+    return {**report, "table": table()}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    print(json.dumps(run(parser.parse_args().pairs), indent=2))
