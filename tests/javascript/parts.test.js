@@ -35,7 +35,7 @@ const editor = new td.Editor(new Element("div"), store, host({tokens: async () =
 const PARTS = withParts(editor);
 
 /** What the classes of parts share, and parts that have tests of their own below. */
-const BASES = ["Part", "Widget", "ToolGroup", "Field"], PAGE = ["Mount", "Page", "CostLine"];
+const BASES = ["Part", "Widget", "ToolGroup", "Field"], PAGE = ["Mount", "Page", "CostLine", "HelpTips"];
 /** Parts that hold something while they are enabled, but listen to nothing. */
 const SILENT = ["ReferencePicture", "TokenCounter", "Sketch", "ShapeEasel"];
 
