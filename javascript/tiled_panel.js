@@ -83,7 +83,7 @@ tiledDiffusion.CostLine = class CostLine extends tiledDiffusion.Part {
             line.textContent = plan || "";
             return;
         }
-        line.textContent = [`${size.width} x ${size.height} px: ${plan.text}`, ...plan.problems].join(" · ");
+        line.textContent = [`${size.width} x ${size.height} px: ${plan.text}`, ...plan.more || [], ...plan.problems].join(" · ");
         for (const editor of root().querySelectorAll(`.td-editor[data-tab="${tab}"]`)) {
             editor.dispatchEvent(new CustomEvent("td-plan", {detail: plan}));
         }

@@ -85,7 +85,10 @@ def application(studio: Studio, presets: Path) -> FastAPI:
     """
     app = FastAPI()
     add_scripts(app)
-    add_routes(app, Presets(presets), lambda: studio.model.traits, lambda text: prompt_length(studio.model, text))
+    add_routes(
+        app, Presets(presets), lambda: studio.model.traits, lambda text: prompt_length(studio.model, text),
+        jobs=studio.jobs,
+    )  # fmt: skip
     studio.folder.mkdir(parents=True, exist_ok=True)
     add_mosaic_route(app, lambda: Mosaics(studio).folder)
     page = build(studio)

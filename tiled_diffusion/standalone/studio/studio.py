@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from tiled_diffusion.engine.describe import describe
 from tiled_diffusion.recipes.host import Picture, Task
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.request import Request
@@ -25,6 +26,8 @@ from tiled_diffusion.standalone.images import to_images
 from tiled_diffusion.standalone.metadata import save_png
 from tiled_diffusion.standalone.model import Model, load_model
 from tiled_diffusion.standalone.output import numbered, numbered_names
+from tiled_diffusion.ui.last_jobs import FinishedJob, LastJobs
+from tiled_diffusion.ui.routes import kind_of
 from tiled_vae import Interrupted
 
 PREVIEW_LP = 32
@@ -134,10 +137,12 @@ class Studio:
     Attributes:
         model: see load_model.
         folder: where the pictures go; made if it is not there.
+        jobs: the last ones, with their times.
     """
 
     model: Model
     folder: Path
+    jobs: LastJobs = field(default_factory=LastJobs, repr=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -229,11 +234,22 @@ class Studio:
         try:
             start = time.monotonic()
             progress = UpdateProgress(self.model, updates.put, self._cancelled)
+            if self.model.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(self.model.device)
             pictures = job.draw(DiffusersHost(self.model, (self.folder,)), progress)
             seconds = time.monotonic() - start
+            if job.save is None:
+                self._remember(job.request, seconds)
             updates.put(Update(1.0, f"Done in {seconds:.1f} s", None, self._save(pictures, job, seconds)))
         except BaseException as e:  # noqa: BLE001 handed to the reader, who raises it
             updates.put(e)
+
+    def _remember(self, request: Request, seconds: float) -> None:
+        size = (request.width, request.height)
+        plan = describe(request.tiling, *size, self.model.traits, cfg_scale=request.cfg_scale)
+        device = self.model.device
+        peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+        self.jobs.add(FinishedJob(kind_of(plan, size), request.steps, seconds, peak))
 
     def _save(self, pictures: Sequence[Picture], job: Job, seconds: float) -> tuple[Path, ...]:
         self.folder.mkdir(parents=True, exist_ok=True)
