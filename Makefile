@@ -24,7 +24,7 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-python-tests: $(STAMP)
+python-tests: $(STAMP) node_modules/.installed
 	$(BIN)/python -m pytest -q -m ""
 
 javascript-tests: node_modules/.installed

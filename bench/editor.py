@@ -13,7 +13,7 @@ SCRIPT = """
 ([count, moves]) => {
     const container = document.querySelector('#editor');
     const store = tiledDiffusion.store.createStore();
-    const host = {size: () => ({width: 1024, height: 1024}), unit: () => 64, translate: t => t,
+    const host = {size: () => ({width: 1024, height: 1024}), height: () => 460, unit: () => 64, translate: t => t,
         pictures: {}, seed: () => null, controlnet: true, tokens: null, onField: null,
         presets: {list: async () => ({presets: [], broken: []})}};
     const view = tiledDiffusion.view.createEditor(container, store, host);

@@ -39,7 +39,8 @@ tiledDiffusion.Mount = class Mount extends tiledDiffusion.Part {
     #host(container) {
         const around = this.#around, {presets, tokens} = tiledDiffusion.routes;
         return {
-            size: () => around.size(), unit: () => this.#unit, seed: () => around.seed(), pictures: around.pictures,
+            size: () => around.size(), height: () => around.height(), unit: () => this.#unit,
+            seed: () => around.seed(), pictures: around.pictures,
             translate: around.translate, onField: around.onField, presets, tokens,
             controlnet: container.dataset.controlnet !== "false",
         };

@@ -64,7 +64,8 @@ tiledDiffusion.Widget = class Widget extends tiledDiffusion.Part {
 
     /**
      * A button that does something while the part is enabled.
-     * @protected @param {string} label @param {string} hint @param {() => void} act @param {Attributes} [more]
+     * @protected @param {string | Node} label @param {string} hint @param {() => void} act
+     * @param {Attributes} [more]
      */
     button(label, hint, act, more = {}) {
         const words = this.t(hint), {el} = tiledDiffusion.ui;

@@ -37,11 +37,11 @@ tiledDiffusion.FormLayout = class FormLayout extends tiledDiffusion.Widget {
     }
 
     #picture() {
+        const {keep, fit, flip} = tiledDiffusion.table.region;
         return FormLayout.#row(
-            this.#number("keep", "Keep", "For how much of the sampling the picture stays as it is, 0 to 1"),
-            this.#select("fit", "Fit", "How the picture fills its box",
-                [["cover", "cover"], ["contain", "contain"], ["stretch", "stretch"]]),
-            this.#check("flip", "Flip", "Left and right of the picture change places"));
+            this.#number("keep", keep.label, keep.info),
+            this.#select("fit", fit.label, fit.info, (fit.choices || []).map(([name, label]) => [name, label])),
+            this.#check("flip", flip.label, flip.info));
     }
 
     #mixing() {
@@ -59,12 +59,13 @@ tiledDiffusion.FormLayout = class FormLayout extends tiledDiffusion.Widget {
 
     /** @param {boolean} controlnet @param {() => void} takeSeed */
     #sampling(controlnet, takeSeed) {
-        const t = this.t, random = () => this.#owner.edit("seed", Math.floor(Math.random() * FormLayout.#SEEDS));
+        const {icon} = tiledDiffusion.icons;
+        const random = () => this.#owner.edit("seed", Math.floor(Math.random() * FormLayout.#SEEDS));
         return [
             FormLayout.#row(
                 this.#number("seed", "Seed", "Start noise of its own; empty takes the picture's"),
-                this.button(t("random"), "A new seed", random),
-                this.button(t("last"), "The last picture's seed", takeSeed)),
+                this.button(icon("dice"), "A new seed", random),
+                this.button(icon("last"), "The last picture's seed", takeSeed)),
             FormLayout.#row(
                 this.#number("cfg_scale", "CFG", "CFG scale of its own; empty takes the main one"),
                 this.#number("step_from", "From", "Where in the sampling it begins, 0 to 1"),
@@ -196,7 +197,7 @@ tiledDiffusion.RegionForm = class RegionForm extends tiledDiffusion.Widget {
     /** What to do where there is no region to edit. */
     #advice() {
         const {regions, selected} = this.#store.state, t = this.t;
-        if (!regions.length) return t("Drag on the canvas to draw a region.");
+        if (!regions.length) return "";
         if (selected.length > 1) return `${selected.length} ${t("regions are selected")}`;
         return t("Select a region to edit it.");
     }

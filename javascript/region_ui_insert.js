@@ -1,7 +1,7 @@
 "use strict";
 // Pictures as regions: from a file or from the page to data that a document may hold, and into a region.
 
-tiledDiffusion.RegionPictures = class RegionPictures extends tiledDiffusion.ToolGroup {
+tiledDiffusion.RegionPictures = class RegionPictures extends tiledDiffusion.Widget {
     /** Kinds of files that a document may hold as they are; others are written anew. */
     static #KINDS = ["image/png", "image/jpeg", "image/webp"];
     /** Bytes of a picture in a document: two thirds of its text's length. */
@@ -30,10 +30,11 @@ tiledDiffusion.RegionPictures = class RegionPictures extends tiledDiffusion.Tool
             this.add(this.input.files?.[0]);
             this.input.value = "";
         });
-        this.node = tiledDiffusion.ToolGroup.node(
-            this.button(`+ ${t("image")}`, "Add a picture as a region", () => this.input.click()),
+        this.nodes = [
+            this.button(tiledDiffusion.icons.icon("addPicture"), "Add a picture as a region", () => this.input.click()),
             ...Object.entries(host.pictures).map(([name, url]) =>
-                this.button(`+ ${t(name)}`, "Add this picture as a region", () => this.#addFrom(url()))));
+                this.button(`+ ${t(name)}`, "Add this picture as a region", () => this.#addFrom(url()))),
+        ];
     }
 
     /**

@@ -37,7 +37,7 @@ tiledDiffusion.Keyboard = class Keyboard extends tiledDiffusion.Part {
             Delete: () => commands.remove(), Backspace: () => commands.remove(), Enter: () => commands.write(),
             PageUp: () => commands.toFront(), PageDown: () => commands.toBack(), n: () => commands.addInTheMiddle(),
             Escape: () => pointer.cancel() || commands.selectNone(), " ": () => pointer.space(true),
-            "+": () => zoom.zoomBy(1.25), "-": () => zoom.zoomBy(0.8),
+            "+": () => zoom.zoomBy(1.25), "-": () => zoom.zoomBy(0.8), "0": () => zoom.whole(),
         };
     }
 

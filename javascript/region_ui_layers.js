@@ -1,14 +1,15 @@
 "use strict";
 // What lies on the canvas besides the boxes: the reference picture, soft edges, tiles, guides and the frame of a drag.
 
-/** The picture below the regions. */
+/** A picture below the regions. */
 tiledDiffusion.ReferencePicture = class ReferencePicture extends tiledDiffusion.Part {
     /** A URL that was made for it, which is to be revoked. */
     #made = "";
 
-    constructor() {
+    /** @param {string} [kind] a class of its own */
+    constructor(kind = "td-reference") {
         super();
-        const attributes = {class: "td-reference", alt: "", hidden: true, draggable: "false"};
+        const attributes = {class: kind, alt: "", hidden: true, draggable: "false"};
         this.node = tiledDiffusion.ui.el("img", attributes);
         this.during(() => () => this.hide());
     }
@@ -75,6 +76,8 @@ tiledDiffusion.TileLayer = class TileLayer {
     #shown = false;
     /** @type {PlanFigures | null} */
     #plan = null;
+    /** How many of them are drawn in the present step of a run. */
+    #drawn = 0;
 
     constructor() {
         this.node = tiledDiffusion.ui.el("div", {class: "td-tiles"});
@@ -98,11 +101,17 @@ tiledDiffusion.TileLayer = class TileLayer {
         this.#render();
     }
 
+    /** Shows how far the present step of a run is; 0 for none. @param {number} drawn tiles */
+    progress(drawn) {
+        this.#drawn = drawn;
+        this.#render();
+    }
+
     #render() {
-        const {el, put} = tiledDiffusion.ui;
-        const boxes = this.#shown && this.#plan ? this.#plan.boxes.slice(0, TileLayer.#MOST) : [];
-        this.node.replaceChildren(...boxes.map(box => {
-            const node = el("i", {class: "td-tile"});
+        const {el, put} = tiledDiffusion.ui, most = this.#shown ? TileLayer.#MOST : this.#drawn;
+        const boxes = this.#plan ? this.#plan.boxes.slice(0, Math.min(most, TileLayer.#MOST)) : [];
+        this.node.replaceChildren(...boxes.map((box, i) => {
+            const node = el("i", {class: i < this.#drawn ? "td-tile td-drawn" : "td-tile"});
             put(node, box);
             return node;
         }));

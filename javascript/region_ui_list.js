@@ -3,11 +3,9 @@
 
 tiledDiffusion.RegionList = class RegionList extends tiledDiffusion.Widget {
     /** @typedef {"enabled" | "hidden" | "locked"} Switch */
-    /** @type {[name: Switch, on: string, off: string, hint: string][]} */
+    /** @type {[name: Switch, sign: string, hint: string][]} */
     static #SWITCHES = [
-        ["enabled", "on", "off", "Switch on or off"],
-        ["hidden", "hidden", "shown", "Hide or show"],
-        ["locked", "locked", "free", "Lock or unlock"],
+        ["enabled", "on", "Switch on or off"], ["hidden", "eye", "Hide or show"], ["locked", "lock", "Lock or unlock"],
     ];
     /** What a dragged row is called on the clipboard. */
     static #KIND = "text/td-region";
@@ -59,10 +57,7 @@ tiledDiffusion.RegionList = class RegionList extends tiledDiffusion.Widget {
         swatch.style.background = tiledDiffusion.paint.colour(n);
         const nameless = region.picture === null ? this.t("(no prompt)") : this.t("(picture)");
         name.textContent = `${n + 1} ${region.name || prompt || nameless}`;
-        RegionList.#SWITCHES.forEach(([field, on, off], i) => {
-            switches[i].textContent = this.t(region[field] ? on : off);
-            switches[i].setAttribute("aria-pressed", String(region[field]));
-        });
+        RegionList.#SWITCHES.forEach(([field], i) => switches[i].setAttribute("aria-pressed", String(region[field])));
         return row;
     }
 
@@ -70,9 +65,10 @@ tiledDiffusion.RegionList = class RegionList extends tiledDiffusion.Widget {
     #made(id) {
         const {el} = tiledDiffusion.ui;
         const swatch = el("span", {class: "td-swatch"}), name = el("span", {class: "td-name"});
-        const switches = RegionList.#SWITCHES.map(([field, , , hint]) => {
-            const words = this.t(hint);
-            return el("button", {type: "button", title: words, "aria-label": words, "data-switch": field});
+        const {icon} = tiledDiffusion.icons;
+        const switches = RegionList.#SWITCHES.map(([field, sign, hint]) => {
+            const words = this.t(hint), names = {title: words, "aria-label": words};
+            return el("button", {type: "button", ...names, "data-switch": field}, icon(sign));
         });
         const row = el("li", {draggable: "true", "data-id": id, tabindex: "0"}, swatch, name, ...switches);
         this.#rows.set(id, row);

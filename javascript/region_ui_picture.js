@@ -1,7 +1,7 @@
 "use strict";
-// The toolbar's group for the reference picture: where it comes from, and how strongly it is seen.
+// The toolbar's menu for the reference picture: where it comes from, and how strongly it is seen.
 
-tiledDiffusion.PictureGroup = class PictureGroup extends tiledDiffusion.ToolGroup {
+tiledDiffusion.PictureMenu = class PictureMenu extends tiledDiffusion.Widget {
     #picture;
     #notices;
     #opacity;
@@ -21,11 +21,18 @@ tiledDiffusion.PictureGroup = class PictureGroup extends tiledDiffusion.ToolGrou
             this.take(this.input.files?.[0]);
             this.input.value = "";
         });
-        this.node = tiledDiffusion.ToolGroup.node(
-            this.button(t("image"), "Reference picture from a file (or drop or paste one)", () => this.input.click()),
-            ...Object.entries(host.pictures).map(([name, url]) =>
-                this.button(t(name), "Use as the reference picture", () => this.#show(url()))),
-            this.#opacity, this.button("✕", "Remove the reference picture", () => picture.hide()));
+        const {line} = tiledDiffusion.ToolMenu;
+        this.menu = new tiledDiffusion.ToolMenu(t, "under", "A picture under the regions", [
+            line(
+                this.button(
+                    t("file"), "Reference picture from a file (or drop or paste one)", () => this.input.click()),
+                ...Object.entries(host.pictures).map(([name, url]) =>
+                    this.button(t(name), "Use as the reference picture", () => this.#show(url())))),
+            line(
+                this.#opacity,
+                this.button(tiledDiffusion.icons.icon("close"), "Remove the reference picture", () => picture.hide())),
+        ]);
+        this.include(this.menu);
     }
 
     /** Lays a picture below the regions; nothing where the file is none. @param {File | undefined} file */

@@ -103,11 +103,12 @@ tiledDiffusion.FileButtons = class FileButtons extends tiledDiffusion.Widget {
         this.#store = store;
         this.#presets = host.presets;
         this.#notices = notices;
+        const {icon} = tiledDiffusion.icons;
         const accept = "application/json,.json,.txt,.py,.md";
         this.input = tiledDiffusion.ui.el("input", {type: "file", accept, hidden: true});
         this.nodes = [
-            this.button("⇩", "Save to a file", () => this.#export()),
-            this.button("⇧", "Load from a file", () => this.input.click()),
+            this.button(icon("save"), "Save to a file", () => this.#export()),
+            this.button(icon("open"), "Load from a file", () => this.input.click()),
         ];
         this.on(this.input, "change", () => this.#import());
     }

@@ -3,16 +3,16 @@
 
 /** The tools' buttons, and the size of the brush. */
 tiledDiffusion.ToolButtons = class ToolButtons extends tiledDiffusion.Widget {
-    /** @type {[name: string, sign: string, title: string, use: string][]} */
+    /** @type {[name: string, key: string, title: string, use: string][]} */
     static #TOOLS = [
-        ["box", "▭", "Draw and move boxes", ""],
-        ["rectangle", "▬", "Shape: rectangle", "Drag within the region. Alt cuts out."],
-        ["ellipse", "◯", "Shape: ellipse in the selected region",
+        ["box", "v", "Draw and move boxes", ""],
+        ["rectangle", "r", "Shape: rectangle", "Drag within the region. Alt cuts out."],
+        ["ellipse", "o", "Shape: ellipse in the selected region",
             "Drag within the region; a click takes all of it. Alt cuts out."],
-        ["polygon", "⬠", "Shape: click points, Enter closes",
+        ["polygon", "p", "Shape: click points, Enter closes",
             "Click the corners; Enter, a double click or the first corner closes. Backspace takes one back."],
-        ["brush", "paint", "Shape: paint", "Paint within the region; [ and ] change the size. Alt erases."],
-        ["eraser", "erase", "Shape: erase", "Erase within the region; [ and ] change the size."],
+        ["brush", "b", "Shape: paint", "Paint within the region; [ and ] change the size. Alt erases."],
+        ["eraser", "e", "Shape: erase", "Erase within the region; [ and ] change the size."],
     ];
     /** What the keys make of the brush's size. @type {Record<string, (size: number) => number>} */
     static #SIZE_KEYS = {"[": size => Math.floor(size * 0.8), "]": size => Math.ceil(size * 1.25)};
@@ -25,8 +25,14 @@ tiledDiffusion.ToolButtons = class ToolButtons extends tiledDiffusion.Widget {
         const title = t("Size of the brush"), range = {type: "range", min: "1", max: "50", value: "10"};
         const attributes = {...range, class: "td-brush", hidden: true, title, "aria-label": title};
         this.#brush = tiledDiffusion.ui.el("input", attributes);
-        this.#signs = ToolButtons.#TOOLS.map(([name, sign, hint]) => this.button(t(sign), hint, () => take(name)));
-        this.nodes = [...this.#signs, this.#brush, this.button("⊠", "Shape: the whole box again", forget)];
+        const {icon} = tiledDiffusion.icons;
+        this.#signs = ToolButtons.#TOOLS.map(([name, key, hint]) => {
+            const title = `${t(hint)} (${key.toUpperCase()})`;
+            return this.button(icon(name === "box" ? "select" : name), hint, () => take(name), {title});
+        });
+        this.nodes = [
+            ...this.#signs, this.#brush, this.button(icon("whole"), "Shape: the whole box again", forget),
+        ];
     }
 
     /** Of the brush, in per cent of the sketch's longer side. */
@@ -39,6 +45,11 @@ tiledDiffusion.ToolButtons = class ToolButtons extends tiledDiffusion.Widget {
         const resized = ToolButtons.#SIZE_KEYS[key];
         if (resized) this.#brush.value = String(resized(this.size));
         return Boolean(resized);
+    }
+
+    /** The tool that a key takes into the hand; nothing where it takes none. @param {string} key */
+    toolOf(key) {
+        return ToolButtons.#TOOLS.find(([, letter]) => letter === key)?.[0];
     }
 
     /** Shows which tool is in hand. @param {string} name @param {boolean} sized */
@@ -145,9 +156,9 @@ tiledDiffusion.ShapeTools = class ShapeTools extends tiledDiffusion.Part {
     /** @param {string} key */
     key(key) {
         if (this.#buttons.key(key) || this.#tool?.key(key)) return true;
-        if (!this.#tool || key !== "Escape") return false;
-        this.#leave();
-        return true;
+        const name = this.#tool && key === "Escape" ? ShapeTools.#BOX : this.#buttons.toolOf(key);
+        if (name) this.take(name);
+        return Boolean(name);
     }
 
     #render() {

@@ -4,16 +4,20 @@
 /** @implements {Zoom} @implements {ToolStage} */
 tiledDiffusion.Stage = class Stage extends tiledDiffusion.Widget {
     static #MOST_ZOOM = 12;
-    static #MOST_HEIGHT_PX = 460;
     /** What else is on the screen when the editor fills it. */
     static #MARGIN_PX = 140;
     static #WHEEL = {closer: 1.1, away: 0.9};
     #zoom = 1;
     #pan = {x: 0, y: 0};
+    /** Of the surface, in pixels of the page; 0 before it has been placed. */
+    #width = 0;
     #root;
     #host;
 
-    /** @param {HTMLElement} root what may fill the screen @param {Pick<EditorHost, "translate" | "size">} host */
+    /**
+     * @param {HTMLElement} root what may fill the screen
+     * @param {Pick<EditorHost, "translate" | "size" | "height">} host
+     */
     constructor(root, host) {
         super(host.translate);
         const {el} = tiledDiffusion.ui;
@@ -60,10 +64,13 @@ tiledDiffusion.Stage = class Stage extends tiledDiffusion.Widget {
     place() {
         const {width, height} = this.#host.size(), {style} = this.surface;
         const full = document.fullscreenElement === this.#root;
-        const most = full ? window.innerHeight - Stage.#MARGIN_PX : Stage.#MOST_HEIGHT_PX;
+        const most = full ? window.innerHeight - Stage.#MARGIN_PX : this.#host.height();
         const scale = Math.min((this.node.clientWidth || 400) / width, most / height);
         this.node.style.height = style.height = `${Math.round(height * scale)}px`;
         style.width = `${Math.round(width * scale)}px`;
+        const grown = this.#width ? width * scale / this.#width : 1;
+        this.#width = width * scale;
+        this.#pan = {x: this.#pan.x * grown, y: this.#pan.y * grown};
         style.transform = `translate(${this.#pan.x}px, ${this.#pan.y}px) scale(${this.#zoom})`;
         style.setProperty("--td-zoom", String(1 / this.#zoom));
     }

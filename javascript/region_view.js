@@ -20,14 +20,18 @@ tiledDiffusion.Editor = class Editor extends tiledDiffusion.Part {
         });
         const menu = new td.CanvasMenu(root, store, t, stage, pointer, commands, () => bar.layouts.split());
 
+        const starts = new td.EmptyCanvas(store, t, commands, bar.inserts);
+        stage.surface.append(starts.words);
+
         const left = el("div", {class: "td-left"}, stage.node, status.node);
-        const side = el("div", {class: "td-side"}, list.node, form.node);
+        const side = el("div", {class: "td-side"}, starts.node, list.node, form.node);
         root.append(bar.node, el("div", {class: "td-columns"}, left, side));
         this.during(() => {
             container.replaceChildren(root);
             return () => container.replaceChildren();
         });
-        this.include(status, canvas, list, form, bar, keys, clipboard, menu);
+        this.include(status, canvas, list, form, bar, keys, clipboard, menu, starts);
+        this.on(container, "td-result", ({detail}) => canvas.show(detail));
         this.on(container, "td-plan", ({detail}) => {
             canvas.plan(detail);
             form.render();

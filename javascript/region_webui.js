@@ -3,6 +3,8 @@
 
 /** @implements {Surroundings} */
 tiledDiffusion.WebuiPage = class WebuiPage {
+    /** The canvas stands among the WebUI's own fields. */
+    static #HEIGHT_PX = 460;
     /** @type {Record<string, () => string | null>} */
     pictures;
     #tab;
@@ -24,6 +26,10 @@ tiledDiffusion.WebuiPage = class WebuiPage {
         const {size, rounded} = tiledDiffusion.gradio, asked = size(this.#tab);
         if (this.#tab === "txt2img") return rounded(WebuiPage.#afterHires(asked));
         return rounded(this.#tab === "img2img" ? this.#afterResize(asked) : asked);
+    }
+
+    height() {
+        return WebuiPage.#HEIGHT_PX;
     }
 
     /** The seed of the picture that was made last, from its record below the gallery. */

@@ -1,5 +1,19 @@
 "use strict";
-// Fills the line in the panel that says what the settings cost, whenever one of them changes.
+// Fills the line in the panel that says what the settings cost, whenever one of them changes; and the help's tooltips.
+
+/** The help below a control stands on one line: what is cut off is in its tooltip. */
+tiledDiffusion.HelpTips = class HelpTips extends tiledDiffusion.Part {
+    static #HELP = ":is([id^=td_], [id^=tvae_]) div";
+
+    constructor() {
+        super();
+        this.during(signal => tiledDiffusion.gradio.root().addEventListener("pointerover", event => {
+            const node = /** @type {HTMLElement} */ (event.target);
+            const cut = node.scrollWidth > node.clientWidth;
+            if (cut && node.matches(HelpTips.#HELP)) node.title = node.textContent || "";
+        }, {passive: true, signal}));
+    }
+};
 
 tiledDiffusion.CostLine = class CostLine extends tiledDiffusion.Part {
     static #DELAY_MS = 250;
@@ -15,6 +29,7 @@ tiledDiffusion.CostLine = class CostLine extends tiledDiffusion.Part {
                 tiledDiffusion.gradio.root().addEventListener(kind, changed, {passive: true, signal});
             }
         });
+        this.include(new tiledDiffusion.HelpTips());
         this.during(() => this.#begin());
         this.during(() => () => Object.values(this.#timers).forEach(timer => window.clearTimeout(timer)));
     }
@@ -68,7 +83,7 @@ tiledDiffusion.CostLine = class CostLine extends tiledDiffusion.Part {
             line.textContent = plan || "";
             return;
         }
-        line.textContent = [`${size.width} x ${size.height} px: ${plan.text}`, ...plan.problems].join(" · ");
+        line.textContent = [`${size.width} x ${size.height} px: ${plan.text}`, ...plan.more || [], ...plan.problems].join(" · ");
         for (const editor of root().querySelectorAll(`.td-editor[data-tab="${tab}"]`)) {
             editor.dispatchEvent(new CustomEvent("td-plan", {detail: plan}));
         }

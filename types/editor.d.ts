@@ -23,6 +23,8 @@ interface Presets {
 interface Surroundings {
     /** Size of the picture that is to be made, in pixels. */
     size(): Size;
+    /** The most that the canvas may be high on the page, in the page's pixels. */
+    height(): number;
     /** Names of pictures that may lie below the regions, and where they are now. */
     readonly pictures: Record<string, () => string | null>;
     /** The last picture's seed. */
@@ -51,8 +53,10 @@ interface SeenFrame { corners: number[][]; flat: string; shape: number; told: bo
 type ControlValue = string | number | boolean;
 
 /** The server's answer about a plan; boxes are the tiles', in fractions. */
-interface PlanFigures { text: string; problems: string[]; tiles: number; boxes: Box[]; unit?: number }
-interface HTMLElementEventMap { "td-plan": CustomEvent<PlanFigures> }
+interface PlanFigures { text: string; problems: string[]; more?: string[]; tiles: number; boxes: Box[]; unit?: number }
+/** What a run has drawn: the address of its picture, and how many tiles of its present step. */
+interface RunResult { url?: string; tiles?: number }
+interface HTMLElementEventMap { "td-plan": CustomEvent<PlanFigures>; "td-result": CustomEvent<RunResult> }
 
 // ---- parts to parts ------------------------------------------------------------------------------------------------
 

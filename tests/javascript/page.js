@@ -132,8 +132,8 @@ function call(list) {
 const page = new EventTarget();
 const body = new Element("body");
 Object.assign(page, {
-    activeElement: null, fullscreenElement: null, createElement: tag => new Element(tag),
-    createElementNS: (_, tag) => new Element(tag),
+    activeElement: null, fullscreenElement: null,
+    createElement: tag => new Element(tag), createElementNS: (_, tag) => new Element(tag),
     querySelector: () => null, querySelectorAll: selector => selector === ".td-editor" ? [...body.children] : [],
 });
 const pageWindow = new EventTarget();
@@ -173,8 +173,8 @@ function eventAt(target, type, fields = {}) {
 function host(more = {}) {
     const presets = {list: async () => ({presets: [], broken: []})};
     return {
-        size: () => ({width: 512, height: 256}), unit: () => 8, translate: text => text, pictures: {}, seed: () => null,
-        controlnet: true, tokens: null, onField: null, presets, ...more,
+        size: () => ({width: 512, height: 256}), height: () => 460, unit: () => 8, translate: text => text,
+        pictures: {}, seed: () => null, controlnet: true, tokens: null, onField: null, presets, ...more,
     };
 }
 

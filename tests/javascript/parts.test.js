@@ -36,7 +36,7 @@ const corners = new Element("div"), cornerEditor = new td.CornerEditor(corners, 
 const PARTS = [...withParts(editor), ...withParts(cornerEditor)];
 
 /** What the classes of parts share, and parts that have tests of their own below. */
-const BASES = ["Part", "Widget", "ToolGroup", "Field"], PAGE = ["Mount", "Page", "CostLine", "CornerPage"];
+const BASES = ["Part", "Widget", "ToolGroup", "Field"], PAGE = ["Mount", "Page", "CostLine", "HelpTips", "CornerPage"];
 /** Parts that hold something while they are enabled, but listen to nothing. */
 const SILENT = ["ReferencePicture", "TokenCounter", "Sketch", "ShapeEasel"];
 

@@ -40,6 +40,15 @@ def test_updates_end_with_the_files_that_generate_makes(model, tmp_path, monkeyp
     assert "Step 4 of 4" in updates[-2].text
 
 
+def test_a_job_that_is_done_is_remembered_with_its_time(model, tmp_path):
+    studio = Studio(model, tmp_path)
+    list(studio.make(REQUEST))
+    (job,) = studio.jobs.jobs
+    assert (job.kind.size, job.kind.tile, job.steps, job.peak) == ((192, 64), (128, 64), 4, None)
+    assert job.kind.rows > 2
+    assert job.seconds > 0
+
+
 def test_a_large_picture_has_a_small_preview(model):
     noise = module.torch.randn(1, 4, 16, 128)
     assert module.preview(model, noise).size == (256, 32)

@@ -79,6 +79,25 @@ def _wait(url, process):
     pytest.fail("the page's server did not start")
 
 
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """The studio's address, and the folder of its pictures."""
+    out = tmp_path_factory.mktemp("studio")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    words = [sys.executable, "-m", "tiled_diffusion", "studio", "--port", str(port), "--out", str(out), "--device", "cpu"]
+    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(words, cwd=ROOT, env=environment)
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        _wait(url, process)
+        yield url, out
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 @pytest.fixture
 def page(browser, address):
     """A fresh page; it must not report errors."""
@@ -99,3 +118,19 @@ def page(browser, address):
 def editor(page):
     """The region editor of the txt2img tab, unfolded."""
     return Editor(page)
+
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+"""Rules of accessibility; `make test` installs it."""
+
+
+def serious(page, *selectors):
+    """What axe-core finds of serious and critical kinds within elements of a page, one line each."""
+    if not AXE.is_file():
+        missing("axe-core is not installed: `npm ci` does it")
+    page.evaluate(AXE.read_text(encoding="utf-8") + "; window.axe = axe; undefined")
+    found = page.evaluate("include => axe.run({include})", [[selector] for selector in selectors])
+    return [
+        f"{rule['id']}: {node['target']} {node['failureSummary']}"
+        for rule in found["violations"] if rule["impact"] in ("serious", "critical") for node in rule["nodes"]
+    ]  # fmt: skip

@@ -42,7 +42,14 @@ class Editor:
         self.page.keyboard.press(keys)
 
     def click(self, hint):
-        self.page.locator(f'{EDITOR} button[title="{hint}"]').first.click()
+        """A button by what its tooltip says before the shortcut; opens the menu that it is in."""
+        self.shown(f'button[title="{hint}"], {EDITOR} button[title^="{hint} ("]').click()
+
+    def shown(self, selector):
+        """An element of the toolbar; opens the menu that it is in."""
+        node = self.all(selector).first
+        node.evaluate("node => node.closest('details')?.setAttribute('open', '')")
+        return node
 
     def tab(self, name):
         """Changes to a tab of the page."""

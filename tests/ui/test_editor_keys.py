@@ -164,11 +164,11 @@ def test_warnings(editor):
     editor.drag((0.6, 0.5), (0.63, 0.9), keys=["Control"])
     assert "Very small for this model: 2" in editor.said
     assert editor.all(".td-warning.td-wrong").count() == 1
-    editor.page.locator(f'{EDITOR} select[title="What is drawn where no region is"]').select_option("none")
+    editor.shown('select[title="What is drawn where no region is"]').select_option("none")
     assert "of the canvas is in no region" in editor.said
     editor.key("Control+a")
     editor.key("Delete")
-    editor.page.locator(f"{EDITOR} .td-ratio").fill("2")
+    editor.shown(".td-ratio").fill("2")
     editor.click("Columns")
     assert "canvas" not in editor.said
 
@@ -216,8 +216,8 @@ def test_presets_ask_before_they_are_lost(editor):
             f"text => document.querySelector('{EDITOR} .td-warning').textContent.startsWith(text)", arg=text
         )
 
-    name = editor.page.locator(f'{EDITOR} input[aria-label="Preset"]')
     editor.drag((0.1, 0.1), (0.4, 0.6))
+    name = editor.shown('input[aria-label="Preset"]')
     unique = f"p{id(editor)}"
     name.fill(unique)
     editor.click("Save as a preset")
@@ -233,6 +233,7 @@ def test_presets_ask_before_they_are_lost(editor):
         arg=unique + "b",
     )
     again.field("Prompt")
+    name = again.shown('input[aria-label="Preset"]')
     name.fill(unique + "b")
     answer(False)
     again.click("Save as a preset")

@@ -137,7 +137,7 @@ def test_reference_picture_from_a_file_a_drop_and_the_clipboard(editor, tmp_path
         )
         editor.page.wait_for_timeout(200)
         assert shown_colour(editor) == rgb
-    editor.all('input[aria-label="Opacity of the reference picture"]').fill("0.25")
+    editor.shown('input[aria-label="Opacity of the reference picture"]').fill("0.25")
     assert editor.all(".td-reference").evaluate("image => image.style.opacity") == "0.25"
     editor.click("Remove the reference picture")
     assert editor.all(".td-reference").is_hidden()
@@ -215,7 +215,7 @@ def test_no_listener_is_left_after_destroy(editor):
     during = editor.page.evaluate(
         """() => {
             const store = tiledDiffusion.store.createStore();
-            const host = {size: () => ({width: 512, height: 256}), unit: () => 8, translate: t => t, pictures: {}, seed: () => null,
+            const host = {size: () => ({width: 512, height: 256}), height: () => 460, unit: () => 8, translate: t => t, pictures: {}, seed: () => null,
                 controlnet: true, tokens: null, onField: null, presets: {list: async () => ({presets: [], broken: []})}};
             window.view = tiledDiffusion.view.createEditor(window.spot, store, host);
             return window.live;

@@ -20,20 +20,22 @@ SHOWN = ("label", "info")
 EDITOR_CALLS = (
     r'\bt\("([^"]+)"\)',
     r'\bt\([^()]*\? "([^"]+)" : "([^"]+)"\)',
-    r'\bbutton\((?:"[^"]*"|t\("[^"]+"\)), "([^"]+)"',
+    r'\bbutton\((?:"[^"]*"|t\("[^"]+"\)|(?:[\w.]+\.)?icon\("\w+"\)), "([^"]+)"',
+    r'\bToolMenu\(t, "\w+", "([^"]+)"',
+    r'\["\w+", "(?:columns|rows|grid)", "[\d,]+", "([^"]+)"\]',
     r'\b(?:line|number|check|select|prompt)\("\w+", "([^"]+)",\s+"([^"]+)"',
     r'\["(?:replace|append|prepend|background|foreground|smooth|linear|quadratic)", "([^"]+)"\]',
-    r'\["(?:box|rectangle|ellipse|polygon|brush|eraser)", "([^"]+)", "([^"]+)",\s+"([^"]*)"\]',
-    r'\["(?:enabled|hidden|locked)", "([^"]+)", "([^"]+)", "([^"]+)"\]',
+    r'\["(?:box|rectangle|ellipse|polygon|brush|eraser)", "\w", "([^"]+)",\s+"([^"]*)"\]',
+    r'\["(?:enabled|hidden|locked)", "(?:on|eye|lock)", "([^"]+)"\]',
 )
 
 
 def strings_of_panel(path):
-    """Texts of `label=` and `info=`, and the first arguments of accordions."""
+    """Texts of `label=` and `info=`, and the first arguments of accordions and buttons."""
     found = set()
     for call in (n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)):
         texts = [k.value for k in call.keywords if k.arg in SHOWN]
-        if ast.unparse(call.func).lower().endswith("accordion"):
+        if ast.unparse(call.func).lower().endswith(("accordion", "button")):
             texts += call.args[:1]
         found |= {t.value for t in texts if isinstance(t, ast.Constant) and isinstance(t.value, str)}
     return found
@@ -78,7 +80,8 @@ def strings_of_table(every):
         options = r.kind.options if isinstance(r.kind, Choices) else ()
         on_panel = bool(r.entry.widget and r.entry.widget.row != "editor")
         helps = {option.help for option in options if on_panel and option.help}
-        shown |= {r.label, *(option.label for option in options), *(helps or {r.info})}
+        automatic = {r.entry.widget.automatic} if on_panel and r.entry.widget.automatic else set()
+        shown |= {r.label, *automatic, *(option.label for option in options), *(helps or {r.info})}
     return shown
 
 

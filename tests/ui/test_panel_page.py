@@ -6,6 +6,14 @@ import pytest
 
 
 def number(page, tab, name):
+    """A number's field; the tick that stands for an automatic one is taken off."""
+    tick = page.locator(f"#td_{tab}_{name}_automatic input")
+    if tick.count() and tick.is_checked():
+        tick.uncheck()
+        page.wait_for_function(
+            "id => gradioApp().querySelector(id).offsetParent !== null", arg=f"#td_{tab}_{name}", timeout=10000
+        )
+        page.wait_for_timeout(300)
     return page.locator(f"#td_{tab}_{name} input[type=number]").first
 
 
@@ -66,6 +74,40 @@ def test_keeping_the_picture(page):
     kept = {"keep_picture": True, "inversion_freedom": 0.5, "inversion_rounds": 2, "inversion_steps": 12}
     assert {name: job.get(name) for name in kept} == kept
     assert job["inversion_prompt"] == "empty"
+
+
+def test_a_tick_stands_for_automatic_and_follows_the_number(page):
+    field, tick = page.locator("#td_txt2img_tile_width"), page.locator("#td_txt2img_tile_width_automatic input")
+    assert tick.is_checked()
+    assert not field.is_visible()
+    box = number(page, "txt2img", "tile_width")
+    assert box.input_value() == "768"
+    assert asked(page, "txt2img")["tile_width"] == 768
+    tick.check()
+    field.wait_for(state="hidden")
+    page.wait_for_timeout(300)
+    assert "tile_width" not in asked(page, "txt2img")
+    tick.uncheck()
+    field.wait_for(state="visible")
+    page.wait_for_timeout(300)
+    box.fill("0")
+    box.press("Tab")
+    field.wait_for(state="hidden")
+    assert tick.is_checked()
+
+
+def test_recommended_settings_follow_the_size_again(page):
+    for name, value in (("tile_width", "192"), ("overlap", "48")):
+        number(page, "txt2img", name).fill(value)
+        number(page, "txt2img", name).press("Tab")
+    page.locator("#td_txt2img_wrap_x input[type=checkbox]").check()
+    page.wait_for_timeout(300)
+    assert asked(page, "txt2img")["tile_width"] == 192
+    page.locator("#td_txt2img_recommended").click()
+    page.locator("#td_txt2img_tile_width").wait_for(state="hidden")
+    page.locator("#td_txt2img_tile_batch").wait_for(state="hidden")
+    page.wait_for_timeout(500)
+    assert asked(page, "txt2img") == {"enabled": False, "version": 2, "tile_batch": None, "wrap_x": True}
 
 
 NUMBERS = {"tile_width": 192, "tile_height": 256, "overlap": 48, "tile_batch": 9}

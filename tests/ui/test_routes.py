@@ -1,12 +1,17 @@
 """The HTTP routes: figures of a plan, and presets."""
 
+from dataclasses import replace
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from tiled_diffusion.engine.describe import describe
 from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.settings.presets import Presets
-from tiled_diffusion.ui.routes import add_routes
+from tiled_diffusion.settings.values import Settings
+from tiled_diffusion.ui.last_jobs import FinishedJob, LastJobs
+from tiled_diffusion.ui.routes import add_routes, kind_of
 
 DOCUMENT = {"version": 2, "regions": [{"prompt": "a <b>tree</b>", "w": 0.5}]}
 
@@ -29,6 +34,34 @@ def test_a_plan(client):
     assert "one piece" in whole["text"]
     odd = client.post("/tiled-diffusion/plan", json={"width": 520, "height": 512}).json()
     assert "multiples of 64 px" in odd["problems"][0]
+
+
+def plan(client, **more):
+    return client.post("/tiled-diffusion/plan", json={"width": 2048, "height": 1024, **more}).json()
+
+
+def test_a_plan_tells_of_the_last_job_like_it(tmp_path):
+    app, jobs = FastAPI(), LastJobs()
+    add_routes(app, Presets(tmp_path), lambda: ModelTraits(64, 8), lambda text: (0, 75), jobs=jobs)
+    with TestClient(app) as client:
+        figures = plan(client)
+        assert figures["more"] == []
+        kind = kind_of(describe(Settings(), 2048, 1024, ModelTraits(64, 8)), (2048, 1024))
+        jobs.add(FinishedJob(kind, 20, 33.4, 3 * 2**30))
+        jobs.add(FinishedJob(replace(kind, tile=(8, 8)), 20, 1.0))
+        jobs.add(FinishedJob(replace(kind, rows=kind.rows * 3), 20, 2.0))
+        assert plan(client)["more"] == ["the last job like it (2048 x 1024 px, 20 steps) took 33 s and 3.0 GiB"]
+        jobs.add(FinishedJob(kind, 25, 30.0))
+        assert plan(client)["more"] == ["the last job like it (2048 x 1024 px, 25 steps) took 30 s"]
+
+
+@pytest.mark.parametrize(("controls", "text"), [
+    ({"keep_picture": True}, "the inversion adds as many steps, without the negative prompt"),
+    ({"keep_picture": True, "inversion_steps": 12, "inversion_rounds": 2},
+     "the inversion adds 12 steps, each 2 times, without the negative prompt"),
+])  # fmt: skip
+def test_a_plan_counts_the_inversion(client, controls, text):
+    assert plan(client, controls=controls)["more"] == [text]
 
 
 def test_lengths_of_prompts(client):

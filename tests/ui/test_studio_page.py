@@ -1,13 +1,6 @@
 """The studio's page in a browser: draw, watch, stop, and bring a picture's settings back."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 
 import numpy as np
 import pytest
@@ -16,50 +9,15 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from tests.recipes.frame.rendered import camera, photo_of_frame
-from tests.ui.conftest import ROOT
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.growth import Growth
+from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.control_hints import hint_of, open_hint
 from tiled_diffusion.standalone.demo.drawing import drawing
 from tiled_diffusion.standalone.metadata import CHUNK, read_png
-
-
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory):
-    """Its address and the folder of its pictures."""
-    out = tmp_path_factory.mktemp("studio")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    words = [
-        sys.executable,
-        "-m",
-        "tiled_diffusion",
-        "studio",
-        "--port",
-        str(port),
-        "--out",
-        str(out),
-        "--device",
-        "cpu",
-    ]
-    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(words, cwd=ROOT, env=environment)
-    try:
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            assert process.poll() is None, "the studio ended"
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2).read()
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.5)
-            else:
-                break
-        yield f"http://127.0.0.1:{port}/", out
-    finally:
-        process.terminate()
-        process.wait(20)
+from tiled_diffusion.standalone.model import checkpoint_folder
 
 
 @pytest.fixture
@@ -68,8 +26,13 @@ def page(browser, studio):
     tab = context.new_page()
     tab.goto(studio[0])
     tab.wait_for_selector("#td_studio_status:not(:empty)", timeout=60000)
+    unfold(tab, "sampling")
     yield tab
     context.close()
+
+
+def unfold(page, name):
+    page.locator(f"#studio_{name} > button, #studio_{name} .label-wrap").first.click()
 
 
 def fill(page, name, value):
@@ -93,7 +56,6 @@ def test_draw_regions_generate_and_bring_back(page, studio):
     before = len(made(out))
     for name, value in (("prompt", "a wide view of hills"), ("width", 256), ("height", 128), ("seed", 5), ("steps", 3)):
         fill(page, name, value)
-    page.locator("#td_studio_regions_accordion button").first.click()
     surface = page.locator(".td-editor[data-tab=studio] .td-surface")
     surface.wait_for(state="visible")
     page.wait_for_timeout(800)
@@ -114,7 +76,7 @@ def test_draw_regions_generate_and_bring_back(page, studio):
     assert [region.prompt for region in request.tiling.regions] == ["a red house"]
     fill(page, "prompt", "something else")
     fill(page, "seed", 77)
-    page.locator("#studio_drop input[type=file]").set_input_files(str(made(out)[-1]))
+    page.locator("input[type=file]:has(+ #studio_drop)").set_input_files(str(made(out)[-1]))
     wait_for(page, "Settings of", 30)
     assert page.locator("#studio_prompt textarea").input_value() == "a wide view of hills"
     assert page.locator("#studio_seed input").first.input_value() == "5"
@@ -132,11 +94,19 @@ def test_cancel(page, studio):
     assert len(made(out)) == before
 
 
-def test_a_wrong_size_is_told(page, studio):
+def test_a_wrong_size_is_told_beside_its_field_until_it_is_right(page, studio):
     fill(page, "prompt", "hills")
     fill(page, "width", 100)
     page.locator("#studio_generate").click()
     wait_for(page, "width: got 100", 30)
+    page.locator("#studio_width .td-beside").filter(has_text="width: got 100").wait_for(timeout=5000)
+    assert page.locator("#studio_width input").get_attribute("aria-invalid") == "true"
+    for name, value in (("width", 128), ("height", 64), ("steps", 1)):
+        fill(page, name, value)
+    page.locator("#studio_generate").click()
+    wait_for(page, "Done")
+    page.locator(".td-beside").wait_for(state="detached", timeout=5000)
+    assert page.locator("#studio_width input").get_attribute("aria-invalid") is None
 
 
 def test_a_drawing_guides_and_comes_back(page, studio, tmp_path):
@@ -145,7 +115,7 @@ def test_a_drawing_guides_and_comes_back(page, studio, tmp_path):
     drawing().crop((0, 64, 256, 256)).save(tmp_path / "lines.png")
     for name, value in (("prompt", "a house on grass"), ("width", 256), ("height", 192), ("seed", 5), ("steps", 3)):
         fill(page, name, value)
-    page.locator("#studio_control button").first.click()
+    unfold(page, "control")
     page.locator("#studio_control_image input[type=file]").set_input_files(str(tmp_path / "lines.png"))
     page.locator("#studio_control_image img").first.wait_for()
     page.locator("#studio_generate").click()
@@ -156,9 +126,9 @@ def test_a_drawing_guides_and_comes_back(page, studio, tmp_path):
     assert Image.open(control.image).size == (256, 192)
     page.reload()
     page.wait_for_selector("#td_studio_status:not(:empty)", timeout=60000)
-    page.locator("#studio_drop input[type=file]").set_input_files(str(made(out)[-1]))
+    page.locator("input[type=file]:has(+ #studio_drop)").set_input_files(str(made(out)[-1]))
     wait_for(page, "Settings of", 30)
-    page.locator("#studio_control button").first.click()
+    unfold(page, "control")
     page.locator("#studio_control_image img").first.wait_for()
     assert page.locator("#studio_control_model input").input_value() == "edges"
 
@@ -173,7 +143,7 @@ def record(path, **values):
 
 
 def restore(page, path, note="Settings of"):
-    page.locator("#studio_drop input[type=file]").set_input_files(path)
+    page.locator("input[type=file]:has(+ #studio_drop)").set_input_files(path)
     wait_for(page, note, 30)
 
 
@@ -193,20 +163,146 @@ def test_a_drawing_brought_back_makes_the_same_picture(page, studio, tmp_path):
     assert torch.equal(*hints)
 
 
-def test_a_start_picture_is_told_of(page, tmp_path):
-    restore(page, record(tmp_path / "a.png", init_image="start.png"), "without its start picture")
+def test_what_the_page_has_no_place_for_is_named(page, tmp_path):
+    more = {"growth": Growth(), "inversion": Inversion(), "hold": 0.5}
+    path = record(tmp_path / "a.png", init_image="start.png", **more)
+    restore(page, path, "leaves out: start picture, keep the picture, hold, growth")
 
 
 def test_a_drawing_that_is_none_is_told(page, studio, tmp_path):
     (tmp_path / "lines.png").write_text("this is no picture")
     fill(page, "prompt", "a house")
-    page.locator("#studio_control button").first.click()
+    unfold(page, "control")
     page.locator("#studio_control_image input[type=file]").set_input_files(str(tmp_path / "lines.png"))
     page.wait_for_timeout(1500)
     page.locator("#studio_generate").click()
     wait_for(page, "lines.png cannot be read as a picture", 30)
     kept = studio[1] / "hints"
     assert not any(b"no picture" in hint.read_bytes() for hint in kept.glob("*"))
+
+
+def result(page):
+    """The address of the picture in the canvas."""
+    return page.locator(".td-editor[data-tab=studio] .td-result").get_attribute("src") or ""
+
+
+def small(page, **values):
+    for name, value in {"prompt": "a tree", "width": 128, "height": 64, "steps": 2, **values}.items():
+        fill(page, name, value)
+
+
+def test_the_picture_appears_in_the_canvas_and_earlier_ones_come_back(page, studio):
+    for seed in (101, 102):
+        small(page, seed=seed)
+        page.locator("#studio_prompt textarea").press("Shift+Enter")
+        page.wait_for_function(
+            "(seed) => document.querySelector('.td-result').src.includes(`-${seed}.png`)", arg=seed, timeout=60000
+        )
+    assert page.locator(".td-editor[data-tab=studio] .td-result").evaluate("img => img.naturalWidth") == 128
+    page.locator("#studio_gallery button img").nth(1).click()
+    page.wait_for_function("() => document.querySelector('.td-result').src.includes('-101.png')", timeout=10000)
+    page.locator("#studio_use").click()
+    wait_for(page, "Settings of", 30)
+    page.wait_for_function("() => document.querySelector('#studio_seed input').value === '101'", timeout=10000)
+
+
+def test_a_preview_and_the_tiles_that_are_drawn_are_shown_while_it_draws(page, studio):
+    small(page, width=512, height=256, steps=60)
+    page.locator("#studio_generate").click()
+    page.locator(".td-result[src^='data:image/jpeg']").wait_for(timeout=60000)
+    page.locator(".td-tile.td-drawn").first.wait_for(timeout=60000)
+    assert float(page.locator("#studio_progress progress").get_attribute("value")) < 1
+    page.locator("#studio_cancel").click()
+    wait_for(page, "Cancelled", 60)
+
+
+def says(page, tab, text, seconds=120):
+    page.wait_for_function(
+        "([id, text]) => document.querySelector(id)?.textContent.includes(text)",
+        arg=[f"#studio_{tab}_progress", text], timeout=seconds * 1000,
+    )  # fmt: skip
+
+
+def photo_of(path, size=(96, 64)):
+    Image.linear_gradient("L").resize(size).convert("RGB").save(path)
+    return path
+
+
+def test_enlarging_ends_in_a_wipe_that_keys_move(page, studio, tmp_path):
+    page.get_by_role("tab", name="Enlarge").click()
+    page.locator("#studio_enlarge_start").click()
+    says(page, "enlarge", "picture: got none", 20)
+    page.locator("#studio_enlarge_picture input[type=file]").set_input_files(str(photo_of(tmp_path / "a.png")))
+    page.locator("#studio_enlarge_picture img").first.wait_for()
+    fill(page, "enlarge_scale", 2)
+    page.locator("#studio_enlarge_start").click()
+    says(page, "enlarge", "Done")
+    wipe = page.locator("#studio_enlarge_made .td-wipe")
+    wipe.wait_for()
+    slider = wipe.locator("input[type=range]")
+    slider.focus()
+    slider.press("Home")
+    assert wipe.evaluate("node => getComputedStyle(node).getPropertyValue('--td-at')") == "0%"
+    page.wait_for_function("() => [...document.querySelectorAll('.td-wipe img')].every(img => img.naturalWidth)")
+    request = read_png(made(studio[1])[-1])
+    assert (request.width, request.height, request.denoising_strength) == (192, 128, 0.2)
+    assert Image.open(request.init_image).size == (96, 64)
+
+
+def test_a_print_has_its_pixels_and_dpi(page, studio, tmp_path):
+    page.get_by_role("tab", name="Enlarge").click()
+    page.locator("#studio_enlarge_picture input[type=file]").set_input_files(str(photo_of(tmp_path / "a.png")))
+    page.locator("#studio_enlarge_picture img").first.wait_for()
+    fill(page, "enlarge_denoising_strength", 0)
+    for size, text in (("3x2 miles", "print: got '3x2 miles'"), ("3x2cm", "Done")):
+        box = page.locator("#studio_enlarge_print input")
+        box.fill(size)
+        box.press("Enter")
+        page.locator("#studio_enlarge_start").click()
+        says(page, "enlarge", text)
+    with Image.open(made(studio[1])[-1]) as image:
+        assert (image.size, round(image.info["dpi"][0])) == ((354, 236), 300)
+
+
+def test_inpainting_draws_the_white_of_a_mask_and_nothing_else(page, studio, tmp_path):
+    photo, mask = photo_of(tmp_path / "a.png"), Image.new("L", (96, 64), 0)
+    mask.paste(255, (48, 0, 96, 64))
+    mask.save(tmp_path / "mask.png")
+    page.get_by_role("tab", name="Inpaint").click()
+    page.locator("#studio_inpaint_start").click()
+    says(page, "inpaint", "photo: got none", 20)
+    page.locator("#studio_inpaint_photo input[type=file]").first.set_input_files(str(photo))
+    page.wait_for_timeout(2000)
+    page.locator("#studio_inpaint_start").click()
+    says(page, "inpaint", "nothing is painted over", 30)
+    unfold(page, "inpaint_mask_fold")
+    page.locator("#studio_inpaint_mask input[type=file]").set_input_files(str(tmp_path / "mask.png"))
+    page.locator("#studio_inpaint_mask img").first.wait_for()
+    fill(page, "inpaint_prompt", "snow")
+    page.locator("#studio_inpaint_start").click()
+    says(page, "inpaint", "Done")
+    page.locator("#studio_inpaint_made .td-wipe").wait_for()
+    before, after = (np.asarray(Image.open(path).convert("RGB")) for path in (photo, made(studio[1])[-1]))
+    assert (before[:, :48] == after[:, :48]).all()
+    assert (before[:, 60:] != after[:, 60:]).any()
+
+
+def test_a_picture_is_handed_on_to_the_other_tabs(page, studio):
+    page.locator("#studio_enlarge_it").click()
+    page.locator("#studio_enlarge_picture img").first.wait_for(timeout=20000)
+    page.get_by_role("tab", name="Draw").click()
+    page.locator("#studio_inpaint_it").click()
+    page.locator("#studio_inpaint_photo canvas").first.wait_for(timeout=20000)
+
+
+def test_a_model_that_is_none_is_told_and_the_shipped_one_is_loaded(page, studio):
+    unfold(page, "model_fold")
+    box = page.locator("#studio_model input")
+    for path, text in (("/no/such/model", "there is no file or folder"), (str(checkpoint_folder()), "pictures of 128 x")):
+        box.fill(path)
+        box.press("Enter")
+        page.locator("#studio_model_load").click()
+        page.locator("#studio_model_line").filter(has_text=text).wait_for(timeout=60000)
 
 
 def mosaic_says(page, text, seconds=120):
@@ -216,7 +312,7 @@ def mosaic_says(page, text, seconds=120):
 
 
 def begin_mosaic(page, name, **values):
-    page.get_by_role("tab", name="Hypermosaic").click()
+    page.get_by_role("tab", name="Mosaic").click()
     for field, value in {"name": name, "prompt": "a tree", "grid": 4, "steps": 1, **values}.items():
         fill(page, f"mosaic_{field}", value)
     page.click("#studio_mosaic_draw")

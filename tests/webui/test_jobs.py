@@ -12,6 +12,7 @@ from tests.webui.host_model import Job, Model, copied, job, run, written
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.webui.hosts import host
 from tiled_diffusion.webui.hosts.failure import JobError
+from tiled_diffusion.webui.timing import LAST_JOBS
 
 TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
 REGION = {**TILES, "regions": [{"prompt": "a tree", "w": 0.5}]}
@@ -37,6 +38,18 @@ def test_after_a_job_the_host_is_as_before(settings):
     p = Job(args=(True, settings))
     run(p)
     assert traces(p) == CLEAN
+
+
+def test_a_job_that_is_done_is_remembered_with_the_time_of_a_picture():
+    LAST_JOBS.jobs.clear()
+    run(Job(args=(True, TILES)))
+    (job,) = LAST_JOBS.jobs
+    assert (job.kind.tile, job.steps) == ((128, 128), Job().steps)
+    assert job.seconds > 0
+    run(Job())
+    shared.state.interrupted = True
+    run(Job(args=(True, TILES)))
+    assert list(LAST_JOBS.jobs) == [job]
 
 
 @pytest.mark.parametrize("at", [0, 2])

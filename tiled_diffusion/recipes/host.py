@@ -142,15 +142,8 @@ class DrawsSeveral(Protocol):
         """See the function of this name."""
 
 
-class Draws(Protocol):
-    """The part of a host that draws."""
-
-    def draw(self, tasks: Sequence[Task], progress: Progress | None = None) -> list[Picture]:
-        """See Host."""
-
-
 def draw_each(
-    host: Draws, batches: Iterable[Sequence[Task]], progress: Progress | None = None
+    host: Painter, batches: Iterable[Sequence[Task]], progress: Progress | None = None
 ) -> Iterator[tuple[int, list[Picture]]]:
     """Draws batches of tasks, and gives each as soon as it is there.
 

@@ -31,6 +31,8 @@ class Widget:
         low, high: where the slider ends; None where the values do. Settings may lie beyond a slider's ends.
         step: between values; None for 1.
         null: what stands for null: a number, or "" for an empty field.
+        automatic: where null is a number: what the tick says that stands for it on the page.
+        begin: where null is a number: what the component shows first once that tick is taken off.
     """
 
     row: str
@@ -39,6 +41,8 @@ class Widget:
     high: float | None = None
     step: float | None = None
     null: int | str | None = None
+    automatic: str = ""
+    begin: int = 0
 
 
 @dataclass(frozen=True)
@@ -172,11 +176,9 @@ class Row:
 
     @property
     def info(self) -> str:
-        """What a page says below it: its sentence, and what the number or empty field that means null stands for."""
+        """What a page says below it: its sentence, and what an empty field stands for."""
         widget, null = self.entry.widget, self.entry.null
-        if widget is None or widget.null is None:
-            return self.entry.help
-        return f"{self.entry.help} {'Empty' if widget.null == '' else widget.null}: {null}."
+        return f"{self.entry.help} Empty: {null}." if widget is not None and widget.null == "" else self.entry.help
 
 
 def entry(kind: Kind, label: str, help: str, unit: str = "", **more: Any) -> dict[str, Entry]:

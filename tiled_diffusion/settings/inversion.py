@@ -20,8 +20,8 @@ class Inversion:
     # fmt: off
     steps: int | None = field(default=None, metadata=entry(
         Whole(1, 1000), "Inversion steps", "Steps from the picture up to where the sampling begins.",
-        null="as many as the sampling runs", since=2, widget=Widget("inversion_more", "slider", 0, 100, null=0),
-        flag="N", axis=True))
+        null="as many as the sampling runs", since=2, flag="N", axis=True,
+        widget=Widget("inversion_more", "slider", 0, 100, null=0, automatic="Automatic inversion steps", begin=20)))
     rounds: int = field(default=1, metadata=entry(
         Whole(0, 3), "Accuracy", "Model calls of each step: more come closer to the picture, and take longer.", since=2,
         widget=Widget("inversion_more", "slider", 1, 3), flag="N", axis=True))

@@ -13,6 +13,8 @@ from .panel import NO_UPSCALER, REGION_KEYS, PanelSettings, control_rows
 from .values import Region, Reroll, Settings
 
 WIDTH = 120
+WIDGET = ("form", "low", "high", "step", "null")
+"""What the page's scripts need of a widget."""
 HEAD = '''"use strict";
 // The table of settings, for the page. Made by `python -m tiled_diffusion.settings.generate`, not by hand.
 
@@ -62,7 +64,7 @@ def _setting(row: Row) -> dict[str, Any]:
     out |= {name: value for name, value in flags.items() if value}
     if entry.widget is not None:
         widget = asdict(entry.widget)
-        out["widget"] = {name: value for name, value in widget.items() if name != "row" and value is not None}
+        out["widget"] = {name: value for name, value in widget.items() if name in WIDGET and value is not None}
     return {name: _number(value) for name, value in out.items()}
 
 

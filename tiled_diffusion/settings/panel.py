@@ -52,10 +52,12 @@ class PanelSettings:
         widget=Widget("hires", "radio"), axis=True))
     width: int | None = field(default=None, metadata=entry(
         PICTURE_SIDE, "Picture width", "txt2img: takes the place of the WebUI's width, which ends at 2048.", "px",
-        null="keeps that one", widget=Widget("size", "slider", 0, 16384, 8, null=0), axis=True))
+        null="keeps that one", axis=True,
+        widget=Widget("size", "slider", 0, 16384, 8, null=0, automatic="Picture width as above", begin=4096)))
     height: int | None = field(default=None, metadata=entry(
         PICTURE_SIDE, "Picture height", "txt2img: takes the place of the WebUI's height, which ends at 2048.", "px",
-        null="keeps that one", widget=Widget("size", "slider", 0, 16384, 8, null=0), axis=True))
+        null="keeps that one", axis=True,
+        widget=Widget("size", "slider", 0, 16384, 8, null=0, automatic="Picture height as above", begin=1024)))
     upscaler: str = field(default=NO_UPSCALER, metadata=entry(
         Text(), "Upscaler", "img2img: enlarges the input picture before it is drawn anew.",
         widget=Widget("upscale", "dropdown"), axis=True))

@@ -42,12 +42,13 @@ class VaePanelSettings:
         MODES, "VAE mode", "How the VAE works.", widget=Widget("mode", "radio"), axis=True))
     encoder_tile: int | None = field(default=None, metadata=entry(
         Whole(64), "Encoder tile", "Side of a tile where a picture is read.", "px", null="chooses by free memory",
-        before=Before("encoder_tile_px", null=0), widget=Widget("tile", "slider", 0, 4096, 64, null=0),
-        axis=True))
+        before=Before("encoder_tile_px", null=0), axis=True,
+        widget=Widget("tile", "slider", 0, 4096, 64, null=0, automatic="Automatic encoder tile", begin=1024)))
     decoder_tile: int | None = field(default=None, metadata=entry(
         Whole(64, multiple=LATENT_PX), "Decoder tile", "Side of a tile of the picture that is made.", "px",
         null="chooses by free memory", before=Before("decoder_tile_lp", LATENT_PX, null=0),
-        widget=Widget("tile", "slider", 0, 4096, 64, null=0), axis=True))
+        axis=True,
+        widget=Widget("tile", "slider", 0, 4096, 64, null=0, automatic="Automatic decoder tile", begin=1024)))
     offload: str = field(default="auto", metadata=entry(
         OFFLOADS, "Activations wait", "Where activations wait between two passes of exact mode.",
         widget=Widget("advanced", "radio"), axis=True))

@@ -223,21 +223,23 @@ class Settings:
         widget=Widget("method", "dropdown"), flag="NAME", axis=True))
     tile_width: int | None = field(default=None, metadata=entry(
         TILE, "Tile width", "Width of a tile.", "px", null="fits the tiles to the picture and to what the model likes",
-        before=Before("tile_width_lp", 8), widget=Widget("tile", "slider", 0, 2048, 64, null=0), flag="PX",
-        axis=True))
+        before=Before("tile_width_lp", 8), flag="PX", axis=True,
+        widget=Widget("tile", "slider", 0, 2048, 64, null=0, automatic="Automatic tile width", begin=768)))
     tile_height: int | None = field(default=None, metadata=entry(
         TILE, "Tile height", "Height of a tile.", "px",
         null="fits the tiles to the picture and to what the model likes",
-        before=Before("tile_height_lp", 8), widget=Widget("tile", "slider", 0, 2048, 64, null=0), flag="PX",
-        axis=True))
+        before=Before("tile_height_lp", 8), flag="PX", axis=True,
+        widget=Widget("tile", "slider", 0, 2048, 64, null=0, automatic="Automatic tile height", begin=768)))
     overlap: int | None = field(default=None, metadata=entry(
         Whole(0, 4088), "Tile overlap",
         "Neighbours overlap by at least so much, rounded down to whole latent pixels (8 px).", "px",
         null="the method's own choice", before=Before("overlap_lp", 8),
-        widget=Widget("tile", "slider", -1, 1024, null=-1), flag="PX", axis=True))
+        flag="PX", axis=True,
+        widget=Widget("tile", "slider", -1, 1024, null=-1, automatic="Automatic tile overlap", begin=128)))
     tile_batch: int | None = field(default=4, metadata=entry(
         Whole(1, 64), "Tile batch size", "Tiles in one call of the model: more are quicker and need more memory.",
-        null="takes as many as fit", widget=Widget("method", "slider", 0, 64, null=0), flag="N", axis=True))
+        null="takes as many as fit", flag="N", axis=True,
+        widget=Widget("method", "slider", 0, 64, null=0, automatic="Automatic tile batch size", begin=4)))
     wrap_x: bool = field(default=False, metadata=entry(
         Switch(), "Seamless X", "The left and right edges meet: a 360 degree ring without a seam.",
         widget=Widget("seamless", "tick"), flag="", axis=True))
@@ -246,7 +248,8 @@ class Settings:
         widget=Widget("seamless", "tick"), flag="", axis=True))
     grid_seed: int | None = field(default=None, metadata=entry(
         Whole(0, 2**63 - 1), "Grid seed", "For methods whose tiles move from step to step: where they lie.",
-        null="takes the picture's seed", widget=Widget("advanced", "number", null=-1), flag="N", axis=True))
+        null="takes the picture's seed", flag="N", axis=True,
+        widget=Widget("advanced", "number", null=-1, automatic="Grid seed follows the picture's seed")))
     size_conditioning: str = field(default="canvas", metadata=entry(
         TOLD_SIZES, "Size told to SDXL", "The size that an SDXL model is told.",
         widget=Widget("advanced", "radio"), flag="NAME", axis=True))

@@ -40,8 +40,32 @@ def controls_of(
             for row in control_rows(cls):
                 if row.entry.widget and row.entry.widget.row == line:
                     value = (values or {}).get(row.name, row.default)
-                    made[row.name] = _component(row, name(row.name), value, (choices or {}).get(row.name))
+                    make = _automatic if row.entry.widget.automatic else _component
+                    made[row.name] = make(row, name(row.name), value, (choices or {}).get(row.name))
     return made
+
+
+def _automatic(row: Row, elem_id: str, value: Any, choices: Sequence[str] | None) -> Any:
+    """A component below a tick that stands for the number that means null.
+
+    The style sheet takes it out of sight while the tick is on: what gradio itself hides tells nobody that it changed.
+    """
+    widget = row.entry.widget
+    assert widget is not None
+    null, begin = widget.null, widget.begin
+    with gr.Column(min_width=160, elem_classes=["td-auto"]):
+        tick = gr.Checkbox(value is None, label=widget.automatic, elem_id=f"{elem_id}_automatic")
+        tick.do_not_save_to_config = True
+        with gr.Column(elem_classes=["td-own"]):
+            component = _component(row, elem_id, value, choices)
+    quick: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
+
+    def ticked(on: bool, number: Any) -> Any:
+        return null if on else (begin if number == null else number)
+
+    tick.change(ticked, inputs=[tick, component], outputs=[component], **quick)
+    component.change(lambda number: number == null, inputs=[component], outputs=[tick], **quick)
+    return component
 
 
 def _component(row: Row, elem_id: str, value: Any, choices: Sequence[str] | None) -> Any:

@@ -8,16 +8,17 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from tiled_diffusion.engine.describe import describe
+from tiled_diffusion.engine.describe import Description, describe
 from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.errors import SettingsError, TiledError
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.foreign import document_of
-from tiled_diffusion.settings.panel import merge
+from tiled_diffusion.settings.panel import PanelSettings, merge
 from tiled_diffusion.settings.presets import NotFoundError, Presets
 from tiled_diffusion.settings.quoting import quoted
 
 from .frame_view import looked_at
+from .last_jobs import JobKind, LastJobs
 
 BASE = "/tiled-diffusion"
 MOST_BYTES = 4 * 2**20
@@ -33,6 +34,7 @@ def add_routes(
     model_size: Callable[[], ModelTraits],
     tokens: Counter,
     dependencies: Sequence[Any] = (),
+    jobs: LastJobs | None = None,
 ) -> None:
     """Adds the routes to an application.
 
@@ -42,10 +44,12 @@ def add_routes(
         model_size: what the loaded model likes.
         tokens: how the loaded model counts.
         dependencies: of FastAPI, for instance a log-in that the rest of the application asks for.
+        jobs: the last ones of this program, where it remembers them.
     """
+    last = jobs or LastJobs()
 
     async def plan(request: Request) -> Any:
-        return _plan(await _object(request), model_size)
+        return _plan(await _object(request), model_size, last)
 
     async def lengths(request: Request) -> Any:
         return {"counts": [tokens(text) for text in _texts((await _object(request)).get("texts"))]}
@@ -59,7 +63,7 @@ def add_routes(
         app.add_api_route(BASE + path, _guarded(answer), methods=[method], dependencies=list(dependencies))
 
 
-def _plan(data: dict[str, Any], model_size: Callable[[], ModelTraits]) -> Any:
+def _plan(data: dict[str, Any], model_size: Callable[[], ModelTraits], jobs: LastJobs) -> Any:
     controls = data.get("controls", {})
     if not isinstance(controls, dict):
         raise SettingsError(f"controls: got {quoted(controls)}, allowed is a JSON object {{...}}")
@@ -67,7 +71,24 @@ def _plan(data: dict[str, Any], model_size: Callable[[], ModelTraits]) -> Any:
     width, height = (_size(name, data.get(name)) for name in ("width", "height"))
     if not data.get("fixed_size"):
         width, height = job.width or width, job.height or height
-    return describe(job.tiling, width, height, model_size()).to_dict()
+    plan = describe(job.tiling, width, height, model_size())
+    known = jobs.like(kind_of(plan, (width, height)))
+    more = [_inversion(job), known and known.line()]
+    return {**plan.to_dict(), "more": [text for text in more if text]}
+
+
+def kind_of(plan: Description, size: tuple[int, int]) -> JobKind:
+    """What a plan's jobs are like; `size` is the picture's width and height, image pixels."""
+    return JobKind(size, plan.tile, plan.rows)
+
+
+def _inversion(job: PanelSettings) -> str:
+    """What the noise inversion adds to the sampling's steps."""
+    if job.kept is None:
+        return ""
+    steps = "as many steps" if job.kept.steps is None else f"{job.kept.steps} steps"
+    rounds = f", each {job.kept.rounds} times" if job.kept.rounds > 1 else ""
+    return f"the inversion adds {steps}{rounds}, without the negative prompt"
 
 
 def _preset_routes(presets: Presets) -> list[tuple[str, str, Callable[[Request], Any]]]:

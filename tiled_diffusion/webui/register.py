@@ -23,6 +23,7 @@ from .places import LABEL as DEVICES_LABEL
 from .places import OPTION as DEVICES_OPTION
 from .run import TITLE, failing
 from .sampling import HINTS_OPTION
+from .timing import LAST_JOBS
 
 log = logging.getLogger("tiled_diffusion")
 LEVELS = ("warning", "info", "debug")
@@ -40,8 +41,9 @@ def register() -> None:
 def _api(_blocks: Any, app: Any) -> None:
     """The routes, what requests are checked for, and a word on names that mean something else."""
     folder = host.page.data_folder() / "tiled-diffusion" / "presets"
-    add_routes(app, Presets(folder), _known_model_size, host.texts.prompt_length, host.page.log_in(app))
-    add_mosaic_route(app, mosaics_folder, host.page.log_in(app))
+    log_in = host.page.log_in(app)
+    add_routes(app, Presets(folder), _known_model_size, host.texts.prompt_length, log_in, LAST_JOBS)
+    add_mosaic_route(app, mosaics_folder, log_in)
     host.page.check_requests(app, _check)
     for title, file in arguments.rivals().items():
         log.warning('Tiled Diffusion: in the API, "%s" means %s; this extension is "%s"', title, file, arguments.UNIQUE)

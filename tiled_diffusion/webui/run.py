@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,7 @@ class Run:
         controls: the ControlNets' hints.
         sampler: that it hangs on.
         checkpoint: whose text encoder made the regions' conditioning.
+        started: when the job began, in seconds of the monotonic clock.
         begun: a sampling of the present batch was prepared.
         unasked: one that has ended never asked for its tiles.
         added_networks: names of those that stand in regions' prompts alone.
@@ -58,6 +60,7 @@ class Run:
     controls: Controls | None = None
     sampler: Any = None
     checkpoint: str = ""
+    started: float = field(default_factory=time.monotonic)
     begun: bool = False
     unasked: bool = False
     added_networks: set[str] = field(default_factory=set)

@@ -26,6 +26,7 @@ from .run import HOLD, RUN, TITLE, WRAPPED, Run, failing, guard, refuse, run_of
 from .sampling import attach, grid_seed
 from .scope import unwrap, wrap
 from .styles import with_styles
+from .timing import remember
 
 PEER = "multidiffusion-upscaler-for-automatic1111"
 BUILT_IN = "MultiDiffusion Integrated"
@@ -147,8 +148,11 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
 
     def postprocess(self, p: Job, processed: Any, *args: Any) -> None:  # noqa: ARG002
         """The job is done: what there was to say about it goes to the API too."""
-        if run_of(p) is not None or xyz.DIFFUSION.chosen(p):
+        run = run_of(p)
+        if run is not None or xyz.DIFFUSION.chosen(p):
             host.jobs.finish(p, processed)
+        if run is not None:
+            remember(p, run)
 
 
 def _arrived(p: Job) -> None:

@@ -12,6 +12,7 @@ class Job(Protocol):
 
     Attributes:
         width, height: of the canvas, in image pixels.
+        steps, cfg_scale: of the sampling.
         batch_size: pictures that are drawn together; iteration: number of the present batch.
         styles: names of those chosen.
         all_prompts, all_negative_prompts, all_seeds: of every picture, over all batches.
@@ -22,6 +23,8 @@ class Job(Protocol):
 
     width: int
     height: int
+    steps: int
+    cfg_scale: float
     batch_size: int
     iteration: int
     styles: list[str]
