@@ -1,4 +1,4 @@
-# make demo: set up and make pictures. make test: set up and run every check. make tables: write what is made of the settings' table. make bench: measure. Windows: see README.md
+# make demo: set up and make pictures. make test: set up and run every check. make tables: write what is made of the settings' table. make bench: measure. make docs: the pages as a site. make release: a zip for the WebUI. Windows: see README.md
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,12 +6,17 @@ STAMP := $(VENV)/.installed
 GRADIO3 := .venv-gradio3/.installed
 GRADIO4 := .venv-gradio4/.installed
 
-.PHONY: demo tables test lint types python-tests javascript-tests test-webui bench clean
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+RELEASE ?= out/tiled-diffusion-$(VERSION).zip
+RELEASED := LICENSE CHANGELOG.md README.md README.zh-CN.md install.py style.css pyproject.toml constraints.txt \
+  scripts javascript localizations tiled_diffusion tiled_vae ':(glob)docs/*.md'
+
+.PHONY: demo tables test lint types python-tests javascript-tests test-webui bench docs release clean
 
 demo: $(STAMP)
 	$(BIN)/python -m tiled_diffusion demo
 
-test: $(STAMP) $(GRADIO3) $(GRADIO4) lint types python-tests javascript-tests
+test: $(STAMP) $(GRADIO3) $(GRADIO4) lint types python-tests javascript-tests docs
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -20,7 +25,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 python-tests: $(STAMP)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m ""
 
 javascript-tests: node_modules/.installed
 	npx --no-install tsc -p jsconfig.json
@@ -36,6 +41,19 @@ test-webui: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+docs: $(VENV)/.docs-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+$(VENV)/.docs-installed: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	@touch $@
+
+# What a WebUI needs, as the last commit has it: no tests, no training, no pictures.
+release:
+	@mkdir -p $(dir $(RELEASE))
+	git archive --format=zip --prefix=tiled-diffusion/ --output=$(RELEASE) HEAD $(RELEASED)
+	@echo "$(RELEASE)"
 
 tables: $(STAMP)
 	$(BIN)/python -m tiled_diffusion.settings.generate

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.standalone.tiny import tiny_model
+from tiled_diffusion import __version__
 from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import SettingsError, TiledError
 from tiled_diffusion.settings.request import SAMPLERS, Request, request_from_dict, request_from_json
@@ -50,8 +51,9 @@ def test_the_parameters_are_what_other_programs_read():
     assert lines[2].startswith(
         'Steps: 20, Sampler: DDIM, CFG scale: 4.5, Seed: 7, Size: 256x64, Model: "my, model", Tiled Diffusion: "'
     )
-    value = lines[2].split("Tiled Diffusion: ")[1]
-    assert json.loads(json.loads(value)) == request.tiling.to_dict()
+    value, end = json.JSONDecoder().raw_decode(lines[2], lines[2].index("Tiled Diffusion: ") + len("Tiled Diffusion: "))
+    assert json.loads(value) == request.tiling.to_dict()
+    assert lines[2][end:] == f", Tiled Diffusion version: {__version__}"
 
 
 @pytest.mark.parametrize("method", METHODS)

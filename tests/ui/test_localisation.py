@@ -1,4 +1,4 @@
-"""Every string that the panel and the editor show has a Chinese translation."""
+"""Every string that the panels, the editor and Hypermosaic show is translated, into every language that there is."""
 
 import ast
 import json
@@ -9,12 +9,13 @@ import pytest
 
 from tiled_diffusion.settings.fields import row, rows
 from tiled_diffusion.settings.kinds import Choices
+from tiled_diffusion.settings.mosaic import COLOURS, Mosaic
 from tiled_diffusion.settings.panel import PanelSettings, control_rows
 from tiled_diffusion.settings.vae import VaePanelSettings
 from tiled_diffusion.settings.values import Region, Settings
 
 ROOT = Path(__file__).parents[2]
-TRANSLATED = json.loads((ROOT / "localizations" / "zh_CN.json").read_text(encoding="utf-8"))
+TRANSLATED = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted((ROOT / "localizations").glob("*.json"))}
 SHOWN = ("label", "info")
 EDITOR_CALLS = (
     r'\bt\("([^"]+)"\)',
@@ -44,11 +45,30 @@ def strings_of_editor():
     return {part for parts in found for part in parts if part and part.isascii()}
 
 
+def untranslated(strings):
+    """(language, string) of all that is missing."""
+    return [(name, text) for name, known in TRANSLATED.items() for text in sorted(strings) if text not in known]
+
+
+def test_the_languages():
+    assert list(TRANSLATED) == ["de_DE", "es_ES", "ja_JP", "zh_CN"]
+
+
 @pytest.mark.parametrize("panel", ["panel.py", "vae_panel.py"])
 def test_panels_are_translated(panel):
     own = strings_of_panel(ROOT / "tiled_diffusion" / "ui" / panel)
     assert own
-    assert own - set(TRANSLATED) == set()
+    assert untranslated(own) == []
+
+
+def test_the_script_is_translated():
+    path = ROOT / "tiled_diffusion" / "webui" / "mosaic.py"
+    calls = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
+    named = {ast.unparse(n.func): n.args for n in calls}
+    helps = {row(Mosaic, n.args[0].value).entry.help for n in calls if ast.unparse(n.func) == "_help"}
+    own = strings_of_panel(path) | helps | {named["gr.Button"][0].value, "Hypermosaic", *COLOURS.names}
+    assert {"Grid", "Viewer and zoom", "Tiles that the picture is made of."} <= own
+    assert untranslated(own) == []
 
 
 def strings_of_table(every):
@@ -70,13 +90,13 @@ def strings_of_table(every):
 def test_the_table_is_translated(every):
     shown = strings_of_table(every)
     assert len(shown) > 3
-    assert shown - set(TRANSLATED) == set()
+    assert untranslated(shown) == []
 
 
 def test_the_editor_is_translated():
     found = strings_of_editor()
     assert len(found) > 70
-    assert found - set(TRANSLATED) == set()
+    assert untranslated(found) == []
 
 
 def test_settings_page_is_translated():
@@ -86,8 +106,15 @@ def test_settings_page_is_translated():
         if isinstance(n, ast.Call) and ast.unparse(n.func) == "host.page.add_option" and isinstance(n.args[2], ast.Constant)
     }  # fmt: skip
     assert labels
-    assert labels - set(TRANSLATED) == set()
+    assert untranslated(labels) == []
 
 
-def test_translations_say_something():
-    assert all(isinstance(v, str) and v.strip() for v in TRANSLATED.values())
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_translations_say_something(name):
+    """And no language has a string that the others do not have."""
+    assert all(isinstance(v, str) and v.strip() for v in TRANSLATED[name].values())
+    assert set(TRANSLATED[name]) == set(TRANSLATED["zh_CN"])
+
+
+def test_a_missing_one_is_seen():
+    assert untranslated({"Method", "no such text"}) == [(name, "no such text") for name in TRANSLATED]

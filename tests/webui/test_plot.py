@@ -7,10 +7,13 @@ import torch
 from modules import scripts
 
 from tests.webui.host_model import Job, copied, field, job, run, written
+from tiled_diffusion.settings.document import flat_rows
+from tiled_diffusion.settings.panel import PanelSettings
+from tiled_diffusion.settings.vae import VaePanelSettings
 from tiled_diffusion.webui import xyz
 from tiled_diffusion.webui.hosts.failure import JobError
 
-TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
+TILES = {"tile_width": 128, "tile_height": 128, "overlap": 48}
 
 
 class AxisOption:
@@ -50,12 +53,26 @@ def test_there_is_an_axis_for_each_field(axes):
     assert axes["[Tiled VAE] VAE mode"].choices() == ["off", "Auto", "Untiled", "Exact", "Fast"]
 
 
+@pytest.mark.parametrize("cls", [PanelSettings, VaePanelSettings])
+def test_what_is_no_axis_says_why(cls):
+    every = flat_rows(cls)
+    assert [r.name for r in every if r.entry.axis is bool(r.entry.no_axis)] == []
+    assert any(r.entry.no_axis for r in every)
+
+
 VALUES = [
     ("Method", "Jittered tiles", {"method": "jittered"}),
-    ("Tile width (px)", "192", {"tile_width_lp": 24}),
-    ("Tile overlap (px)", "64", {"overlap_lp": 8}),
+    ("Tile width (px)", "192", {"tile_width": 192}),
+    ("Tile overlap (px)", "64", {"overlap": 64}),
     ("Tile batch size", "2", {"tile_batch": 2}),
     ("Seamless X", "on", {"wrap_x": True}),
+    ("Grid seed", "7", {"grid_seed": 7}),
+    ("Size told to SDXL", "Each tile", {"size_conditioning": "tile"}),
+    ("Rest", "rest: main prompt", {}),
+    ("Whole prompt", "before it", {"tile_prompts_join": "append"}),
+    ("Captioner", "clip", {"captioner": "clip"}),
+    ("Local prompt", "sky", {"elastic_local_prompt": "sky"}),
+    ("Tiled passes of hires fix", "First pass", {"passes": "first"}),
 ]
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.webui.host_model import Job, copied, field, run
+from tiled_diffusion import __version__
 
 TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
 SEEDED = {
@@ -52,9 +53,11 @@ def test_the_answer_has_all_records_and_all_comments():
 def test_a_copy_of_a_job_that_is_switched_off_has_no_record():
     p = Job(args=(True, TILES))
     run(p)
+    assert f'Tiled Diffusion version: "{__version__}"' in p.infotexts[0]
     p.args = (False, TILES)
     run(p)
     assert field(p.infotexts[0]) is None
+    assert "Tiled Diffusion" not in p.infotexts[0]
 
 
 @pytest.mark.parametrize("within", [{"args": (False,)}, {"args": (True, {**TILES, "method": "spot"})}])

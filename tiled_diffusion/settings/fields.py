@@ -73,6 +73,7 @@ class Entry:
         widget: how pages show it, or None for not at all.
         flag: what stands for the value in the help of its command line flag, or None for no flag.
         axis: whether it is an axis of the X/Y/Z plot.
+        no_axis: why a setting of a panel is none, in words.
     """
 
     kind: Kind
@@ -86,6 +87,7 @@ class Entry:
     widget: Widget | None = None
     flag: str | None = None
     axis: bool = False
+    no_axis: str = ""
 
 
 @dataclass(frozen=True)

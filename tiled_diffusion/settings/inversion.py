@@ -26,8 +26,8 @@ class Inversion:
         Whole(0, 3), "Accuracy", "Model calls of each step: more come closer to the picture, and take longer.", since=2,
         widget=Widget("inversion_more", "slider", 1, 3), flag="N", axis=True))
     freedom: float = field(default=0.2, metadata=entry(
-        Number(0, 1), "Freedom", "Share of fresh noise: 0 stays closest to the picture, 1 is plain img2img.", since=2,
-        widget=Widget("inversion", "slider", step=0.05), axis=True))
+        Number(0, 1), "Freedom", "How much of the noise is fresh: 0 stays closest to the picture, 1 is plain img2img.",
+        since=2, widget=Widget("inversion", "slider", step=0.05), axis=True))
     detail_map: bool = field(default=False, metadata=entry(
         Switch(), "More freedom in flat areas", "Flat areas get more of the fresh noise, detailed areas less.", since=2,
         widget=Widget("inversion", "tick"), flag="", axis=True))

@@ -48,23 +48,23 @@ class PanelSettings:
         Within(Settings, flat=True), "Tiling", "How the canvas is tiled, and its regions."))
     passes: str = field(default="both", metadata=entry(
         PASSES, "Tiled passes of hires fix", "txt2img: which passes of hires fix are drawn in tiles.",
-        widget=Widget("hires", "radio")))
+        widget=Widget("hires", "radio"), axis=True))
     width: int | None = field(default=None, metadata=entry(
         PICTURE_SIDE, "Picture width", "txt2img: takes the place of the WebUI's width, which ends at 2048.", "px",
-        null="keeps that one", widget=Widget("size", "slider", 0, 16384, 8, null=0)))
+        null="keeps that one", widget=Widget("size", "slider", 0, 16384, 8, null=0), axis=True))
     height: int | None = field(default=None, metadata=entry(
         PICTURE_SIDE, "Picture height", "txt2img: takes the place of the WebUI's height, which ends at 2048.", "px",
-        null="keeps that one", widget=Widget("size", "slider", 0, 16384, 8, null=0)))
+        null="keeps that one", widget=Widget("size", "slider", 0, 16384, 8, null=0), axis=True))
     upscaler: str = field(default=NO_UPSCALER, metadata=entry(
         Text(), "Upscaler", "img2img: enlarges the input picture before it is drawn anew.",
-        widget=Widget("upscale", "dropdown")))
+        widget=Widget("upscale", "dropdown"), axis=True))
     upscale_factor: float = field(default=2.0, metadata=entry(
         Number(1, 8), "Scale factor", "img2img: how many times wider and higher the upscaler makes it.",
-        widget=Widget("upscale", "slider", step=0.05)))
+        widget=Widget("upscale", "slider", step=0.05), axis=True))
     keep_size: bool = field(default=True, metadata=entry(
         Switch(), "Keep input image size",
         "img2img: the result has the (enlarged) input image's size; otherwise the sliders' size, enlarged.",
-        widget=Widget("keep", "tick")))
+        widget=Widget("keep", "tick"), axis=True))
     keep_picture: bool = field(default=False, metadata=entry(
         Switch(), "Keep the picture",
         "img2img and hires fix: starts from the picture's own noise, also known as noise inversion.", since=2,

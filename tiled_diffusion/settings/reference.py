@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from .control import Control
 from .document import flat_rows
-from .fields import Row
+from .fields import Row, rows
 from .frame import Frame, FrameJob, Redraw
 from .growth import Growth
 from .inversion import Inversion
@@ -20,12 +20,12 @@ from .request import Request
 from .sides import Sides
 from .tile_texts import TileText
 from .vae import VaePanelSettings
-from .values import Region, Reroll
+from .values import Region, Reroll, Settings
 
 
 def fields_table(cls: type) -> str:
     """Fields of the JSON: what they may be, their defaults, and what they do."""
-    lines = [(f"`{r.name}`", _values(r), _default(r), _sentence(r)) for r in flat_rows(cls)]
+    lines = [(f"`{r.name}`", *_rest(r)) for r in flat_rows(cls)]
     return _table(("field", "values", "default", "what it does"), lines)
 
 
@@ -40,7 +40,22 @@ def axes_line(cls: type) -> str:
     return ", ".join(axis.label for axis in plot_axes(cls)) + "."
 
 
+def names_table(cls: type) -> str:
+    """The settings of a panel by all their names: in JSON, of the flag, on the panel, and on a plot's axis."""
+    lines = [(f"`{r.name}`", _flag(r), r.label if r.entry.widget else "", _axis(r)) for r in flat_rows(cls)]
+    return _table(("JSON", "command line", "on the panel", "axis"), lines)
+
+
+def flags_table(*classes: type) -> str:
+    """Flags of the command line, what they may be, and their defaults."""
+    every = [r for cls in classes for r in rows(cls) if r.entry.flag is not None]
+    return _table(("flag", "values", "default", "what it does"), [(_flag(r), *_rest(r)) for r in every])
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "names": lambda: names_table(PanelSettings),
+    "VAE names": lambda: names_table(VaePanelSettings),
+    "flags": lambda: flags_table(Request, Growth, Settings),
     "panel": lambda: panel_table(PanelSettings),
     "axes": lambda: axes_line(PanelSettings),
     "settings": lambda: fields_table(PanelSettings),
@@ -61,6 +76,18 @@ TABLES: dict[str, Callable[[], str]] = {
     "VAE settings": lambda: fields_table(VaePanelSettings),
 }
 """By the name in the marker of a page: `<!-- table: NAME -->`."""
+
+
+def _flag(row: Row) -> str:
+    return "" if row.entry.flag is None else f"`--{row.name.replace('_', '-')}`"
+
+
+def _axis(row: Row) -> str:
+    return "yes" if row.entry.axis else f"no: {row.entry.no_axis}"
+
+
+def _rest(row: Row) -> tuple[str, str, str]:
+    return _values(row), _default(row), _sentence(row)
 
 
 def _values(row: Row) -> str:

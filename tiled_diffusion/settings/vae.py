@@ -30,6 +30,7 @@ OFFLOADS = Choices((
     Choice("recompute", "Recompute", "In exact mode, activations wait nowhere: the slowest, with the least memory."),
 ))  # fmt: skip
 FOLLOWS = "does what the picture's Tiled Diffusion does"
+RING = "it follows Tiled Diffusion's axis: a ring that only one of the two closes has a seam"
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,17 @@ class VaePanelSettings:
         widget=Widget("tile", "slider", 0, 4096, 64, null=0), axis=True))
     offload: str = field(default="auto", metadata=entry(
         OFFLOADS, "Activations wait", "Where activations wait between two passes of exact mode.",
-        widget=Widget("advanced", "radio")))
+        widget=Widget("advanced", "radio"), axis=True))
     wrap_x: bool | None = field(default=None, metadata=entry(
-        Switch(), "Seamless X", "The left and right borders of the picture are neighbours.", null=FOLLOWS))
+        Switch(), "Seamless X", "The left and right borders of the picture are neighbours.", null=FOLLOWS,
+        no_axis=RING))
     wrap_y: bool | None = field(default=None, metadata=entry(
-        Switch(), "Seamless Y", "The top and bottom borders of the picture are neighbours.", null=FOLLOWS))
+        Switch(), "Seamless Y", "The top and bottom borders of the picture are neighbours.", null=FOLLOWS,
+        no_axis=RING))
     move_to_gpu: bool = field(default=True, metadata=entry(
         Switch(), "Move the VAE to the GPU",
         "A VAE that lies in host memory is moved while it works; medvram and lowvram do so by themselves.",
-        widget=Widget("advanced", "tick")))
+        widget=Widget("advanced", "tick"), axis=True))
     # fmt: on
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ MOST_IN_EDITOR = 64
 PROMPT = Text(20000)
 SEED = Whole(0, HUGE)
 TILE = Whole(64, 4096, multiple=8)
+DOCUMENT = "a list of objects, and an axis holds short texts"
 
 METHODS = Choices((
     Choice("multidiffusion", "MultiDiffusion",
@@ -231,7 +232,7 @@ class Settings:
         axis=True))
     overlap: int | None = field(default=None, metadata=entry(
         Whole(0, 4088), "Tile overlap",
-        "Neighbours share at least so much, rounded down to whole latent pixels (8 px).", "px",
+        "Neighbours overlap by at least so much, rounded down to whole latent pixels (8 px).", "px",
         null="the method's own choice", before=Before("overlap_lp", 8),
         widget=Widget("tile", "slider", -1, 1024, null=-1), flag="PX", axis=True))
     tile_batch: int | None = field(default=4, metadata=entry(
@@ -245,15 +246,18 @@ class Settings:
         widget=Widget("seamless", "tick"), flag="", axis=True))
     grid_seed: int | None = field(default=None, metadata=entry(
         Whole(0, 2**63 - 1), "Grid seed", "For methods whose tiles move from step to step: where they lie.",
-        null="takes the picture's seed", widget=Widget("advanced", "number", null=-1), flag="N"))
+        null="takes the picture's seed", widget=Widget("advanced", "number", null=-1), flag="N", axis=True))
     size_conditioning: str = field(default="canvas", metadata=entry(
         TOLD_SIZES, "Size told to SDXL", "The size that an SDXL model is told.",
-        widget=Widget("advanced", "radio"), flag="NAME"))
+        widget=Widget("advanced", "radio"), flag="NAME", axis=True))
     regions: tuple[Region, ...] = field(default=(), metadata=entry(
-        Records(Region, "regions", MOST_REGIONS, MOST_IN_EDITOR), "Regions", "Parts with prompts of their own."))
-    fill: str = field(default="main", metadata=entry(FILLS, "Rest", "What is drawn where no region is."))
+        Records(Region, "regions", MOST_REGIONS, MOST_IN_EDITOR), "Regions", "Parts with prompts of their own.",
+        no_axis=DOCUMENT))
+    fill: str = field(default="main", metadata=entry(
+        FILLS, "Rest", "What is drawn where no region is.", axis=True))
     rerolls: tuple[Reroll, ...] = field(default=(), metadata=entry(
-        Records(Reroll, "rerolls", MOST_REGIONS), "Rerolls", "Boxes of the start noise that are drawn anew."))
+        Records(Reroll, "rerolls", MOST_REGIONS), "Rerolls", "Boxes of the start noise that are drawn anew.",
+        no_axis=DOCUMENT))
     compose: float = field(default=0.6, metadata=entry(
         FRACTION, "Compose regions",
         "Part of the sampling in which regions keep within their boxes; then edges become soft.", since=2, earlier=0.0,
@@ -263,18 +267,18 @@ class Settings:
         widget=Widget("prompts", "dropdown"), flag="NAME", axis=True))
     tile_prompts_share: float = field(default=0.3, metadata=entry(
         FRACTION, "Share", "A phrase counts in a tile that holds this share of the most that a tile can hold of it; a "
-        "box of a list, where it shares so much with the tile.", since=2,
+        "box of a list, where so much of the smaller of the two lies in both.", since=2,
         widget=Widget("prompts", "slider", step=0.05), flag="X", axis=True))
     tile_prompts_join: str = field(default="replace", metadata=entry(
         TEXT_JOINS, "Whole prompt", "How the whole prompt joins a caption or a list's text.", since=2,
-        widget=Widget("prompts", "dropdown"), flag="NAME"))
+        widget=Widget("prompts", "dropdown"), flag="NAME", axis=True))
     tile_texts: tuple[TileText, ...] = field(default=(), metadata=entry(
         TileTexts(TileText, "tile_texts", MOST_TILE_TEXTS), "Prompts of tiles",
         "The list: CSV whose first line is row,column,prompt or x,y,w,h,prompt, or JSON.", since=2,
-        widget=Widget("tile texts", "text")))
+        widget=Widget("tile texts", "text"), no_axis=DOCUMENT))
     captioner: str = field(default="", metadata=entry(
-        Text(100), "Captioner", "Name of the program that captions tiles; in the WebUI: clip or deepbooru.", since=2,
-        widget=Widget("prompts", "text")))
+        Text(100), "Captioner", "Name of the captioner that says what tiles show, one that the host has.", since=2,
+        widget=Widget("prompts", "text"), axis=True))
     elastic_rounds: int = field(default=4, metadata=entry(
         Whole(0, 20), "Structure rounds",
         "How often the small picture of the whole is drawn at each step: more see more of the canvas.", since=2,
@@ -294,7 +298,7 @@ class Settings:
         widget=Widget("elastic small", "radio"), flag="NAME", axis=True))
     elastic_local_prompt: str | None = field(default=None, metadata=entry(
         PROMPT, "Local prompt", "Words for the ground of every part, such as: sky, grass, wall.", since=2,
-        null="the negative prompt", widget=Widget("elastic small", "text", null=""), flag="TEXT"))
+        null="the negative prompt", widget=Widget("elastic small", "text", null=""), flag="TEXT", axis=True))
     # fmt: on
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from tiled_diffusion import __version__
 from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.upscale import dpi_of
@@ -41,6 +42,7 @@ def parameters_text(request: Request, model_name: str) -> str:
         **({} if request.growth is None else {"Grown": _quoted(_growth_text(request.growth))}),
         **{f"ControlNet {i}": _quoted(_control_text(c)) for i, c in enumerate(request.controls)},
         "Tiled Diffusion": json.dumps(settings, ensure_ascii=False),
+        "Tiled Diffusion version": __version__,
     }
     lines = [request.prompt]
     if request.negative_prompt:

@@ -179,7 +179,7 @@ def denoise(  # noqa: PLR0913 the loop knows them all
         controls: loaded ControlNets; None loads request.controls.
         pulls: what the canvas is drawn to; a later one above an earlier one.
         context: [1, 5, H, W], what an inpainting U-Net sees beside the latent; None for any other.
-        each: the requests of the pictures of a batch that are unlike in seeds and texts; see `batches.alike`.
+        each: the requests of the pictures of a batch that are unlike in seeds and texts; see `batches.groups`.
 
     Returns:
         [B, C, H, W] float32.

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from tiled_diffusion import __version__
 from tiled_diffusion.settings.panel import NO_UPSCALER, PanelSettings
 
 from .controls import controls_of
@@ -84,6 +85,7 @@ def build_panel(tab: str, host: PanelHost) -> Panel:
                 controls.update(controls_of(PanelSettings, KEEP_LINES, name))
         with gr.Accordion("Advanced tiling", open=False, elem_id=name("advanced")):
             controls.update(controls_of(PanelSettings, [*ADVANCED_LINES.get(tab, ()), "advanced"], name))
+            gr.HTML(f'<p class="td-version">Tiled Diffusion &amp; VAE {__version__}</p>')
         controls.update(_elastic_controls(controls["method"], host.method, name))
         with gr.Accordion("Prompt of each tile", open=False, elem_id=name("prompts")):
             controls.update(controls_of(PanelSettings, ["prompts", "tile texts"], name))

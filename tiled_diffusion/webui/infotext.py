@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import gradio as gr
 
+from tiled_diffusion import __version__
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.panel import PanelSettings, panel_settings_from_json, region_document, to_controls
 from tiled_diffusion.settings.vae import VaePanelSettings, vae_settings_from
@@ -19,6 +20,8 @@ from tiled_vae import TiledVaeError
 from .hosts import host
 from .hosts.port import Job
 
+VERSION = "Tiled Diffusion version"
+"""The field that says which version of this project drew a picture, whichever of its panels did."""
 T = TypeVar("T")
 Fields = list[tuple[Any, Callable[[dict[str, Any]], Any]]]
 
@@ -38,12 +41,14 @@ class Record(Generic[T]):
     parse: Callable[[str], T]
 
     def write(self, p: Job, settings: Sequence[T]) -> None:
-        """Notes the settings of each picture of a job."""
+        """Notes the settings of each picture of a job, and the version that read them."""
+        host.jobs.write_records(p, VERSION, [__version__])
         host.jobs.write_records(p, self.key, [self.text_of(each) for each in settings])
 
     def drop(self, p: Job) -> None:
         """Takes out what a copy of a job has brought along."""
         host.jobs.drop_records(p, self.key)
+        host.jobs.drop_records(p, VERSION)
 
     def read(self, params: dict[str, Any]) -> T | None:
         """The settings in pasted parameters, or None where there are none that can be used."""

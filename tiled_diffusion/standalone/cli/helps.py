@@ -10,6 +10,7 @@ Draw one or more pictures of any size.
 WHAT is one of
   a prompt in quotes     {PROGRAM} generate "a red house on grass, blue sky" --size 1536x192
   a canvas file          {PROGRAM} generate canvas.json
+  a layout               a .txt, .py or .md file: Omost's canvas, or a prompt with BREAK, ADDCOL or ADDROW
   a picture made before  {PROGRAM} generate out/00001-7.png
                          makes the same picture again, from the record in the PNG
 Flags override what the file says: `generate out/00001-7.png --seed 8` is a sister of the first one.
@@ -60,7 +61,7 @@ Make seven pictures and a mosaic with the checkpoint that ships with the program
   {PROGRAM} demo
   {PROGRAM} demo --out somewhere/else
 
-Open out/demo/index.html in a browser afterwards. Takes 1 to 4 minutes on two processor cores.
+Open out/demo/index.html in a browser afterwards. Takes between one and a few minutes on two processor cores.
 """
 EXPORT_HELP = f"""\
 Write the shipped checkpoint as one .safetensors file, with its .yaml and tokenizer, for the AUTOMATIC1111 WebUI.

@@ -32,6 +32,7 @@ from .helps import (
     UPSCALE_HELP,
 )
 
+WHAT = 'a prompt in quotes, "canvas.json", "layout.txt" or "picture.png"'
 INPAINT_FLAGS = ("--mask", "--mask-feather", "--inpaint-from", "--extend")
 
 
@@ -71,7 +72,7 @@ def _command(commands: Any, name: str, summary: str, description: str) -> Parser
 
 
 def _generate(parser: Parser) -> None:
-    parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
+    parser.add_argument("what", nargs="?", metavar="WHAT", help=WHAT)
     picture_flags(parser)
     _growth_flags(parser)
     _scale_flag(parser)
@@ -122,7 +123,7 @@ def _frame(parser: Parser) -> None:
 
 
 def _inspect(parser: Parser) -> None:
-    parser.add_argument("what", nargs="?", metavar="WHAT", help='a prompt in quotes, "canvas.json" or "picture.png"')
+    parser.add_argument("what", nargs="?", metavar="WHAT", help=WHAT)
     picture_flags(parser)
     _growth_flags(parser)
     _scale_flag(parser)
@@ -241,7 +242,8 @@ def model_flags(parser: Parser) -> None:
     group = parser.add_argument_group("the model")
     group.add_argument(
         "--model", metavar="PATH",
-        help="SD 1.x, SD 2.x or SDXL: a diffusers folder or a .safetensors file (default: the small one that ships)",
+        help="SD 1.x, SD 2.x, SDXL, SD 3.x or Flux: a diffusers folder or a .safetensors file (default: the small one "
+        "that ships)",
     )  # fmt: skip
     group.add_argument(
         "--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps (default: auto, the fastest)"
