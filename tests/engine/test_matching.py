@@ -105,6 +105,16 @@ def test_what_meets_an_edge_is_decoded_with_it():
     assert torch.equal(around[0, :, m:-m, :m], x[0, ..., :1].expand(-1, -1, m))
 
 
+def test_a_picture_smaller_than_what_is_decoded_with_it_is_seen_whole():
+    x, m = latents((8, 6), 2), BESIDE
+    around = with_neighbours(x, joins_of("1.right=2.left,1.bottom=2.top"))
+    assert torch.equal(around[..., m:-m, m:-m], x)
+    assert torch.equal(around[0, :, m:-m, m + 6 : m + 12], x[1])
+    assert torch.equal(around[0, :, m + 8 : m + 16, m:-m], x[1])
+    assert torch.equal(around[1, :, m:-m, m - 6 : m], x[0])
+    assert torch.equal(around[0, :, m:-m, m + 12 :], x[0, ..., -1:].expand(-1, -1, m - 6))
+
+
 def test_pairs_are_read_and_written():
     joins = joins_of("2.left=1.right, 1.bottom=3.top")
     assert joins == (Join(Edge(1, "right"), Edge(2, "left")), Join(Edge(1, "bottom"), Edge(3, "top")))

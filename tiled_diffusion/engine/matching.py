@@ -189,18 +189,19 @@ class MatchedPlanner:
 def with_neighbours(latents: Tensor, joins: Sequence[Join]) -> Tensor:
     """Latents [B, C, H, W] with BESIDE pixels of what meets them around, so that a decoder sees no border there.
 
-    Where an edge may meet several others, the first one; where it meets none, its own last pixels repeated.
+    Where an edge may meet several others, the first one; where it meets none, and past the end of a picture that is
+    smaller than that, its own last pixels repeated.
     """
     h, w = latents.shape[-2:]
     around = pad(latents, (BESIDE,) * 4, mode="replicate")
     met = {edge: other for firsts, seconds in groups(joins) for edge, other in _first_met(firsts, seconds)}
-    inner = slice(BESIDE, -BESIDE)
+    inner, across, down = slice(BESIDE, -BESIDE), min(BESIDE, w), min(BESIDE, h)
     for edge, other in met.items():
         place, part = {
-            "left": ((inner, slice(0, BESIDE)), (slice(None), slice(w - BESIDE, w))),
-            "right": ((inner, slice(w + BESIDE, None)), (slice(None), slice(0, BESIDE))),
-            "top": ((slice(0, BESIDE), inner), (slice(h - BESIDE, h), slice(None))),
-            "bottom": ((slice(h + BESIDE, None), inner), (slice(0, BESIDE), slice(None))),
+            "left": ((inner, slice(BESIDE - across, BESIDE)), (slice(None), slice(w - across, w))),
+            "right": ((inner, slice(w + BESIDE, w + BESIDE + across)), (slice(None), slice(0, across))),
+            "top": ((slice(BESIDE - down, BESIDE), inner), (slice(h - down, h), slice(None))),
+            "bottom": ((slice(h + BESIDE, h + BESIDE + down), inner), (slice(0, down), slice(None))),
         }[edge.side]
         around[edge.picture - 1][(slice(None), *place)] = latents[other.picture - 1][(slice(None), *part)]
     return around
