@@ -20,6 +20,7 @@ from .hosts import host
 from .mosaic import mosaics_folder
 from .run import TITLE, failing
 from .sampling import HINTS_OPTION
+from .upscale import keep_dpi
 
 log = logging.getLogger("tiled_diffusion")
 LEVELS = ("warning", "info", "debug")
@@ -32,6 +33,7 @@ def register() -> None:
     host.page.on_app_started(_api)
     host.page.on_ui_settings(_settings)
     host.page.on_infotext_pasted(peer.upgrade)
+    host.page.on_image_saved(keep_dpi)
 
 
 def _api(_blocks: Any, app: Any) -> None:

@@ -13,10 +13,12 @@ from tiled_diffusion.webui.hosts.values import Networks, ScriptArguments
 
 from .console import tell as tell
 from .pictures import announce as announce
+from .pictures import draw_masked as draw_masked
 from .pictures import draw_pictures as draw_pictures
 from .pictures import fix_seed as fix_seed
 from .pictures import on_ground as on_ground
 from .pictures import result as result
+from .pictures import results as results
 
 INTERRUPT: type[BaseException] = sd_samplers_common.InterruptedException
 COMMENTS = "Comments"
