@@ -9,7 +9,8 @@
  *   widget?: SettingWidget}} Setting
  *   `choices` are [value, label, help]; `most` counts characters or items, and `editor` those that the editor holds. */
 /** @typedef {{version: number, document: Record<string, Setting>, region: Record<string, Setting>,
- *   reroll: Record<string, Setting>, controls: string[], no_upscaler: string}} SettingsTable
+ *   reroll: Record<string, Setting>, controls: string[], no_upscaler: string,
+ *   papers: Record<string, number[]>, units: Record<string, number>}} SettingsTable
  *   Fields of a region document, of its regions and rerolls; names of the panel's controls. */
 
 var tiledDiffusion = tiledDiffusion || {};
@@ -230,6 +231,8 @@ tiledDiffusion.table = {
         "height",
         "upscaler",
         "upscale_factor",
+        "print_size",
+        "print_dpi",
         "keep_size",
         "keep_picture",
         "inversion_steps",
@@ -243,4 +246,18 @@ tiledDiffusion.table = {
         "growth_keep_colours",
     ],
     "no_upscaler": "None",
+    "papers": {
+        "A0": [841, 1189],
+        "A1": [594, 841],
+        "A2": [420, 594],
+        "A3": [297, 420],
+        "A4": [210, 297],
+        "A5": [148, 210],
+        "A6": [105, 148],
+    },
+    "units": {
+        "mm": 1.0,
+        "cm": 10.0,
+        "in": 25.4,
+    },
 };

@@ -63,10 +63,25 @@ tiledDiffusion.WebuiPage = class WebuiPage {
     #afterResize(size) {
         const {controls, shown, valueOf} = tiledDiffusion.gradio, own = controls(this.#tab);
         const image = WebuiPage.inputImage(), follows = own.keep_size || shown("#img2img_tab_resize_by");
-        const factor = own.upscaler && own.upscaler !== "None" ? Number(own.upscale_factor) || 1 : 1;
-        const scale = factor * (own.keep_size ? 1 : Number(valueOf("img2img_scale")) || 1);
-        if (!image?.naturalWidth || !follows) return {width: size.width * factor, height: size.height * factor};
-        return {width: image.naturalWidth * scale, height: image.naturalHeight * scale};
+        const by = own.keep_size ? 1 : Number(valueOf("img2img_scale")) || 1;
+        const base = !image?.naturalWidth || !follows ? size
+            : {width: image.naturalWidth * by, height: image.naturalHeight * by};
+        const factor = own.print_size ? WebuiPage.#printScale(String(own.print_size), Number(own.print_dpi) || 0, base)
+            : own.upscaler && own.upscaler !== "None" ? Number(own.upscale_factor) || 1 : 1;
+        return {width: base.width * factor, height: base.height * factor};
+    }
+
+    /**
+     * How many times larger a print needs a picture; 1 where it is none.
+     * @param {string} text @param {number} dpi @param {Size} size
+     */
+    static #printScale(text, dpi, {width, height}) {
+        const {papers, units} = tiledDiffusion.table, paper = papers[text.trim().toUpperCase()];
+        const match = /^([\d.,]+)\s*[x\u00d7]\s*([\d.,]+)\s*(mm|cm|in)$/.exec(text.trim().toLowerCase());
+        if (!paper && !match) return 1;
+        const sides = match ? [match[1], match[2]].map(n => Number(n.replace(",", ".")) * units[match[3]])
+            : [...paper].sort((a, b) => width > height ? b - a : a - b);
+        return Math.max(1, ...sides.map((mm, i) => mm / units.in * dpi / [width, height][i])) || 1;
     }
 };
 

@@ -31,6 +31,7 @@ jobs = st.builds(
     ),
     passes=st.sampled_from(["both", "first", "hires"]), width=st.none() | st.integers(8, 2048).map(lambda n: n * 8),
     height=st.none() | st.integers(8, 2048).map(lambda n: n * 8), upscaler=st.sampled_from(["None", "Lanczos"]),
+    print_size=st.sampled_from([None, "30x40cm", "A4", "8x10in"]), print_dpi=st.integers(30, 2400),
     upscale_factor=st.floats(1, 8), keep_size=st.booleans(), keep_picture=st.booleans(),
     inversion=st.builds(
         Inversion, st.none() | st.integers(1, 1000), st.integers(0, 3), st.floats(0, 1), st.booleans(),
@@ -61,6 +62,8 @@ WRONG = [
     ({"width": 100}, {}, "width: got 100"),
     ({"passes": "all"}, {}, "passes"),
     ({"upscale_factor": 9}, {}, "upscale_factor"),
+    ({"print_size": "A9"}, {}, "print_size: got 'A9', allowed is WIDTHxHEIGHT in mm, cm or in"),
+    ({"print_dpi": 5}, {}, "print_dpi"),
     ({"inversion_freedom": 2}, {}, "settings.inversion_freedom: got 2, allowed is a number from 0 to 1"),
     ({"inversion_rounds": 4}, {}, "settings.inversion_rounds: got 4"),
     ({"freedom": 0.5}, {}, "unknown field 'freedom'"),

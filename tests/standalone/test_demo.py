@@ -4,22 +4,27 @@ import html
 import json
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
 from tiled_diffusion.settings.request import request_from_json
 from tiled_diffusion.standalone.cli.arguments import read_request
 from tiled_diffusion.standalone.cli.commands import main
+from tiled_diffusion.standalone.cli.framing import read_framing
 from tiled_diffusion.standalone.cli.parser import PROGRAM, build_parser
 from tiled_diffusion.standalone.cli.words import command_line, quoted
+from tiled_diffusion.standalone.demo.frame import CORNERS, REDRAW, REQUEST
 from tiled_diffusion.standalone.demo.scenes import scenes
 from tiled_diffusion.standalone.metadata import read_png
 
 NAMES = {
     "panorama.png", "panorama-plan.png", "ring.png", "ring-rolled.png", "ring-plan.png", "prompts.png",
     "prompts-plan.png", "regions.png", "regions.json", "regions-plan.png", "drawing.png", "guided.png", "guided-plan.png", "upscale-before.png", "upscale.png", "upscale-plan.png", "index.html", "mosaic", "mosaic.png",
+    "frame", "frame-wall.png",
 }  # fmt: skip
 
 
@@ -48,7 +53,7 @@ def test_the_page_refers_to_these_files_and_nothing_else(demo):
     links = Links()
     links.feed((demo / "index.html").read_text(encoding="utf-8"))
     zoom = "mosaic/zoom.webm" if (demo / "mosaic" / "zoom.webm").is_file() else "mosaic/zoom.gif"
-    assert links.targets == (NAMES - {"index.html", "regions.json", "mosaic"}) | {zoom, "mosaic/index.html"}
+    assert links.targets == (NAMES - {"index.html", "regions.json", "mosaic", "frame"}) | {zoom, "mosaic/index.html", "frame/photo.png"}
     assert all((demo / name).is_file() for name in links.targets)
     assert "script" not in links.tags
     assert "link" not in links.tags
@@ -56,7 +61,7 @@ def test_the_page_refers_to_these_files_and_nothing_else(demo):
 
 def test_the_page_tells_settings_times_and_commands(demo):
     text = (demo / "index.html").read_text(encoding="utf-8")
-    assert len(re.findall(r"<dt>time</dt><dd>[\d.]+ s</dd>", text)) == 7
+    assert len(re.findall(r"<dt>time</dt><dd>[\d.]+ s</dd>", text)) == 8
     assert text.count(PROGRAM + " generate") >= 4
     assert "prefers-color-scheme" in text
     assert "http" not in text
@@ -68,6 +73,19 @@ def test_the_command_of_the_mosaic_goes_on_with_it(demo, monkeypatch, capsys):
     words = shlex.split(re.search(rf"<pre>{PROGRAM} (mosaic .*?)</pre>", text)[1])
     assert main([*words, "--quiet", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["drawn"] == 0
+
+
+def test_the_frame_is_found_and_the_wall_stays(demo, monkeypatch):
+    before, after = (np.asarray(Image.open(demo / name).convert("RGB")) for name in ("frame-wall.png", "frame/photo.png"))
+    changed = (before != after).any(axis=2)
+    y, x = np.nonzero(changed)
+    assert np.abs(np.array([x.min(), y.min(), x.max(), y.max()]) - (*CORNERS.min(axis=0), *CORNERS.max(axis=0))).max() < 4
+    monkeypatch.chdir(demo)
+    text = html.unescape((demo / "index.html").read_text(encoding="utf-8"))
+    words = shlex.split(re.search(rf"<pre>{PROGRAM} (frame .*?)</pre>", text)[1])
+    asked = read_framing(build_parser().parse_args(words))
+    small = replace(REQUEST, steps=2), replace(REDRAW, side_px=128)
+    assert (asked.request, asked.redraw, asked.frame.photo) == (*small, "frame-wall.png")
 
 
 def test_the_ring_is_rolled_by_half(demo):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from bench.frame import suits
 from tests.recipes.frame.rendered import camera, photo_of_frame
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.errors import TiledError
@@ -32,6 +33,7 @@ from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.cli.parser import build_parser
 from tiled_diffusion.standalone.framing import frame
 from tiled_diffusion.standalone.host import DiffusersHost
+from tiled_diffusion.standalone.model import load_model
 
 SIZE = (320, 240)
 LENS = camera(-18, 8, 2, 260, 2.0, SIZE)
@@ -306,8 +308,6 @@ def test_python_and_the_command_do_the_same(folder, tmp_path):
     assert run(*words) == 0
     corners = tuple((x / SIZE[0], y / SIZE[1]) for x, y in corners_from_text(AT))
     framing = Framing(Frame(str(folder / "photo.png"), corners=corners), picture=str(folder / "red.png"))
-    from tiled_diffusion.standalone.model import load_model
-
     result = frame(load_model(device="cpu"), framing)
     assert "parameters" not in Image.open(out / "photo.png").text
     assert (pixels(result.photo) == pixels(Image.open(out / "photo.png"))).all()
@@ -432,3 +432,11 @@ def test_the_guides_commands_are_understood():
     assert len(lines) == 3
     for line in lines:
         build_parser().parse_args(shlex.split(line)[3:])
+
+
+def test_the_model_sees_the_room():
+    """A house without a word of the sky: at sunset where the room is seen, and seldom where it is not."""
+    host = DiffusersHost(load_model(device="cpu"))
+    with_room, without = (suits(host, context, count=6)["sunset"] for context in (0.5, 0.0))
+    assert with_room > 0.6
+    assert without < 0.5

@@ -253,13 +253,16 @@ SIZES = [
     ({"keep_size": True}, (64, 48), (64, 48)),
     ({"upscaler": "Lanczos", "upscale_factor": 3}, (192, 144), (192, 144)),
     ({"upscaler": "Lanczos", "upscale_factor": 2, "keep_size": False}, (640, 320), (128, 96)),
+    ({"print_size": "20x15mm", "print_dpi": 254}, (200, 152), (200, 150)),  # beside the scale factor, which does not count
+    ({"print_size": "20x15mm", "print_dpi": 254, "upscaler": "Lanczos", "upscale_factor": 8}, (200, 152), (200, 150)),
+    ({"print_size": "20x15mm", "print_dpi": 30}, (64, 48), (64, 48)),  # large enough
 ]
 
 
 @pytest.mark.parametrize(("settings", "canvas", "size"), SIZES)
 def test_an_enlarged_input_stays_right_when_the_job_is_run_again(settings, canvas, size, monkeypatch):
     monkeypatch.setattr(shared, "sd_upscalers", [SimpleNamespace(name=n) for n in ("None", "Lanczos")])
-    p = Job(args=(True, {**TILES, **settings}))
+    p = Job(args=(True, {**({"version": 2} if "print_size" in settings else TILES), **settings}))
     p.script.is_img2img = True
     for _ in range(3):  # a folder of pictures
         p.init_images = [picture()]
@@ -272,6 +275,44 @@ def test_an_enlarged_input_stays_right_when_the_job_is_run_again(settings, canva
     run(p)
     assert (p.width, p.height) == (320, 160)
     assert p.init_images[0].size == (64, 48)
+
+
+@pytest.mark.parametrize(("settings", "source", "dpi"), [
+    ({"print_size": "20x15mm", "print_dpi": 254}, 72, 254), ({"upscaler": "Lanczos"}, 150, 150), ({"upscaler": "Lanczos"}, None, None),
+])  # fmt: skip
+def test_files_have_the_dpi_of_the_print_or_of_the_source(settings, source, dpi, monkeypatch, tmp_path):
+    from tiled_diffusion.webui.upscale import keep_dpi
+
+    monkeypatch.setattr(shared, "sd_upscalers", [SimpleNamespace(name=n) for n in ("None", "Lanczos")])
+    p = Job(args=(True, {"version": 2, **settings}), init_images=[picture()])
+    p.script.is_img2img = True
+    if source:
+        p.init_images[0].info["dpi"] = (source, source)
+    run(p)
+    path = tmp_path / "a.png"
+    picture().save(path)
+    keep_dpi(p, path)
+    assert Image.open(path).info.get("dpi", (None,))[0] == (dpi and pytest.approx(dpi, abs=0.1))
+    p.args = ()
+    run(p)
+    picture().save(path)
+    keep_dpi(p, path)
+    assert "dpi" not in Image.open(path).info
+
+
+def test_a_print_beyond_what_can_be_enlarged_is_told(monkeypatch):
+    from tiled_diffusion.webui.run import RUN
+
+    monkeypatch.setattr(shared, "sd_upscalers", [SimpleNamespace(name=n) for n in ("None", "Lanczos")])
+    p = Job(args=(True, {"version": 2, "print_size": "A4"}), init_images=[picture()])
+    p.script.is_img2img = True
+    with pytest.raises(Exception, match=r"print_size: 29.7 x 21 cm at 300 DPI = 3508 x 2480 px is 54.8 times the picture of 64x48"):
+        run(p)
+    assert RUN in p.__dict__
+    p = Job(args=(True, {"version": 2, "print_size": "20x15mm", "print_dpi": 800}), init_images=[picture()])
+    p.script.is_img2img = True
+    run(p)
+    assert any("beyond 8 times it looks soft" in comment for comment in p.comments)
 
 
 def test_only_masked_keeps_the_canvas():

@@ -10,6 +10,7 @@ from typing import Any
 from .fields import VERSION, Row, row, rows
 from .kinds import Text
 from .panel import NO_UPSCALER, REGION_KEYS, PanelSettings, control_rows
+from .print_size import PAPERS, UNITS
 from .values import Region, Reroll, Settings
 
 WIDTH = 120
@@ -26,7 +27,8 @@ HEAD = '''"use strict";
  *   widget?: SettingWidget}} Setting
  *   `choices` are [value, label, help]; `most` counts characters or items, and `editor` those that the editor holds. */
 /** @typedef {{version: number, document: Record<string, Setting>, region: Record<string, Setting>,
- *   reroll: Record<string, Setting>, controls: string[], no_upscaler: string}} SettingsTable
+ *   reroll: Record<string, Setting>, controls: string[], no_upscaler: string,
+ *   papers: Record<string, number[]>, units: Record<string, number>}} SettingsTable
  *   Fields of a region document, of its regions and rerolls; names of the panel's controls. */
 
 var tiledDiffusion = tiledDiffusion || {};
@@ -44,6 +46,8 @@ def page_table() -> dict[str, Any]:
         "reroll": _plain(rows(Reroll)),
         "controls": [r.name for r in control_rows(PanelSettings)],
         "no_upscaler": NO_UPSCALER,
+        "papers": {name: list(sides) for name, sides in PAPERS.items()},
+        "units": {name: float(mm) for name, mm in UNITS.items()},
     }
 
 

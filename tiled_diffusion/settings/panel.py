@@ -25,6 +25,7 @@ from .fields import Row, Widget, check_fields, entry
 from .growth import Growth
 from .inversion import Inversion
 from .kinds import Choice, Choices, Number, Switch, Text, Whole, wrong
+from .print_size import PaperKind, Print, paper_size
 from .quoting import quoted
 from .values import Settings
 
@@ -64,6 +65,13 @@ class PanelSettings:
     upscale_factor: float = field(default=2.0, metadata=entry(
         Number(1, 8), "Scale factor", "img2img: how many times wider and higher the upscaler makes it.",
         widget=Widget("upscale", "slider", step=0.05), axis=True))
+    print_size: str | None = field(default=None, metadata=entry(
+        PaperKind(), "Print size",
+        "img2img: makes the input picture as large as a print: 30x40cm, 8x10in, or a paper from A0 to A6.",
+        null="goes by the scale factor", since=2, widget=Widget("print", "text", null=""), axis=True))
+    print_dpi: int = field(default=300, metadata=entry(
+        Whole(30, 2400), "DPI", "Pixels per inch of that print.", since=2, widget=Widget("print", "number"),
+        axis=True))
     keep_size: bool = field(default=True, metadata=entry(
         Switch(), "Keep input image size",
         "img2img: the result has the (enlarged) input image's size; otherwise the sliders' size, enlarged.",
@@ -89,6 +97,13 @@ class PanelSettings:
     def kept(self) -> Inversion | None:
         """How the picture's own noise is found; None where it is not."""
         return self.inversion if self.keep_picture and self.inversion.acts else None
+
+    def print_of(self, size: tuple[int, int]) -> Print | None:
+        """The print that a picture of this size is made for; a paper that is named lies as the picture does."""
+        if self.print_size is None:
+            return None
+        width_mm, height_mm = paper_size(self.print_size, size[0] > size[1])
+        return Print(width_mm, height_mm, self.print_dpi)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""

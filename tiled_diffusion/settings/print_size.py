@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from tiled_diffusion.errors import SettingsError
+
 from .fields import check_fields, entry
-from .kinds import Choice, Choices, Number, wrong
+from .kinds import Choice, Choices, Number, Text, wrong
 
 MM_PER_INCH = Fraction(254, 10)
 MOST_PX = 32768
@@ -24,6 +26,21 @@ PRINT_FITS = Choices((
 ))  # fmt: skip
 SIDE_MM = Number(10, 5000)
 _SIZE = re.compile(r"(\d+(?:[.,]\d+)?)\s*[x\u00d7]\s*(\d+(?:[.,]\d+)?)\s*(mm|cm|in)")
+
+
+@dataclass(frozen=True)
+class PaperKind(Text):
+    """The size of a print in words; see paper_size."""
+
+    needed: str = FORM
+
+    def check(self, name: str, value: object) -> None:
+        """Also that it says a size."""
+        super().check(name, value)
+        try:
+            paper_size(str(value))
+        except SettingsError:
+            raise wrong(name, value, self.allowed) from None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ GRADIO_3 = int(gr.__version__.split(".", maxsplit=1)[0]) < 4
 JS = "_js" if GRADIO_3 else "js"
 """Name of the argument of an event that runs JavaScript."""
 LINES = ("method", "tile", "seamless")
-MORE_LINES = {"txt2img": ("size",), "img2img": ("upscale", "keep")}
+MORE_LINES = {"txt2img": ("size",), "img2img": ("upscale", "print", "keep")}
 KEEP_LINES = ("inversion", "inversion_more")
 KEEPS = ("txt2img", "img2img")
 """Tabs in which a picture may be what the sampling begins with."""

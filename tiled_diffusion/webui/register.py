@@ -24,6 +24,7 @@ from .places import OPTION as DEVICES_OPTION
 from .run import TITLE, failing
 from .sampling import HINTS_OPTION
 from .timing import LAST_JOBS
+from .upscale import keep_dpi
 
 log = logging.getLogger("tiled_diffusion")
 LEVELS = ("warning", "info", "debug")
@@ -36,6 +37,7 @@ def register() -> None:
     host.page.on_app_started(_api)
     host.page.on_ui_settings(_settings)
     host.page.on_infotext_pasted(peer.upgrade)
+    host.page.on_image_saved(keep_dpi)
 
 
 def _api(_blocks: Any, app: Any) -> None:

@@ -12,7 +12,7 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.upscale import SMALLEST_SIDE
 
 from .quad import Matrix, Points, depths, homography, rectangle, shifted
-from .warp import warped
+from .warp import BAND, warped
 
 NEAREST = 1 / 8
 """Depth of the room that is still flattened, where the frame's own is about 1."""
@@ -99,7 +99,7 @@ def pasted(photo: Image.Image, corners: Points, picture: Image.Image, feather: f
     to_picture = homography(corners, rectangle(*picture.size)) @ shifted(left, top)
     inner = warped(picture, to_picture, (right - left, bottom - top), corners - (left, top))
     out = photo.copy()
-    rows = max(1, (1 << 20) // (right - left))
+    rows = max(1, BAND // (right - left))
     for y in range(top, bottom, rows):
         box = (left, y, right, min(y + rows, bottom))
         alpha = _alpha(corners, box, feather)[..., None]

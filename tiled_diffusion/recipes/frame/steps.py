@@ -105,7 +105,7 @@ def make_frame(
         result.redrawn, last = redrawn(host, begun, framing.redraw, final, progress)
         on_result("redrawn", result.redrawn, last)
         final = result.redrawn
-    result.photo = _framed(photo, result, final, framing)
+    result.photo = framed(photo, result, final, framing)
     on_result("photo", result.photo, asked)
     if framing.print is not None:
         result.notes += print_notes(final.size, framing.print)
@@ -173,7 +173,7 @@ def _drawn(
     return [tries[number] for number in range(framing.tries)]
 
 
-def _framed(photo: Photo, result: FrameResult, picture: Image.Image, framing: Framing) -> Image.Image:
+def framed(photo: Photo, result: FrameResult, picture: Image.Image, framing: Framing) -> Image.Image:
     """The photo with a picture in its frame, in the room's light and the photo's colours."""
     inside = result.flat.crop(result.layout.box)
     coloured = photo.from_srgb(lit(picture, inside, framing.frame.light))

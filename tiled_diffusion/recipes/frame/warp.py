@@ -13,7 +13,7 @@ from .quad import Matrix, Points, depths, mapped, rectangle, scaled, shifted
 
 MARGIN = 4
 """Of source pixels around what is looked at, for the bicubic filter."""
-BAND = 1 << 20
+BAND = 1 << 18
 """Samples that are taken at once."""
 MOST_SAMPLES = 4
 """Along each side of a pixel."""

@@ -56,7 +56,7 @@ Say what a picture would cost, and draw how it is cut into tiles, without making
 Takes the same WHAT and flags as `generate`.
 """
 DEMO_HELP = f"""\
-Make seven pictures and a mosaic with the checkpoint that ships with the program, and one page that shows them.
+Make seven pictures, a frame and a mosaic with the checkpoint that ships, and one page that shows them.
 
   {PROGRAM} demo
   {PROGRAM} demo --out somewhere/else

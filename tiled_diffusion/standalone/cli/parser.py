@@ -64,7 +64,7 @@ def build_parser() -> Parser:
     mosaic_flags(_command(commands, "mosaic", "a picture made of pictures, without end", MOSAIC_HELP))
     _frame(_command(commands, "frame", "draw a picture in an empty frame, and print it", FRAME_HELP))
     _inspect(_command(commands, "inspect", "show what a picture would cost, and its tiles", INSPECT_HELP))
-    _demo(_command(commands, "demo", "make seven pictures, a mosaic and a page that shows them", DEMO_HELP))
+    _demo(_command(commands, "demo", "make seven pictures, a frame, a mosaic and a page of them", DEMO_HELP))
     _studio(_command(commands, "studio", "draw in a browser, with a region editor", STUDIO_HELP))
     cluster_parsers(_command(commands, "cluster", "share the work among GPUs and machines", CLUSTER_HELP), output_flags)
     _export(_command(commands, "export-checkpoint", "write the shipped model for the WebUI", EXPORT_HELP))

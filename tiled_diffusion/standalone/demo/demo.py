@@ -1,4 +1,4 @@
-"""The demo: seven pictures and a mosaic that show what tiles are good for, their plans, and a page with all of them."""
+"""The demo: seven pictures, a frame and a mosaic that show what it is good for, their plans, and a page of them all."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from tiled_diffusion.standalone.model import Model
 from tiled_diffusion.standalone.sampling import make_planner
 
 from .drawing import drawing
+from .frame import REQUEST as FRAMED
+from .frame import frame_figure
 from .mosaic import SETTINGS, mosaic_figure
 from .page import Figure, page
 from .scenes import DRAWING, SCALE, Scene, scenes
@@ -51,6 +53,8 @@ def make_demo(
     for i, scene in enumerate(all_scenes, start=1):
         say(f"[{i}/{len(all_scenes)}] {scene.title}: {scene.request.prompt}")
         figures.append(demo.upscaled(scene, scene.start) if scene.start else demo.drawn(scene))
+    say(f"[+] A frame: {FRAMED.prompt}")
+    figures.append(frame_figure(demo.host, out, new_progress, shrink))
     say(f"[+] A mosaic: {SETTINGS.request.prompt}")
     figures.append(mosaic_figure(demo.host, out, new_progress, shrink))
     index = out / "index.html"

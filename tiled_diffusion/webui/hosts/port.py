@@ -28,7 +28,9 @@ from .values import (
     Denoise,
     DenoiserCall,
     DrawnApart,
+    DrawnPicture,
     Forward,
+    MaskedPicture,
     Networks,
     PictureApart,
     PictureBatch,
@@ -59,6 +61,9 @@ class Page(Protocol):
 
     def on_infotext_pasted(self, callback: Callable[[str, dict[str, Any]], None]) -> None:
         """Registers what is called with a pasted record, as text and parsed, before the fields are filled."""
+
+    def on_image_saved(self, callback: Callable[[Any, Path], None]) -> None:
+        """Registers what is called with (job, file) after a picture was written."""
 
     def accordion(self, label: str, elem_id: str, on: bool) -> AbstractContextManager[Any]:
         """An accordion with a tick box in its header."""
@@ -169,6 +174,12 @@ class Jobs(Protocol):
 
     def result(self, p: Any, pictures: list[Any], seed: int) -> Any:
         """What a script gives back."""
+
+    def draw_masked(self, p: Any, masked: MaskedPicture) -> list[DrawnPicture]:
+        """Inpaints by the job that a script runs in, all its batches; fewer where the user has stopped it."""
+
+    def results(self, p: Any, pictures: Sequence[DrawnPicture]) -> Any:
+        """What a script gives back of pictures that it has made of drawn ones; saves them as the settings say."""
 
 
 class Texts(Protocol):

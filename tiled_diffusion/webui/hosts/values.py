@@ -146,3 +146,33 @@ class DrawnApart:
     image: Any
     records: Mapping[str, Any]
     comments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MaskedPicture:
+    """A picture that is inpainted at its own size.
+
+    Attributes:
+        start: RGB.
+        mask: white where it is drawn, of the same size; its edge stays as hard as it is.
+        noise: it begins as noise, and not as what is there.
+    """
+
+    start: Any
+    mask: Any
+    noise: bool
+
+
+@dataclass(frozen=True)
+class DrawnPicture:
+    """A picture that a job has drawn.
+
+    Attributes:
+        image: a PIL picture.
+        seed: that drew it.
+        record: what the host writes into its file.
+    """
+
+    image: Any
+    seed: int
+    record: str

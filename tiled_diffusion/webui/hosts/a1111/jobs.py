@@ -16,10 +16,12 @@ from .pictures import announce as announce
 from .pictures import announce_more as announce_more
 from .pictures import described as described
 from .pictures import draw_apart as draw_apart
+from .pictures import draw_masked as draw_masked
 from .pictures import draw_pictures as draw_pictures
 from .pictures import fix_seed as fix_seed
 from .pictures import on_ground as on_ground
 from .pictures import result as result
+from .pictures import results as results
 from .pictures import saves as saves
 
 INTERRUPT: type[BaseException] = sd_samplers_common.InterruptedException

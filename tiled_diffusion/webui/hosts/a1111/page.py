@@ -38,6 +38,11 @@ def on_infotext_pasted(callback: Callable[[str, dict[str, Any]], None]) -> None:
     script_callbacks.on_infotext_pasted(callback)
 
 
+def on_image_saved(callback: Callable[[Any, Path], None]) -> None:
+    """The host's name of the file is relative to its working folder."""
+    script_callbacks.on_image_saved(lambda params: callback(params.p, Path(params.filename)))
+
+
 def accordion(label: str, elem_id: str, on: bool) -> Any:
     """The WebUI's own."""
     return InputAccordion(on, label=label, elem_id=elem_id)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
 import torch
 from modules import images, processing, shared
 
-from tiled_diffusion.webui.hosts.values import DrawnApart, PictureApart, PictureBatch
+from tiled_diffusion.webui.hosts.values import DrawnApart, DrawnPicture, MaskedPicture, PictureApart, PictureBatch
 
-CHANGED = (
-    "init_images", "prompt", "negative_prompt", "seed", "batch_size", "n_iter", "width", "height", "denoising_strength",
-    "cfg_scale", "do_not_save_grid", "do_not_save_samples",
-)  # fmt: skip
+LATENT_NOTHING, ORIGINAL = 3, 1
+"""What the masked part begins as; with all of the denoising strength, "latent nothing" is noise."""
+PLAIN = {"return_mask": False, "return_mask_composite": False, "save_mask": False, "save_mask_composite": False}
+"""Settings of the host without which masks would stand among the pictures."""
 
 
 def fix_seed(p: Any) -> int:
@@ -32,9 +34,29 @@ def announce(batches: int) -> None:
     shared.state.job_count = batches
 
 
+@contextmanager
+def _changed(p: Any, now: dict[str, Any]) -> Iterator[None]:
+    """The job with other attributes; afterwards it is as it was."""
+    before = {name: getattr(p, name) for name in now}
+    try:
+        for name, value in now.items():
+            setattr(p, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(p, name, value)
+
+
+@contextmanager
+def _own_numbers(seed: int) -> Iterator[None]:
+    """For the host's encoder, which else draws from the random numbers that the last job has left."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
 def draw_pictures(p: Any, batch: PictureBatch) -> list[Any]:
     """By the job itself, whose LoRAs, ControlNets and sampler hold; afterwards it is as it was."""
-    before = {name: getattr(p, name) for name in CHANGED}
     width, height = batch.size
     now = {
         "init_images": list(batch.starts), "prompt": list(batch.prompts), "seed": list(batch.seeds),
@@ -42,17 +64,41 @@ def draw_pictures(p: Any, batch: PictureBatch) -> list[Any]:
         "height": height, "denoising_strength": batch.strength, "cfg_scale": batch.scale, "do_not_save_grid": True,
         "do_not_save_samples": True,
     }  # fmt: skip
-    try:
-        for name, value in now.items():
-            setattr(p, name, value)
-        with torch.random.fork_rng():  # the host's encoder draws from what the last job has left
-            torch.manual_seed(batch.seeds[0])
-            processed = processing.process_images(p)
-    finally:
-        for name, value in before.items():
-            setattr(p, name, value)
+    with _changed(p, now), _own_numbers(batch.seeds[0]):
+        processed = processing.process_images(p)
     first = processed.index_of_first_image
     return list(processed.images[first : first + len(batch.starts)])
+
+
+def draw_masked(p: Any, masked: MaskedPicture) -> list[DrawnPicture]:
+    """By the job itself, with its batches and seeds; afterwards it is as it was."""
+    width, height = masked.start.size
+    now = {
+        "init_images": [masked.start], "image_mask": masked.mask, "inpaint_full_res": False,
+        "inpainting_mask_invert": 0, "mask_blur_x": 0, "mask_blur_y": 0,
+        "inpainting_fill": LATENT_NOTHING if masked.noise else ORIGINAL,
+        "denoising_strength": 1.0 if masked.noise else p.denoising_strength, "resize_mode": 0, "width": width,
+        "height": height, "do_not_save_grid": True, "do_not_save_samples": True,
+        "override_settings": {**(p.override_settings or {}), **PLAIN},
+    }  # fmt: skip
+    with _changed(p, now), _own_numbers(int(p.seed)):
+        processed = processing.process_images(p)
+    first = processed.index_of_first_image
+    made = zip(processed.images[first:], processed.all_seeds, processed.infotexts[first:], strict=False)
+    return [DrawnPicture(image, int(seed), text) for image, seed, text in made]
+
+
+def results(p: Any, pictures: Sequence[DrawnPicture]) -> Any:
+    """Each with the record of what it was made of, in its file too."""
+    for drawn in pictures:
+        if shared.opts.enable_pnginfo:
+            drawn.image.info["parameters"] = drawn.record
+        if shared.opts.samples_save and not p.do_not_save_samples:
+            kind = shared.opts.samples_format
+            images.save_image(drawn.image, p.outpath_samples, "", drawn.seed, p.prompt, kind, info=drawn.record, p=p)
+    texts, seed = [drawn.record for drawn in pictures], pictures[0].seed if pictures else p.seed
+    every = [drawn.image for drawn in pictures]
+    return processing.Processed(p, every, seed, texts[0] if texts else "", infotexts=texts)
 
 
 def result(p: Any, pictures: list[Any], seed: int) -> Any:
