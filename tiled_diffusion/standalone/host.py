@@ -61,7 +61,7 @@ class DiffusersHost:
         """Draws one task after the other, each as one batch; or, where they are alike, `batch` tasks at once."""
         pictures = []
         for group in groups(self.model, tasks, self.batch):
-            if len(group) > 1:
+            if len(group) > 1 or group[0].origin is not None:
                 images = draw_together(self.model, group, progress)
                 pictures += [Picture(i, task.request.seed) for i, task in zip(images, group, strict=True)]
                 continue

@@ -108,9 +108,13 @@ def run_upscale(args: argparse.Namespace) -> None:
     """`upscale`."""
     from tiled_diffusion.recipes.upscale import upscale, upscaled_request
 
+    from . import blocks
     from .arguments import existing, open_picture, read_upscale_request
     from .printing import sheet_of
 
+    if blocks.in_blocks(args):
+        blocks.run(args, _load, _report)
+        return
     request = read_upscale_request(args)
     image = open_picture(args.image)
     if args.upscaler != "lanczos":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from .helps import (
     PROGRAM,
     STUDIO_HELP,
     UPSCALE_HELP,
+    UPSCALE_STRENGTH,
 )
 
 INPAINT_FLAGS = ("--mask", "--mask-feather", "--inpaint-from", "--extend")
@@ -82,9 +84,12 @@ def _generate(parser: Parser) -> None:
 
 
 def _upscale(parser: Parser) -> None:
+    from .blocks import add_block_flags
     from .frame_flags import add_print_flags
 
-    parser.add_argument("image", metavar="IMAGE", help="the picture to enlarge (PNG, JPEG, WebP ...)")
+    parser.add_argument(
+        "image", metavar="IMAGE", help="the picture to enlarge (PNG, JPEG, WebP ...), or the folder of one in blocks"
+    )
     parser.add_argument(
         "--scale", type=float, metavar="X", help="how many times wider and higher (default: 2, or as --print needs)"
     )
@@ -94,7 +99,9 @@ def _upscale(parser: Parser) -> None:
         "spandrel can read (default: lanczos)",
     )  # fmt: skip
     add_print_flags(parser)
-    picture_flags(parser, without=("--width", "--height", "--init-image", *INPAINT_FLAGS))
+    add_block_flags(parser)
+    without = ("--width", "--height", "--init-image", *INPAINT_FLAGS)
+    picture_flags(parser, without, {"denoising_strength": UPSCALE_STRENGTH})
     _control_flags(parser)
     _tiling_flags(parser)
     model_flags(parser)
@@ -151,12 +158,12 @@ def _studio(parser: Parser) -> None:
     output_flags(parser, "out/studio", "folder of the pictures (default: out/studio)")
 
 
-def picture_flags(parser: Parser, without: tuple[str, ...] = ()) -> None:
-    """Flags of the request."""
+def picture_flags(parser: Parser, without: tuple[str, ...] = (), defaults: Mapping[str, Any] | None = None) -> None:
+    """Flags of the request, with a command's own defaults of fields."""
     group = parser.add_argument_group("the picture")
     for flag in flags_of(Request):
         if flag.option not in without:
-            flag.add_to(group)
+            flag.with_default(defaults or {}).add_to(group)
     if "--width" not in without:
         group.add_argument(
             "--size", type=width_by_height, metavar="WxH", help="width and height at once, e.g. 1536x192 (image pixels)"
