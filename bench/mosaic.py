@@ -49,7 +49,8 @@ from tiled_diffusion.recipes.mosaic.pyramid import Pyramid
 mb = lambda name: int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1e3
 before = mb("VmRSS")
 Path("/proc/self/clear_refs").write_text("5")  # the highest so far is forgotten
-Pyramid(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[2]), int(sys.argv[3]), 85).complete()
+side, tile = int(sys.argv[2]) * int(sys.argv[3]), int(sys.argv[3])
+Pyramid(Path(sys.argv[1]), (side, side), tile, 85).complete()
 print(before, mb("VmHWM"))
 """
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tiled_diffusion.engine.noise import canvas_noise
+from tiled_diffusion.engine.noise import canvas_noise, placed_noise
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.host import Picture
 from tiled_diffusion.recipes.progress import Progress
@@ -31,6 +31,8 @@ class PlainHost:
         strength = 1.0 if start is None else request.denoising_strength
         clean = torch.zeros(1, *shape) if start is None else self.encode([self.upscale(start, size)])
         latents, noise = clean.expand(len(seeds), *shape), canvas_noise(shape, seeds)
+        if task.origin is not None:
+            noise = placed_noise(shape, request.seed, task.origin[1] // FACTOR, task.origin[0] // FACTOR)[None]
         steps = int(request.steps * strength)
         progress.start(steps, 1)
         try:

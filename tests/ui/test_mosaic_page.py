@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.recipes.blocks import common as blocks
 from tests.recipes.mosaic.common import REQUEST, drawn, photo, settings
 from tiled_diffusion.recipes.mosaic.folder import opened_folder
 
@@ -98,3 +99,17 @@ def test_what_lies_beside_the_page(folder):
     dzi = (folder.path / "2.dzi").read_text()
     assert 'TileSize="72"' in dzi
     assert '<Size Width="288" Height="288"/>' in dzi
+
+
+def test_a_picture_in_blocks_is_shown_to_its_edges_and_has_no_levels(page, tmp_path):
+    picture = photo(60, 100)
+    blocks.drawn(tmp_path, blocks.job(picture), picture=picture)
+    opened(page, tmp_path)
+    assert page.evaluate("[viewer.source.width, viewer.source.height]") == [528, 912]
+    assert page.evaluate("[...document.querySelectorAll('#bar button')].filter(b => b.offsetParent).map(b => b.id)") == ["home"]
+    assert page.inner_text("#text") == ""
+    assert page.errors == []
+    assert {url.rsplit("/", 1)[1] for url in page.asked if "1_files/10/" in url} <= {"0_0.png", "1_0.png", "0_1.png", "1_1.png"}
+    picture = np.asarray(shot(page), dtype=float)
+    whole = np.asarray(photo(60, 100).resize((482, 800)), dtype=float)
+    assert np.abs(picture[40:-40, 180:-180].mean((0, 1)) - whole[40:-40, 20:-20].mean((0, 1))).max() < 8

@@ -20,6 +20,9 @@ from .masks import box_of_fractions, places, region_box, region_mask
 Draw = Callable[[int, tuple[int, int, int], int], Tensor]
 """(seed, (C, h, w), number of the image in the batch) -> [C, h, w], standard normal."""
 
+PATCH = 64
+"""Side of the pieces, latent pixels, that noise by place is drawn in."""
+
 
 def keyed_seed(seed: int, purpose: str, *index: int) -> int:
     """A 63-bit seed for one purpose, e.g. ("grid", step, axis); different keys give independent seeds."""
@@ -48,6 +51,30 @@ def canvas_noise(shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
         [len(seeds), C, H, W], standard normal.
     """
     return torch.stack([torch.randn(tuple(shape), generator=torch.Generator("cpu").manual_seed(s)) for s in seeds])
+
+
+def placed_noise(shape: tuple[int, int, int], seed: int, top: int, left: int) -> Tensor:
+    """A part of noise without borders: parts that overlap hold the same numbers where they do.
+
+    Args:
+        shape: (C, h, w) of the part.
+        seed: of the noise.
+        top: first row of the part, latent pixels from 0.
+        left: first column of the part.
+
+    Returns:
+        [C, h, w], standard normal, float32 on the CPU.
+    """
+    channels, h, w = shape
+    out = torch.empty(shape)
+    for row in range(top // PATCH, (top + h - 1) // PATCH + 1):
+        for column in range(left // PATCH, (left + w - 1) // PATCH + 1):
+            generator = keyed_generator(seed, "place", row, column)
+            patch = torch.randn((channels, PATCH, PATCH), generator=generator)
+            y, x = row * PATCH - top, column * PATCH - left
+            inside = patch[:, max(0, -y) : h - y, max(0, -x) : w - x]
+            out[:, max(0, y) : y + PATCH, max(0, x) : x + PATCH] = inside
+    return out
 
 
 def keyed_draw(seed: int, shape: tuple[int, int, int], image: int) -> Tensor:

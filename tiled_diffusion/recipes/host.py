@@ -34,11 +34,15 @@ class Task:
             and its transparent parts are white. None leaves it to request.init_image.
         mask: in place of the file that request.mask names, of the start picture's size: white is drawn, and black
             stays as it is. None leaves it to request.mask.
+        origin: left and upper edge of the canvas in a larger picture, image pixels, multiples of the latent's factor:
+            it begins with that picture's noise, so that canvases that overlap begin alike. None: by itself. For
+            recipes whose requests have neither regions, rerolls, masks, ControlNets nor an inversion.
     """
 
     request: Request
     start: Image.Image | None = None
     mask: Image.Image | None = None
+    origin: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

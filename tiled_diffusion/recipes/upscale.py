@@ -32,10 +32,16 @@ def upscaled_request(host: Host, request: Request, image: Image.Image, scale: fl
         TiledError: the scale is out of its range, or the canvas too large for a request.
     """
     SCALE.check("scale", scale)
+    width, height = enlarged_size(host, image, scale)
+    return replace(request, width=width, height=height)
+
+
+def enlarged_size(host: Host, image: Image.Image, scale: float) -> tuple[int, int]:
+    """Width and height of the enlarged picture, each the nearest multiple of the model's unit."""
     unit = host.unit_px
     least = -(-SMALLEST_SIDE // unit) * unit
     width, height = (max(least, round(side * scale / unit) * unit) for side in image.size)
-    return replace(request, width=width, height=height)
+    return width, height
 
 
 def upscale(

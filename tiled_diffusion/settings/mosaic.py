@@ -235,11 +235,6 @@ class Mosaic:
         """Whether the last level leads back to the first picture."""
         return self.depth > 1 if self.loop is None else self.loop
 
-    @property
-    def suffix(self) -> str:
-        """Of the tiles' files, without a dot."""
-        return "png" if self.jpeg is None else "jpg"
-
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the version and every field that differs from its default."""
         return document(self)

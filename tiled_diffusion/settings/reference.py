@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from .control import Control
 from .document import flat_rows
+from .enlargement import Enlargement
 from .fields import Row, rows
 from .frame import Frame, Framing, Redraw
 from .growth import Growth
@@ -64,6 +65,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rerolls": lambda: fields_table(Reroll),
     "canvas": lambda: fields_table(Request),
     "mosaic": lambda: fields_table(Mosaic),
+    "enlargement": lambda: fields_table(Enlargement),
     "inversion": lambda: fields_table(Inversion),
     "controls": lambda: fields_table(Control),
     "growth": lambda: fields_table(Growth),

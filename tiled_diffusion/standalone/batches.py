@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from tiled_diffusion.engine.guidance import guidances
 from tiled_diffusion.engine.methods import METHODS
-from tiled_diffusion.engine.noise import canvas_noise
+from tiled_diffusion.engine.noise import canvas_noise, placed_noise
 from tiled_diffusion.engine.runner import Runner
 from tiled_diffusion.recipes.host import Picture, Task
 from tiled_diffusion.recipes.progress import Progress
@@ -86,7 +87,7 @@ class Drawing:
         return [picture for pictures in drawn for picture in pictures]
 
     def _group(self, group: Sequence[Task], progress: Progress | None) -> list[Picture]:
-        if len(group) > 1:
+        if len(group) > 1 or group[0].origin is not None:
             images = draw_together(self.model, group, progress, self.runner)
             return [Picture(i, task.request.seed) for i, task in zip(images, group, strict=True)]
         (task,) = group
@@ -106,14 +107,14 @@ class Drawing:
 def draw_together(
     model: Model, tasks: Sequence[Task], progress: Progress | None = None, runner: Runner | None = None
 ) -> list[Image.Image]:
-    """The pictures of alike tasks, each as it would be by itself but for rounding.
+    """The pictures of alike tasks, each as it would be by itself but for rounding; and of one that has an origin.
 
     Raises:
         TiledError: as for `generate`.
     """
     requests = [task.request for task in tasks]
     first = requests[0]
-    noise = canvas_noise((model.traits.channels, *canvas_of(model, first)), [r.seed for r in requests])
+    noise = torch.cat([_noise(model, task) for task in tasks])
     pixels = [fitted(task.start, first) for task in tasks if task.start is not None]
     clean = encode(model, torch.cat(pixels), first.tiling) if pixels else None
     latents = denoise(
@@ -128,3 +129,13 @@ def draw_together(
         runner=runner,
     )
     return to_images(decode(model, latents, first.tiling))
+
+
+def _noise(model: Model, task: Task) -> Tensor:
+    """[1, C, H, W], what the picture of a task begins as."""
+    request = task.request
+    shape = (model.traits.channels, *canvas_of(model, request))
+    if task.origin is None:
+        return canvas_noise(shape, [request.seed])
+    left, top = (at // model.traits.factor for at in task.origin)
+    return placed_noise(shape, request.seed, top, left)[None]

@@ -16,7 +16,7 @@ from tiled_diffusion.recipes.host import Picture, Task
 from tiled_diffusion.recipes.mosaic.draw import How, mosaic
 from tiled_diffusion.recipes.mosaic.folder import MosaicFolder, named_folder, opened_folder
 from tiled_diffusion.recipes.mosaic.reader import Reader
-from tiled_diffusion.recipes.mosaic.video import check_video, write_video
+from tiled_diffusion.recipes.mosaic.video import write_video, zoom_file
 from tiled_diffusion.recipes.mosaic.zoom import Zoom
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.fields import row
@@ -211,16 +211,7 @@ def _shown(name: str, seconds: float) -> str:
     """Viewer and zoom of a finished mosaic, for the page."""
     try:
         path = named_folder(mosaics_folder(), name)
-        write_video(Zoom(opened_folder(path), ZOOM_PX), _zoom_path(path), seconds)
+        write_video(Zoom(opened_folder(path), ZOOM_PX), zoom_file(path), seconds)
         return viewer_html(path)
     except TiledError as e:
         return f"<p>{escape(str(e))}</p>"
-
-
-def _zoom_path(path: Path) -> Path:
-    """A GIF where the library for videos is missing."""
-    try:
-        check_video(path / "zoom.webm")
-    except TiledError:
-        return path / "zoom.gif"
-    return path / "zoom.webm"

@@ -24,8 +24,9 @@ def whole(path, level=1):
     """A level put together from its tiles' files."""
     pyramid = opened_folder(path).pyramid(level)
     out = Image.new("RGB", pyramid.size)
-    for y in range(pyramid.rows):
-        for x in range(pyramid.columns):
+    columns, rows = pyramid.grid
+    for y in range(rows):
+        for x in range(columns):
             out.paste(Image.open(pyramid.tile_path(x, y)), (x * TILE, y * TILE))
     return out
 

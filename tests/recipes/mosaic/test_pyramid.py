@@ -17,7 +17,7 @@ def pixels(image):
 
 
 def filled(path, columns, rows, tile, jpeg=None, order=1):
-    pyramid = Pyramid(path, columns, rows, tile, jpeg)
+    pyramid = Pyramid(path, (columns * tile, rows * tile), tile, jpeg)
     picture = Image.effect_mandelbrot(pyramid.size, (-2, -1, 1, 1), 60).convert("RGB")
     for y in range(rows)[::order]:
         for x in range(columns):
@@ -52,7 +52,7 @@ def test_levels_halve_one_another_down_to_one_pixel(shape, order, tmp_path):
 
 
 def test_parents_are_made_as_soon_as_their_four_are_there(tmp_path):
-    pyramid = Pyramid(tmp_path, 4, 4, 64)
+    pyramid = Pyramid(tmp_path, (256, 256), 64)
     for x, y in ((0, 0), (1, 0), (0, 1)):
         pyramid.put(x, y, Image.new("RGB", (64, 64)))
     assert not pyramid.path(pyramid.top - 1, 0, 0).is_file()

@@ -24,8 +24,8 @@ from tiled_diffusion.settings.request import Request
 
 from .cells import Pixels, block_colours, coloured, enlarged_cell, fitted_grid
 from .enter import entered_after, entered_before
-from .files import locked, picture_bytes, write_kept
-from .folder import MosaicFolder, gigabytes, make_folder, settled
+from .files import gigabytes, locked, picture_bytes, write_kept
+from .folder import MANIFEST, MosaicFolder, settled
 from .overview import Overview
 from .page import write_page
 from .prompts import tile_requests
@@ -99,7 +99,7 @@ def mosaic(
         Interrupted: the user stopped it.
     """
     how = how or How()
-    make_folder(path)
+    MANIFEST.make_folder(path)
     with locked(path):
         first = None if picture is None else host.upscale(picture, picture.size)
         folder = settled(path, _settled_settings(host, settings, first), host.name)

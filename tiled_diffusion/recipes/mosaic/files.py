@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -46,7 +47,7 @@ def picture_bytes(image: Image.Image, jpeg: int | None) -> bytes:
     """A picture as the bytes of a PNG, or of a JPEG of a quality."""
     out = BytesIO()
     if jpeg is None:
-        image.save(out, "PNG", compress_level=4)
+        image.save(out, "PNG", compress_level=4, dpi=image.info.get("dpi"))
     else:
         image.save(out, "JPEG", quality=jpeg, subsampling=0)
     return out.getvalue()
@@ -70,6 +71,20 @@ def read_json(path: Path) -> object:
     except (OSError, ValueError) as e:
         raise TiledError(f"{path}: cannot be read ({e})") from e
     return value
+
+
+def gigabytes(count: int) -> str:
+    """A number of bytes for people."""
+    return f"{count / 1e9:.2f} GB"
+
+
+def check_space(path: Path, needed: int) -> None:
+    """Raises TiledError where a folder's disk has less than so many bytes free."""
+    free = shutil.disk_usage(path).free
+    if needed > free:
+        raise TiledError(
+            f"{path}: about {gigabytes(needed)} are needed, and {gigabytes(free)} are free; JPEG needs a third"
+        )
 
 
 @contextmanager

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings.fields import rows
-from tiled_diffusion.settings.files import UNFINISHED
 from tiled_diffusion.settings.mosaic import Mosaic, Place, mosaic_from_dict
 
 from .cells import Cells
-from .files import LOCK, RUNNING, read_json, write_json
-from .pyramid import Pyramid, opened
+from .files import check_space, read_json, write_json
+from .manifest import Manifest
+from .pyramid import Pyramid, opened, pyramid_bytes
 
-MANIFEST, FIRST, ENTERED, REDRAWN = "mosaic.json", "0.png", "entered.json", "redrawn.json"
+MANIFEST = Manifest("mosaic.json", "mosaic", "mosaic", mosaic_from_dict)
+FIRST, ENTERED, REDRAWN = "0.png", "entered.json", "redrawn.json"
 NAME = re.compile(r"\w[\w -]{0,62}\w|\w")
-PNG_BYTES, JPEG_BYTES = 2.2, 0.7
-"""On disk for each pixel of full size, with the smaller levels: for noisy pictures, so that the guess is no promise
-that breaks."""
-FREE_TO_CHANGE = ("picture", "tile_batch")
-"""Fields that may differ when a mosaic goes on: a path, and what changes rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +61,8 @@ class MosaicFolder:
 
     def pyramid(self, level: int) -> Pyramid:
         """A level's picture, from level 1."""
-        return Pyramid(self.path / f"{level}_files", *self.grid, self.tile, self.settings.jpeg)
+        size = (self.grid.columns * self.tile, self.grid.rows * self.tile)
+        return Pyramid(self.path / f"{level}_files", size, self.tile, self.settings.jpeg)
 
     def picture(self, level: int) -> Image.Image:
         """What a level is made of, RGB: the first picture, or the tile that was entered on the level before.
@@ -133,14 +125,9 @@ class MosaicFolder:
         seeds = {**self.redrawn(), (level, place): seed}
         write_json(self.path / REDRAWN, [[at, *where, s] for (at, where), s in seeds.items()])
 
-    def document(self) -> dict[str, Any]:
-        """What the manifest holds: the settings, the model, and the digest of all that changes pixels."""
-        settings = self.settings.to_dict()
-        return {"mosaic": settings, "model": self.model, "digest": _digest(settings, self.model)}
-
     def bytes_for(self, tiles: int) -> int:
         """What so many tiles take on disk, more or less."""
-        return int(tiles * self.tile**2 * (PNG_BYTES if self.settings.jpeg is None else JPEG_BYTES))
+        return pyramid_bytes(tiles * self.tile**2, self.settings.jpeg)
 
     def check_room(self) -> tuple[int, int]:
         """Tiles that are still to be drawn, and the bytes that they take, more or less.
@@ -150,21 +137,8 @@ class MosaicFolder:
         """
         missing = sum(self.tiles - len(self.done(level)) for level in range(1, self.settings.depth + 1))
         needed = self.bytes_for(missing)
-        free = shutil.disk_usage(self.path).free
-        if needed > free:
-            raise TiledError(
-                f"{self.path}: about {gigabytes(needed)} are needed, and {gigabytes(free)} are free; JPEG needs a third"
-            )
+        check_space(self.path, needed)
         return missing, needed
-
-
-def gigabytes(count: int) -> str:
-    """A number of bytes for people."""
-    return f"{count / 1e9:.2f} GB"
-
-
-def _digest(settings: object, model: str) -> str:
-    return hashlib.sha256(json.dumps([settings, model], sort_keys=True).encode()).hexdigest()
 
 
 def named_folder(base: Path, name: str) -> Path:
@@ -179,89 +153,25 @@ def named_folder(base: Path, name: str) -> Path:
     return base / name
 
 
-def mosaics_in(base: Path) -> list[str]:
-    """Names of the mosaics in a folder, the latest first."""
-    manifests = sorted(base.glob(f"*/{MANIFEST}"), key=lambda p: p.stat().st_mtime, reverse=True)
-    return [p.parent.name for p in manifests]
-
-
 def opened_folder(path: Path) -> MosaicFolder:
     """The mosaic in a folder.
 
     Raises:
         TiledError: there is none, or its manifest cannot be read.
     """
-    manifest = read_json(path / MANIFEST)
-    if manifest is None:
-        raise TiledError(f"{path}: there is no mosaic in this folder, it has no {MANIFEST}")
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("model"), str):
-        raise TiledError(f"{path / MANIFEST}: this is no manifest of a mosaic")
-    if manifest.get("digest") != _digest(manifest.get("mosaic"), manifest["model"]):
-        raise TiledError(f"{path / MANIFEST}: this is not what was written: its digest does not fit its settings")
-    try:
-        return MosaicFolder(path, mosaic_from_dict(manifest.get("mosaic")), manifest["model"])
-    except TiledError as e:
-        raise TiledError(f"{path / MANIFEST}: {e}") from e
-
-
-def make_folder(path: Path) -> None:
-    """Makes the folder of a mosaic, unless it is there.
-
-    Raises:
-        TiledError: it cannot be made, or holds other things than a mosaic.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        others = sorted(p.name for p in path.iterdir() if not _passing(p.name))
-    except OSError as e:
-        raise TiledError(f"{path}: this folder cannot be made ({e.strerror})") from e
-    if others and not (path / MANIFEST).is_file():
-        raise TiledError(f"{path}: this folder holds {others[0]} and no mosaic: take a new or an empty one")
-
-
-def _passing(name: str) -> bool:
-    """Whether a file of that name tells nothing: work that ended early left it."""
-    return name in (LOCK, RUNNING) or name.endswith(UNFINISHED)
+    return MosaicFolder(path, *MANIFEST.opened(path))
 
 
 def settled(path: Path, settings: Mosaic, model: str) -> MosaicFolder:
     """The folder with its manifest: written where there is none, else that of the same mosaic.
 
     Args:
-        path: a folder that `make_folder` has seen.
+        path: a folder that `MANIFEST.make_folder` has seen.
         settings: with tile, the grid's rows and the picture's digest.
         model: name of the model.
 
     Raises:
         TiledError: names the first field in which the folder's mosaic is another one.
     """
-    if not (path / MANIFEST).is_file():
-        folder = MosaicFolder(path, settings, model)
-        write_json(path / MANIFEST, folder.document())
-        return folder
-    there = opened_folder(path)
-    differences = [*_differences(there.settings, settings), *_model_differs(there.model, model)]
-    if differences:
-        name, before, now = differences[0]
-        raise TiledError(
-            f"{name}: the mosaic in {path} has {_short(before)}, and this is {_short(now)}: take another folder"
-        )
-    return there
-
-
-def _model_differs(before: str, now: str) -> list[tuple[str, Any, Any]]:
-    return [("model", before, now)] if before != now else []
-
-
-def _differences(before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
-    for row in rows(type(now)):
-        a, b = getattr(before, row.name), getattr(now, row.name)
-        if row.name in ("request", "tiling"):
-            yield from _differences(a, b)
-        elif a != b and row.name not in FREE_TO_CHANGE:
-            yield row.name, row.to_json(a), row.to_json(b)
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."
+    MANIFEST.settle(path, settings, model)
+    return MosaicFolder(path, settings, model)

@@ -15,6 +15,10 @@ from tiled_diffusion.errors import TiledError
 
 from .files import picture_bytes, write_kept
 
+PNG_BYTES, JPEG_BYTES = 2.2, 0.7
+"""On disk for each pixel of full size, with the smaller levels: for noisy pictures, so that the guess is no promise
+that breaks."""
+
 
 @dataclass(frozen=True)
 class Pyramid:
@@ -22,21 +26,20 @@ class Pyramid:
 
     Attributes:
         folder: of its levels, NAME_files.
-        columns, rows: of its full size.
-        tile: side of a tile, image pixels.
+        size: width and height of the full picture in pixels.
+        tile: side of a tile, image pixels; the last column and row are as narrow as the size leaves them.
         jpeg: quality of the files, or None for PNG.
     """
 
     folder: Path
-    columns: int
-    rows: int
+    size: tuple[int, int]
     tile: int
     jpeg: int | None = None
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the full picture in pixels."""
-        return self.columns * self.tile, self.rows * self.tile
+    def grid(self) -> tuple[int, int]:
+        """Columns and rows of full size."""
+        return self.grid_of(self.top)
 
     @property
     def top(self) -> int:
@@ -53,13 +56,23 @@ class Pyramid:
         width, height = self.size_of(level)
         return -(-width // self.tile), -(-height // self.tile)
 
+    @property
+    def suffix(self) -> str:
+        """Of the tiles' files, without a dot."""
+        return "png" if self.jpeg is None else "jpg"
+
     def path(self, level: int, x: int, y: int) -> Path:
         """The file of a tile of a level."""
-        return self.folder / str(level) / f"{x}_{y}.{'png' if self.jpeg is None else 'jpg'}"
+        return self.folder / str(level) / f"{x}_{y}.{self.suffix}"
 
     def tile_path(self, x: int, y: int) -> Path:
         """The file of a tile of full size."""
         return self.path(self.top, x, y)
+
+    def box(self, x: int, y: int) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of a tile of full size, in the picture."""
+        left, top = x * self.tile, y * self.tile
+        return left, top, min(left + self.tile, self.size[0]), min(top + self.tile, self.size[1])
 
     def has(self, x: int, y: int) -> bool:
         """Whether a tile of full size is there, and is one.
@@ -70,13 +83,12 @@ class Pyramid:
         path = self.tile_path(x, y)
         if not path.is_file():
             return False
-        with opened(path) as image:
-            if image.size != (self.tile, self.tile):
-                raise TiledError(
-                    f"{path}: got {image.width}x{image.height} px, allowed is {self.tile}x{self.tile}: this is no tile "
-                    "of this mosaic; move it away, and it is drawn again"
-                )
+        check_picture(path, self._tile_size(x, y))
         return True
+
+    def _tile_size(self, x: int, y: int) -> tuple[int, int]:
+        left, top, right, bottom = self.box(x, y)
+        return right - left, bottom - top
 
     def put(self, x: int, y: int, image: Image.Image) -> None:
         """Writes a tile of full size, and above it every tile that now has all of its four."""
@@ -129,6 +141,21 @@ class Pyramid:
                 whole.paste(child.convert("RGB"), ((cx - 2 * x) * self.tile, (cy - 2 * y) * self.tile))
         write_kept(self.path(level, x, y), picture_bytes(whole.reduce(2), self.jpeg))
         return True
+
+
+def check_picture(path: Path, size: tuple[int, int]) -> None:
+    """Raises TiledError where a file is no picture of a size."""
+    with opened(path) as image:
+        if image.size != size:
+            raise TiledError(
+                f"{path}: got {image.width}x{image.height} px, allowed is {size[0]}x{size[1]}: this is no part of this "
+                "picture; move it away, and it is drawn again"
+            )
+
+
+def pyramid_bytes(pixels: int, jpeg: int | None) -> int:
+    """What so many pixels of full size take on disk with the smaller levels, more or less: as if they were noisy."""
+    return int(pixels * (PNG_BYTES if jpeg is None else JPEG_BYTES))
 
 
 def opened(path: Path) -> Image.Image:

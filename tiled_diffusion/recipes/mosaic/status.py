@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .folder import MosaicFolder, gigabytes
+from .files import gigabytes
+from .folder import MosaicFolder
 
 LATEST = 50
 """Tiles, the latest ones, whose times say how quickly it goes on."""
@@ -40,9 +42,8 @@ class Status:
     def lines(self) -> list[str]:
         """For people."""
         levels = [f"level {n}: {done} of {self.total} tiles" for n, done in enumerate(self.done, start=1)]
-        left = "not known" if self.seconds_left is None else f"about {self.seconds_left / 60:.1f} min"
-        disk = f"{gigabytes(self.bytes_used)} used, about {gigabytes(self.bytes_needed)} more, "
-        return [*levels, f"time left: {left}", f"disk: {disk}{gigabytes(self.bytes_free)} free"]
+        disk = disk_line(self.bytes_used, self.bytes_needed, self.bytes_free)
+        return [*levels, time_line(self.seconds_left), disk]
 
 
 def status(folder: MosaicFolder) -> Status:
@@ -57,8 +58,8 @@ def status(folder: MosaicFolder) -> Status:
     return Status(
         done,
         folder.tiles,
-        _pace(folder, missing) if missing else 0.0,
-        sum(_size(path) for path in folder.path.rglob("*")),
+        seconds_for(missing, _tiles(folder)),
+        used_bytes(folder.path),
         folder.bytes_for(missing),
         shutil.disk_usage(folder.path).free,
     )
@@ -72,9 +73,29 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _pace(folder: MosaicFolder, missing: int) -> float | None:
-    """Seconds for so many tiles."""
-    pyramids = [folder.pyramid(level) for level in range(1, folder.settings.depth + 1)]
-    paths = [path for pyramid in pyramids for path in (pyramid.folder / str(pyramid.top)).glob("*_*")]
-    times = sorted(path.stat().st_mtime for path in paths)[-LATEST:]
+def _tiles(folder: MosaicFolder) -> Iterator[Path]:
+    for pyramid in (folder.pyramid(level) for level in range(1, folder.settings.depth + 1)):
+        yield from (pyramid.folder / str(pyramid.top)).glob("*_*")
+
+
+def used_bytes(path: Path) -> int:
+    """Of all files in a folder."""
+    return sum(_size(file) for file in path.rglob("*"))
+
+
+def seconds_for(missing: int, finished: Iterable[Path]) -> float | None:
+    """How long so many files take, at the pace of the latest of those that are there; None where nothing tells."""
+    if not missing:
+        return 0.0
+    times = sorted(path.stat().st_mtime for path in finished)[-LATEST:]
     return None if len(times) < 2 else (times[-1] - times[0]) / (len(times) - 1) * missing
+
+
+def time_line(seconds: float | None) -> str:
+    """The time left, for people."""
+    return "time left: " + ("not known" if seconds is None else f"about {seconds / 60:.1f} min")
+
+
+def disk_line(used: int, needed: int, free: int) -> str:
+    """Bytes of a folder, for people."""
+    return f"disk: {gigabytes(used)} used, about {gigabytes(needed)} more, {gigabytes(free)} free"

@@ -25,8 +25,8 @@ def check_tiff(path: Path) -> None:
     _library()
 
 
-def write_tiff(pyramid: Pyramid, path: Path) -> None:
-    """Writes a finished level; no more than a tile is in memory.
+def write_tiff(pyramid: Pyramid, path: Path, dpi: tuple[float, float] | None = None) -> None:
+    """Writes a finished level, with dots per inch where they are given; no more than a tile is in memory.
 
     Raises:
         TiledError: a tile is not there yet, its side is no multiple of 16, or the file cannot be written.
@@ -41,6 +41,7 @@ def write_tiff(pyramid: Pyramid, path: Path) -> None:
         _library().imwrite(
             part, _tiles(pyramid), shape=(height, width, 3), dtype="uint8", photometric="rgb", bigtiff=True,
             tile=(pyramid.tile, pyramid.tile), compression="zlib", compressionargs={"level": 1},
+            **({} if dpi is None else {"resolution": dpi, "resolutionunit": "INCH"}),
         )  # fmt: skip
         part.replace(path)
     except OSError as e:
@@ -51,9 +52,12 @@ def write_tiff(pyramid: Pyramid, path: Path) -> None:
 
 
 def _tiles(pyramid: Pyramid) -> Iterator[npt.NDArray[np.uint8]]:
-    for y in range(pyramid.rows):
-        for x in range(pyramid.columns):
-            yield np.asarray(pyramid.tile_image(pyramid.top, x, y))
+    """Row by row; those at the end of a row or column filled up, for a TIFF's are all of one size."""
+    columns, rows = pyramid.grid
+    for y in range(rows):
+        for x in range(columns):
+            pixels = np.asarray(pyramid.tile_image(pyramid.top, x, y))
+            yield np.pad(pixels, [*((0, pyramid.tile - side) for side in pixels.shape[:2]), (0, 0)])
 
 
 def _library() -> Any:

@@ -35,6 +35,16 @@ def check_video(path: Path) -> None:
         _library(path)
 
 
+def zoom_file(folder: Path) -> Path:
+    """Where the zoom of a mosaic stands on a page: a GIF where the library for videos is missing."""
+    path = folder / "zoom.webm"
+    try:
+        check_video(path)
+    except TiledError:
+        return path.with_suffix(".gif")
+    return path
+
+
 def write_video(zoom: Zoom, path: Path, seconds: float, fps: int | None = None) -> int:
     """Writes all frames; returns their number.
 

@@ -31,6 +31,7 @@ from tiled_diffusion.standalone.model import Model
 from tiled_diffusion.standalone.samplers import default_sampler
 
 from .flags import UsageError, given_flags, given_inversion
+from .helps import UPSCALE_STRENGTH
 
 FILES = ("init_image", "mask")
 """Fields of a request that name a picture."""
@@ -63,7 +64,7 @@ def read_upscale_request(args: argparse.Namespace) -> Request:
     if image.suffix.lower() == ".png":
         with suppress(TiledError):  # made by another program
             base = from_record(_with_pictures_beside(read_png(image), image))
-    given.setdefault("denoising_strength", 0.35)
+    given.setdefault("denoising_strength", UPSCALE_STRENGTH)
     return _merged(base, given, given_tiling(args))
 
 

@@ -106,14 +106,18 @@ def _drawn(args: argparse.Namespace, host: DiffusersHost, request: Request, prog
 
 def run_upscale(args: argparse.Namespace) -> None:
     """`upscale`."""
-    if Path(args.image).is_dir():
-        _upscale_folder(args)
-        return
     from tiled_diffusion.recipes.upscale import upscale, upscaled_request
 
+    from . import blocks
     from .arguments import existing, open_picture, read_upscale_request
     from .printing import sheet_of
 
+    if blocks.in_blocks(args):
+        blocks.run(args, hosting.host, _report)
+        return
+    if Path(args.image).is_dir():
+        _upscale_folder(args)
+        return
     request = read_upscale_request(args)
     image = open_picture(args.image)
     if args.upscaler != "lanczos":

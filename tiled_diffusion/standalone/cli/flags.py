@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -54,6 +55,10 @@ class Flag:
         known = "" if row.required or row.default in ("", None, False) else row.to_text(row.default)
         words += [f"default: {default}"] if (default := self.default or known) else []
         return row.entry.help.removesuffix(".") + (f" ({'; '.join(words)})" if words else "")
+
+    def with_default(self, defaults: Mapping[str, Any]) -> Flag:
+        """The flag with a command's own default, where it has one."""
+        return Flag(replace(self.row, default=defaults.get(self.row.name, self.row.default)))
 
     def read(self, text: str) -> Any:
         """The value in a text; argparse shows the error."""

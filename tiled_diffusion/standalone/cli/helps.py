@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 PROGRAM = "python -m tiled_diffusion"
+UPSCALE_STRENGTH = 0.35
+"""Denoising strength of `upscale`, where none is given."""
 
 GENERATE_HELP = f"""\
 Draw one or more pictures of any size.
@@ -33,6 +35,11 @@ Enlarge a picture and draw its details anew, tile by tile.
 
   {PROGRAM} upscale small.png --denoising-strength 0.6 --keep 0.8
                          stays close to the picture (noise inversion)
+
+  {PROGRAM} upscale photo.jpg --scale 8 --prompt "mountains" --out out/large --tiff large.tif
+                         beyond 100 megapixels: in blocks, each on disk as soon as it is drawn; whatever stops the
+                         work, the same line goes on. Open out/large/index.html to look at it
+  {PROGRAM} upscale out/large --status
 
 Where the picture was made by this program, prompt, sampler and the rest come from its record; flags override them.
 The new picture's record names IMAGE as its start: with Lanczos, `generate NEW.png` makes it again.

@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 from tqdm import tqdm
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.captioner import command_captioner
-from tiled_diffusion.recipes.mosaic.draw import Finished, How, mosaic
+from tiled_diffusion.recipes.mosaic.draw import How, mosaic
 from tiled_diffusion.recipes.mosaic.files import locked
 from tiled_diffusion.recipes.mosaic.folder import MANIFEST, opened_folder
 from tiled_diffusion.recipes.mosaic.page import PAGE
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 Hosted = Callable[[argparse.Namespace], AbstractContextManager["DiffusersHost"]]
 Report = Callable[[argparse.Namespace, dict[str, Any], Sequence[str]], None]
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".gif")
-
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def _check(args: argparse.Namespace) -> None:
         check_video(args.zoom)
     if args.tiff is not None:
         check_tiff(args.tiff)
-    if (args.status or args.redo is not None) and not (Path(args.what) / MANIFEST).is_file():
+    if (args.status or args.redo is not None) and not MANIFEST.is_in(Path(args.what)):
         raise UsageError(f"--{'status' if args.status else 'redo'}: {args.what} is no folder of a mosaic")
 
 
@@ -164,24 +163,37 @@ def _draw(args: argparse.Namespace, asked: Asked, host: DiffusersHost) -> int:
     return drawn
 
 
+class Part(Protocol):
+    """One of several parts, and how many are done."""
+
+    @property
+    def done(self) -> int:
+        """With this one."""
+
+    @property
+    def total(self) -> int:
+        """Of all."""
+
+
 class TileBar:
     """A bar of tiles with the time left, which counts from when the drawing begins: tiles come in batches.
 
     Args:
         quiet: nothing is shown.
+        unit: what they are called.
     """
 
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
+    def __init__(self, quiet: bool, unit: str = "tile") -> None:
+        self._quiet, self._unit = quiet, unit
         self._bar: Any = None
 
     def begin(self, line: str) -> None:
         """Says what is to come, and shows the bar."""
         if not self._quiet:
             print(line, file=sys.stderr, flush=True)
-            self._bar = tqdm(unit="tile", file=sys.stderr, dynamic_ncols=True, smoothing=0)
+            self._bar = tqdm(unit=self._unit, file=sys.stderr, dynamic_ncols=True, smoothing=0)
 
-    def show(self, tile: Finished) -> None:
+    def show(self, tile: Part) -> None:
         """One tile more."""
         if self._bar is None:
             return

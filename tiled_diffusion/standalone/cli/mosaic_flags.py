@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from tiled_diffusion.recipes.mosaic.draw import BATCH
@@ -37,8 +36,7 @@ DEFAULTS = {name: getattr(TILE_REQUEST, name) for name in ("denoising_strength",
 
 def request_flags() -> tuple[Flag, ...]:
     """The flags of the request, with what tiles have by default."""
-    flags = [flag for flag in flags_of(Request) if flag.option not in LEFT_OUT]
-    return tuple(Flag(replace(f.row, default=DEFAULTS.get(f.row.name, f.row.default))) for f in flags)
+    return tuple(flag.with_default(DEFAULTS) for flag in flags_of(Request) if flag.option not in LEFT_OUT)
 
 
 def mosaic_flags(parser: Parser) -> None:

@@ -36,6 +36,7 @@ from .helps import (
     PROGRAM,
     STUDIO_HELP,
     UPSCALE_HELP,
+    UPSCALE_STRENGTH,
 )
 
 WHAT = 'a prompt in quotes, "canvas.json", "layout.txt" or "picture.png"'
@@ -90,7 +91,12 @@ def _generate(parser: Parser) -> None:
 
 
 def _upscale(parser: Parser) -> None:
-    parser.add_argument("image", metavar="IMAGE", help="the picture to enlarge (PNG, JPEG, WebP ...), or a folder")
+    from .blocks import add_block_flags  # which is made of what stands here
+
+    parser.add_argument(
+        "image", metavar="IMAGE",
+        help="the picture to enlarge (PNG, JPEG, WebP ...), a folder of pictures, or the folder of one in blocks",
+    )  # fmt: skip
     parser.add_argument(
         "--scale", type=float, metavar="X", help="how many times wider and higher (default: 2, or as --print needs)"
     )
@@ -100,8 +106,9 @@ def _upscale(parser: Parser) -> None:
         "spandrel can read (default: lanczos)",
     )  # fmt: skip
     add_print_flags(parser)
+    add_block_flags(parser)
     without = ("--width", "--height", "--init-image", *INPAINT_FLAGS)
-    picture_flags(parser, without, {"--denoising-strength": "0.35"})
+    picture_flags(parser, without, {"--denoising-strength": f"{UPSCALE_STRENGTH:g}"})
     _control_flags(parser)
     _tiling_flags(parser)
     model_flags(parser)

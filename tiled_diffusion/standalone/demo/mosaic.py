@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.mosaic.draw import How, mosaic
 from tiled_diffusion.recipes.mosaic.folder import MANIFEST, opened_folder
 from tiled_diffusion.recipes.mosaic.page import PAGE
 from tiled_diffusion.recipes.mosaic.reader import Reader
-from tiled_diffusion.recipes.mosaic.video import check_video, write_video
+from tiled_diffusion.recipes.mosaic.video import write_video, zoom_file
 from tiled_diffusion.recipes.mosaic.zoom import Zoom
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.mosaic import TILE_REQUEST, Grid, Mosaic
@@ -42,7 +41,7 @@ def mosaic_figure(host: DiffusersHost, out: Path, new_progress: Callable[[], Pro
     if shrink > 1:
         settings = replace(settings, grid=Grid(2), request=replace(REQUEST, steps=2))
     path, start = out / FOLDER, time.monotonic()
-    if (path / MANIFEST).is_file():
+    if MANIFEST.is_in(path):
         shutil.rmtree(path)
     progress = new_progress()
     progress.start(settings.grid.columns**2, 1)
@@ -52,18 +51,9 @@ def mosaic_figure(host: DiffusersHost, out: Path, new_progress: Callable[[], Pro
     finally:
         progress.finish()
     Reader(opened_folder(path).pyramid(1)).region((0, 0, 1, 1), (SHOWN_PX, SHOWN_PX)).save(out / PICTURE)
-    zoom = _zoom_name()
-    write_video(Zoom(opened_folder(path), ZOOM_PX), path / zoom, SECONDS)
-    return _figure(settings, zoom, time.monotonic() - start)
-
-
-def _zoom_name() -> str:
-    """A GIF where the library for videos is missing."""
-    try:
-        check_video(Path("zoom.webm"))
-    except TiledError:
-        return "zoom.gif"
-    return "zoom.webm"
+    zoom = zoom_file(path)
+    write_video(Zoom(opened_folder(path), ZOOM_PX), zoom, SECONDS)
+    return _figure(settings, zoom.name, time.monotonic() - start)
 
 
 def _figure(settings: Mosaic, zoom: str, seconds: float) -> Figure:

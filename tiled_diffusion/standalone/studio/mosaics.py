@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from torch import Tensor
 
-from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.mosaic.draw import How, mosaic
 from tiled_diffusion.recipes.mosaic.files import locked
-from tiled_diffusion.recipes.mosaic.folder import MosaicFolder, mosaics_in, named_folder, opened_folder
+from tiled_diffusion.recipes.mosaic.folder import MosaicFolder, named_folder, opened_folder
 from tiled_diffusion.recipes.mosaic.reader import Reader
-from tiled_diffusion.recipes.mosaic.video import check_video, write_video
+from tiled_diffusion.recipes.mosaic.video import write_video, zoom_file
 from tiled_diffusion.recipes.mosaic.zoom import Zoom
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.mosaic import Mosaic, Place
@@ -55,9 +53,6 @@ class Stop(Progress):
         if self._cancelled.is_set():
             raise Interrupted
 
-    def denoised(self, latents: Tensor) -> None:
-        """Nothing is shown of single tiles."""
-
 
 @dataclass(frozen=True)
 class Mosaics:
@@ -69,10 +64,6 @@ class Mosaics:
     def folder(self) -> Path:
         """Where they all are."""
         return self.studio.folder / "mosaics"
-
-    def names(self) -> list[str]:
-        """The mosaics that there are, the latest first."""
-        return mosaics_in(self.folder)
 
     def path(self, name: str) -> Path:
         """The folder of a name; raises TiledError where it is no plain name."""
@@ -146,11 +137,7 @@ class Mosaics:
             TiledError: the mosaic is not finished, or not square.
         """
         folder = self._opened(name)
-        path = folder.path / "zoom.webm"
-        try:
-            check_video(path)
-        except TiledError:
-            path = path.with_suffix(".gif")
+        path = zoom_file(folder.path)
         write_video(Zoom(folder, 512), path, seconds)
         return path
 

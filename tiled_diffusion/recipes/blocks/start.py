@@ -1,0 +1,49 @@
+"""What a block begins with: its part of the picture, enlarged, as if all of the picture had been."""
+
+from __future__ import annotations
+
+import math
+
+from PIL import Image
+
+from tiled_diffusion.recipes.host import Host
+
+from .layout import Area
+
+LANCZOS = "lanczos"
+AROUND = 32
+"""Pixels of the picture around a part that an upscaling network sees besides."""
+REACH = 4
+"""Pixels around a part that a Lanczos filter, which enlarges, looks at."""
+
+
+def enlarged_part(
+    host: Host, picture: Image.Image, size: tuple[int, int], area: Area, upscaler: str = LANCZOS
+) -> Image.Image:
+    """A part of an enlarged picture, at no more cost than that part.
+
+    Args:
+        host: has the upscalers.
+        picture: RGB, what is enlarged.
+        size: width and height of the whole enlarged picture, no less than the picture's.
+        area: the part, in the enlarged picture.
+        upscaler: "lanczos", or one that the host knows.
+
+    Returns:
+        RGB, of the area's size.
+
+    Raises:
+        TiledError: the host has no such upscaler.
+    """
+    across, down = picture.width / size[0], picture.height / size[1]
+    left, top, right, bottom = area.left * across, area.top * down, area.right * across, area.bottom * down
+    margin = REACH if upscaler == LANCZOS else AROUND
+    x, y = max(0, math.floor(left) - margin), max(0, math.floor(top) - margin)
+    end = min(picture.width, math.ceil(right) + margin), min(picture.height, math.ceil(bottom) + margin)
+    part = picture.crop((x, y, *end))
+    times = 1
+    if upscaler != LANCZOS:
+        times = math.ceil(max(1 / across, 1 / down) - 1e-9)
+        part = host.upscale(part, (part.width * times, part.height * times), upscaler)
+    box = ((left - x) * times, (top - y) * times, (right - x) * times, (bottom - y) * times)
+    return part.resize(area.size, Image.Resampling.LANCZOS, box=box)
