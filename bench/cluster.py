@@ -4,7 +4,9 @@ Every process has one thread. `speedup` is the time of this process alone / that
 `overhead` that of one worker / that of this process, minus 1; the start of the workers is not counted, and told as
 `start_s` and `close_s`. `predicted` is what `inspect --workers` says / what was measured. `load` is the machine's load
 average at the beginning: with more than one besides this bench's own two processes, the ratios are not those of an
-idle machine. `messages` and `table` are the sizes of messages and what they come to (docs/cluster.md).
+idle machine. `by_cpu` is the same by seconds of the processor, which a busy machine changes little: what this process
+takes alone / (what the busier worker takes + what this process takes beside it), as if nothing of that overlapped.
+`messages` and `table` are the sizes of messages and what they come to (docs/cluster.md).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from PIL import Image
 
@@ -48,6 +51,8 @@ TILES = Mosaic(replace(PICTURE, width=128, height=64, steps=10, denoising_streng
 WORKERS, GBITS = (2, 4, 8, 16, 32, 64), (1, 10)
 MODELS = {"SD 1, 64 tiles of 512 px": (16384, 64, 0.020), "SDXL, 64 tiles of 1024 px": (65536, 64, 0.120)}
 """(numbers of a tile's latent, tiles, seconds of a guided tile on a fast card, an assumption), of paper."""
+SENT, RECEIVED = 1100, 330
+"""Bytes of a message besides its numbers, measured; numbers are two bytes each on the way out, four back."""
 
 
 def median_ratio(first: Callable[[], Any], second: Callable[[], Any], pairs: int) -> tuple[float, float, float]:
@@ -69,6 +74,20 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def cpu_ratio(here: Callable[[], Any], there: Callable[[], Any]) -> float:
+    """Processor seconds of this process alone / (of the busier worker + of this process beside it)."""
+    own = psutil.Process()
+
+    def used(does: Callable[[], Any]) -> tuple[float, float]:
+        workers = [p for p in own.children(recursive=True) if "ray::Actor" in "".join(p.cmdline())]
+        before = [(p, sum(p.cpu_times()[:2])) for p in (own, *workers)]
+        does()
+        mine, *others = [sum(p.cpu_times()[:2]) - old for p, old in before]
+        return mine, max(others)
+
+    return used(here)[0] / sum(used(there))
+
+
 def drawn_mosaic(model: Model, runner: Runner | None) -> Callable[[], int]:
     """Draws a mosaic of 32 tiles, each by itself, into a folder of its own."""
     first = Image.effect_mandelbrot((128, 64), (-2, -1, 1, 1), 40).convert("RGB")
@@ -86,15 +105,23 @@ def figures(model: Model, request: Request, runner: Runner, count: int, pairs: i
     here, there = (lambda: sample_latents(model, request)), (lambda: sample_latents(model, request, runner=runner))
     ratio, alone, spread = median_ratio(here, there, pairs)
     predicted = cost_of(model, request, count).seconds(count) / spread
+    by_cpu = cpu_ratio(here, there)
     named = {"speedup": ratio} if count > 1 else {"overhead": 1 / ratio - 1}
-    return {**named, "here_s": alone, "workers_s": spread, "predicted": predicted}
+    return {**named, "by_cpu": by_cpu, "here_s": alone, "workers_s": spread, "predicted": predicted}
+
+
+def of_mosaic(model: Model, runner: Runner, pairs: int) -> dict[str, float]:
+    """Of the tiles of a mosaic, each a picture."""
+    alone, spread = drawn_mosaic(model, None), drawn_mosaic(model, runner)
+    ratio, here, there = median_ratio(alone, spread, pairs)
+    return {"speedup": ratio, "by_cpu": cpu_ratio(alone, spread), "here_s": here, "workers_s": there}
 
 
 def table() -> dict[str, dict[str, float]]:
     """How many times as fast, on paper: equal workers, and a network that all messages share."""
     out: dict[str, dict[str, float]] = {}
     for name, (numbers, tiles, tile_seconds) in MODELS.items():
-        cost = Cost(1, tiles, tile_seconds, 0.002, 2 * numbers + 1000, 4 * numbers + 1000, 0)
+        cost = Cost(1, tiles, tile_seconds, 0.002, 2 * numbers + SENT, 4 * numbers + RECEIVED, 0)
         for gbit in GBITS:
             rate = gbit * 1e9 / 8
             out[f"{name}, {gbit} Gbit/s"] = {
@@ -103,8 +130,9 @@ def table() -> dict[str, dict[str, float]]:
     return out
 
 
-def run(pairs: int = PAIRS) -> dict[str, Any]:
-    """All figures."""
+def run(pairs: int = PAIRS, steps: int = PICTURE.steps) -> dict[str, Any]:
+    """All figures; fewer steps are for a look."""
+    picture, large = replace(PICTURE, steps=steps), replace(LARGE_TILES, steps=max(1, steps // 10))
     model = load_model(device="cpu")
     report: dict[str, Any] = {"load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None, "pairs": pairs}
     with one_thread():
@@ -112,11 +140,10 @@ def run(pairs: int = PAIRS) -> dict[str, Any]:
             start = time.perf_counter()
             with workers(count, model) as runner:
                 report[f"start_{count}_s"] = time.perf_counter() - start
-                report[f"picture_{count}"] = figures(model, PICTURE, runner, count, pairs)
-                report[f"large_tiles_{count}"] = figures(model, LARGE_TILES, runner, count, pairs)
-                alone, spread = drawn_mosaic(model, None), drawn_mosaic(model, runner)
-                ratio, *times = median_ratio(alone, spread, pairs)
-                report[f"mosaic_{count}"] = {"speedup": ratio, "here_s": times[0], "workers_s": times[1]}
+                report[f"picture_{count}"] = figures(model, picture, runner, count, pairs)
+                report[f"large_tiles_{count}"] = figures(model, large, runner, count, pairs)
+                if count > 1:
+                    report[f"mosaic_{count}"] = of_mosaic(model, runner, pairs)
                 start = time.perf_counter()
             report[f"close_{count}_s"] = time.perf_counter() - start
     cost = cost_of(model, PICTURE, 2)
@@ -127,4 +154,6 @@ def run(pairs: int = PAIRS) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    print(json.dumps(run(parser.parse_args().pairs), indent=2))
+    parser.add_argument("--steps", type=int, default=PICTURE.steps)
+    args = parser.parse_args()
+    print(json.dumps(run(args.pairs, args.steps), indent=2))

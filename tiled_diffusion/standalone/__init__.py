@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tiled_diffusion.settings.request import Request
     from tiled_diffusion.settings.values import Region, Reroll, Settings
 
+    from .cluster.workers import workers
     from .framing import frame
     from .host import DiffusersHost, mosaic, upscale
     from .metadata import read_png, save_png
@@ -43,6 +44,7 @@ _MODULES = {
     "save_png": "tiled_diffusion.standalone.metadata",
     "save_print": "tiled_diffusion.standalone.print_files",
     "upscale": "tiled_diffusion.standalone.host",
+    "workers": "tiled_diffusion.standalone.cluster.workers",
 }
 """Where each name lies. No module of this package may have one of these names: importing it would hide ours."""
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "save_png",
     "save_print",
     "upscale",
+    "workers",
 ]
 
 

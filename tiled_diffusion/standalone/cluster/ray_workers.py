@@ -301,5 +301,6 @@ def told_of(seconds: float = 5.0) -> list[dict[str, Any]]:
 
 
 _QUIETLY: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": NAMESPACE}
+Actor.card = ray.method(max_task_retries=-1)(Actor.card)  # type: ignore[method-assign] # asked while it comes back
 Actor.facts = ray.method(concurrency_group="telling")(Actor.facts)  # type: ignore[method-assign]
 _ACTOR = ray.remote(concurrency_groups={"telling": 1})(Actor)
