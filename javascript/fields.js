@@ -231,8 +231,6 @@ tiledDiffusion.table = {
         "height",
         "upscaler",
         "upscale_factor",
-        "print_size",
-        "print_dpi",
         "keep_size",
         "keep_picture",
         "inversion_steps",
@@ -244,6 +242,8 @@ tiledDiffusion.table = {
         "growth_stages",
         "growth_stage_strength",
         "growth_keep_colours",
+        "print_size",
+        "print_dpi",
     ],
     "no_upscaler": "None",
     "papers": {

@@ -54,7 +54,7 @@ def test_its_scripts_load(unpacked):
     environment = {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT / "tests" / "webui" / "fakes")]), "PATH": ""}
     done = subprocess.run([sys.executable, "-c", LOADED], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["TiledDiffusionScript", "UniqueNameScript", "HypermosaicScript", "TiledVaeScript"]
+    assert done.stdout.split() == ["TiledDiffusionScript", "UniqueNameScript", "FrameScript", "HypermosaicScript", "TiledVaeScript"]
 
 
 def test_there_is_one_version():

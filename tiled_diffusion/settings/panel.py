@@ -65,13 +65,6 @@ class PanelSettings:
     upscale_factor: float = field(default=2.0, metadata=entry(
         Number(1, 8), "Scale factor", "img2img: how many times wider and higher the upscaler makes it.",
         widget=Widget("upscale", "slider", step=0.05), axis=True))
-    print_size: str | None = field(default=None, metadata=entry(
-        PaperKind(), "Print size",
-        "img2img: makes the input picture as large as a print: 30x40cm, 8x10in, or a paper from A0 to A6.",
-        null="goes by the scale factor", since=2, widget=Widget("print", "text", null=""), axis=True))
-    print_dpi: int = field(default=300, metadata=entry(
-        Whole(30, 2400), "DPI", "Pixels per inch of that print.", since=2, widget=Widget("print", "number"),
-        axis=True))
     keep_size: bool = field(default=True, metadata=entry(
         Switch(), "Keep input image size",
         "img2img: the result has the (enlarged) input image's size; otherwise the sliders' size, enlarged.",
@@ -88,6 +81,13 @@ class PanelSettings:
         widget=Widget("grow", "tick"), axis=True))
     growth: Growth = field(default=Growth(), metadata=entry(
         Within(Growth, flat=True, prefix="growth_"), "Growth", "How it grows.", since=2))
+    print_size: str | None = field(default=None, metadata=entry(
+        PaperKind(), "Print size",
+        "img2img: makes the input picture as large as a print: 30x40cm, 8x10in, or a paper from A0 to A6.",
+        null="goes by the scale factor", since=2, widget=Widget("print", "text", null=""), axis=True))
+    print_dpi: int = field(default=300, metadata=entry(
+        Whole(30, 2400), "DPI", "Pixels per inch of that print.", since=2, widget=Widget("print", "number"),
+        axis=True))
     # fmt: on
 
     def __post_init__(self) -> None:
