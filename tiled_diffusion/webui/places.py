@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .denoiser import Tiling
 
 OPTION = "tiled_diffusion_devices"
-LABEL = "Draw tiles on (experimental): several devices, each with a copy of the model, such as cuda:0, cuda:1"
 TITLE = "Draw tiles on"
 
 

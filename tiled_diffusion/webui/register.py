@@ -19,7 +19,6 @@ from tiled_diffusion.ui.routes import add_routes
 from . import arguments, xyz
 from .hosts import host, require_known_host, require_known_model
 from .mosaic import mosaics_folder
-from .places import LABEL as DEVICES_LABEL
 from .places import OPTION as DEVICES_OPTION
 from .run import TITLE, failing
 from .sampling import HINTS_OPTION
@@ -74,6 +73,6 @@ def _settings() -> None:
         "tiled_diffusion_log", "warning", "What is written to the console", gr.Radio, {"choices": list(LEVELS)}
     )
     host.page.add_option(HINTS_OPTION, False, "ControlNet hints stay in main memory until a tile needs them")
-    host.page.add_option(DEVICES_OPTION, "", DEVICES_LABEL)
+    host.page.add_option(DEVICES_OPTION, "", "Draw tiles on several devices, such as cuda:0, cuda:1 (experimental)")
     for name in ("tiled_diffusion", "tiled_vae"):
         logging.getLogger(name).setLevel(host.page.option("tiled_diffusion_log", "warning").upper())

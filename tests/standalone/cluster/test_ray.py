@@ -207,10 +207,9 @@ def test_what_is_left_in_the_middle_is_given_up(model, runner, expected):
 
 
 def test_a_users_error_comes_back_as_it_is(model, runner):
-    bad = replace(REQUEST, width=64, init_image=None)
-    with pytest.raises(TiledError, match="start picture"):
-        tasks = [Task(replace(bad, seed=s, tiling=replace(TILES, tile_prompts="captions"), width=256)) for s in (1, 2)]
-        DiffusersHost(model, runner=runner).draw(tasks)
+    bad = replace(REQUEST, tiling=replace(TILES, tile_prompts="captions"))
+    with pytest.raises(TiledError, match="nobody captions here"):
+        DiffusersHost(model, runner=runner).draw([Task(replace(bad, seed=seed)) for seed in (1, 2)])
 
 
 def test_a_second_machine_a_wrong_model_and_the_end_of_it_all(model, tmp_path, monkeypatch, capsys):

@@ -49,6 +49,7 @@ def environment(token: str, *, alone: bool) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0" if alone else "1",  # what its name does not say: see the test
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_worker_niceness": "0",  # else they wait for everything else on the machine: they are what the user started
     }
 
 
