@@ -7,8 +7,8 @@ all blocks of that picture, by a host that enlarges and draws nothing.
 For the rest, landscapes are drawn twice from the same noise, in two blocks and in one piece, with 1, 2 or 3 tiles in
 what the blocks share. `apart` is the root mean square difference of the two blocks in the part in which one gives way
 to the other, in levels of 255; `own_noise` is what it is where each block has noise of its own. `seam` is that of
-bench/quality.py in that part: 1 means that nothing shows; `cut` is its figure for blocks with noise of their own, and
-no gradual change between them.
+bench/quality.py in that part: 1 means that nothing shows; `cut` is its figure where blocks with noise of their own meet
+in one line.
 """
 
 from __future__ import annotations
@@ -82,14 +82,18 @@ def drawn(host: DiffusersHost, picture: Image.Image, prompt: str, area: Area, or
     return np.asarray(image, dtype=float) / 127.5 - 1
 
 
-def joined(axis: Axis, blocks: list[np.ndarray], ramp: bool) -> np.ndarray:
+def joined(axis: Axis, blocks: list[np.ndarray]) -> np.ndarray:
     """Two blocks put together."""
     out = np.zeros((HEIGHT, axis.length, 3))
     for i, pixels in enumerate(blocks):
         start, stop = axis.span(i)
-        weights = axis.weights(i, start, stop)
-        out[:, start:stop] += (weights if ramp else np.rint(weights))[None, :, None] * pixels
+        out[:, start:stop] += axis.weights(i, start, stop)[None, :, None] * pixels
     return out
+
+
+def cut(axis: Axis) -> int:
+    """The border of latent pixels that is nearest to the middle of what blocks share, image pixels."""
+    return (axis.starts[1] + axis.span(0)[1]) // 16 * 8
 
 
 def middle(axis: Axis) -> tuple[int, int]:
@@ -117,7 +121,7 @@ def where_blocks_meet() -> dict[str, dict[str, float]]:
     host = DiffusersHost(load_model(device="cpu"))
     steps = {shared: (TILES - shared) * STRIDE for shared in SHARED}
     axes = {shared: Axis(step + BLOCK, BLOCK, BLOCK - step, STRIDE) for shared, step in steps.items()}
-    width = axes[1].length
+    width = axes[min(SHARED)].length
     band = (0, width // 2 - HEIGHT // 2, width, width // 2 + HEIGHT // 2)
     sums: dict[str, dict[int, list[Sums]]] = {name: {n: [] for n in SHARED} for name in ("seam", "cut")}
     squares: dict[str, dict[int, list[float]]] = {name: {n: [] for n in SHARED} for name in ("apart", "own_noise")}
@@ -130,10 +134,14 @@ def where_blocks_meet() -> dict[str, dict[str, float]]:
             area = Area(start, 0, stop, HEIGHT)
             own, other = (drawn(host, picture, prompt, area, at, seed) for at in (start, 8 * width))
             piece = whole[:, :stop]
-            for name, second, ramp in (("seam", own, True), ("cut", other, False)):
-                one = Sums()
-                one.add(joined(axis, [first, second], ramp), piece, lines(axis))
-                sums[name][shared].append(one)
+            side_by_side = np.concatenate([first[:, : cut(axis)], other[:, cut(axis) - start :]], axis=1)
+            at_cut: Lines = (Counter(), Counter([cut(axis) // 8]))
+            for name, made, places in (
+                ("seam", joined(axis, [first, own]), lines(axis)), ("cut", side_by_side, at_cut)
+            ):  # fmt: skip
+                pair = Sums()
+                pair.add(made, piece, places)
+                sums[name][shared].append(pair)
             squares["apart"][shared].append(apart(axis, first, own))
             squares["own_noise"][shared].append(apart(axis, first, other))
     out = {name: {str(n): float(np.sqrt(np.mean(v))) for n, v in by.items()} for name, by in squares.items()}

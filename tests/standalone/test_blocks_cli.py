@@ -86,6 +86,7 @@ WRONG = {
     "another job": (["{photo}", *SMALL, "--seed", "4", "--out", "{made}"], "seed: the enlarged picture in"),
     "settings for a folder": (["{made}", "--seed", "3"], "goes on as it was begun"),
     "a scale for a folder": (["{made}", "--scale", "3"], "goes on as it was begun"),
+    "an upscaler for a folder": (["{made}", "--upscaler", "x.pth"], "goes on as it was begun"),
     "no such folder": (["{folder}"], "there is no enlarged picture in this folder"),
     "status of a picture": (["{photo}", "--status"], "--status: {photo} is no folder of an enlarged picture"),
     "foreign files": (["{photo}", "--block", "304", "--out", "{foreign}"], "this folder holds empty and no enlarged picture"),
@@ -117,3 +118,14 @@ def test_the_help_tells_the_strength_that_is_taken(capsys):
     assert "drawn anew (0 to 1; default: 0.5)" in " ".join(capsys.readouterr().out.split())
 
 
+
+
+def test_from_python_as_the_guide_says(photo, tmp_path, monkeypatch, capsys):
+    """The example of docs/blocks.md, enlarged less."""
+    code = (ROOT / "docs" / "blocks.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    assert ", picture, 8)" in code
+    monkeypatch.chdir(tmp_path)
+    Image.open(photo).save("photo.jpg")
+    exec(compile(code.replace(", picture, 8)", ", picture, 1)"), "docs/blocks.md", "exec"), {})
+    assert opened_folder(tmp_path / "out" / "mountains").pyramid.size == (176, 80)
+    assert capsys.readouterr().out == "(0, 0) 1 of 1\n"

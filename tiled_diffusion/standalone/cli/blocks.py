@@ -131,7 +131,7 @@ def _of_folder(args: argparse.Namespace, load: Load) -> Asked:
     path = Path(args.image)
     folder = opened_folder(path)
     given = [*given_request(args), *given_tiling(args), *given_flags(args, Enlargement)]
-    if given or args.scale is not None:
+    if given or args.scale is not None or args.control or args.upscaler != "lanczos":
         raise UsageError(f"{path}: this picture goes on as it was begun; other settings need another folder")
     return load(), folder.settings, path, folder.source()
 
