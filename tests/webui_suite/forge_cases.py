@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
+
+from safetensors.torch import save_file
 
 from .client import HOST, ApiError
-from .control_cases import NO_MODULE, SIZE, TILES, apart, hint, model, most, unit, units
+from .control_cases import NO_MODULE, SIZE, TILES, apart, convolutions, hint, model, most, t2i_adapter, unit, units
 from .registry import Skipped, case
 from .tiling_cases import TILES as GRID
 from .tiling_cases import WIDE, same, whole
@@ -111,7 +114,21 @@ def control_modes(webui):
 
 
 MADE = [("tiny", "t2iadapter_made_sd1"), ("tiny-xl", "t2iadapter_made_xl"), ("tiny", "lllite_made"), ("tiny-xl", "lllite_made")]
-"""Checkpoints, and files that control_cases.t2i_adapter and .lllite make for models/ControlNet before the WebUI starts."""
+"""Checkpoints, and files that `write_models` puts into models/ControlNet before the WebUI starts."""
+
+
+def write_models(place: Path) -> None:
+    """Random adapters and an LLLite, whose features are as small as the layers that they go to: these WebUIs fit nothing."""
+    save_file(t2i_adapter(8), place / "t2iadapter_made_sd1.safetensors")
+    save_file(t2i_adapter(16), place / "t2iadapter_made_xl.safetensors")
+    every = {}
+    for k, (block, width) in enumerate([(4, 64), (5, 64), (7, 128), (8, 128)]):
+        name = f"lllite_unet_input_blocks_{block}_1_transformer_blocks_0_attn1_to_v"
+        last = {"conditioning1.2": (16, 8, 4, 4)} if width == 64 else {"conditioning1.2": (8, 8, 4, 4), "conditioning1.4": (16, 8, 2, 2)}
+        sizes = {"conditioning1.0": (8, 3, 4, 4), **last, "down.0": (16, width), "mid.0": (16, 32), "up.0": (width, 16)}
+        every |= convolutions({f"{name}.{layer}": size for layer, size in sizes.items()}, k)
+        every[f"{name}.up.0.weight"] *= 8  # else nobody would see it
+    save_file(every, place / "lllite_made.safetensors")
 
 
 @case("forge: T2I-Adapter and LLLite: one tile is the plain job, tiles work, SDXL too")
