@@ -3,11 +3,12 @@
 Prompts of one thing each ("a red house on grass, blue sky") are drawn at 2 and 4 times the shipped checkpoint's size:
 `untiled` in one piece, `mixture` in tiles, `elastic` with its defaults, `stages` by growing in stages with its
 defaults, and `dilated` by the same with dilated views. For each way and factor: `right`, the share in which the
-detector of training/detector.py finds ground, sky and kind in the picture shrunk to 128 px; `duplicates`, the share in
-which it finds more than one thing of the colour there; `foreign`, blobs a picture, of 70 pixels or more at full size, of object colours that neither the prompt nor
-enlarged renderings of its place have; `rows`, what the U-Net sees in all, in rows of the model's own size for each of
-20 steps. `small` is the same for pictures of the model's own size: no way can be expected to be better.
-`duplicates_ratio`, `right`, `rows_ratio` and `foreign` at the top are elastic's at 2 times, ratios to mixture.
+detector of training/detector.py finds ground, sky and kind in the picture shrunk to 128 px; `duplicates`, the share
+in which it finds more than one thing of the colour there; `foreign`, blobs a picture, of 70 pixels or more at full
+size, of object colours that neither the prompt nor enlarged renderings of its place have; `rows`, what the U-Net sees
+in all, in rows of the model's own size for each of 20 steps. `small` is the same for pictures of the model's own
+size: no way can be expected to be better. `duplicates_ratio`, `right`, `rows_ratio` and `foreign` at the top are
+elastic's at 2 times, ratios to mixture.
 """
 
 from __future__ import annotations
