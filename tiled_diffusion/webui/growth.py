@@ -160,7 +160,7 @@ class Stages:
                 self.p.comment(comment)
         if task.start is None:
             self._note(drawn.records)
-        image = None if drawn.image is None else drawn.image.convert("RGB")
+        image: Image.Image | None = None if drawn.image is None else drawn.image.convert("RGB")
         if image is None or host.jobs.stop_wanted():
             self.last = task.start or image
             raise Interrupted
