@@ -1,13 +1,14 @@
 """Whether a large picture shows one large thing, and not many small ones, and what that costs.
 
 Prompts of one thing each ("a red house on grass, blue sky") are drawn at 2 and 4 times the shipped checkpoint's size:
-`untiled` in one piece, `mixture` in tiles, `elastic` with its defaults, and `stages` by growing in stages with its
-defaults. For each way and factor: `right`, the share in which the detector of training/detector.py finds ground, sky
-and kind in the picture shrunk to 128 px; `duplicates`, the share in which it finds more than one thing of the colour
-there; `foreign`, blobs a picture, of 70 pixels or more at full size, of object colours that neither the prompt nor
-enlarged renderings of its place have; `rows`, what the U-Net sees in all, in rows of the model's own size for each of
-20 steps. `small` is the same for pictures of the model's own size: no way can be expected to be better.
-`duplicates_ratio`, `right`, `rows_ratio` and `foreign` at the top are elastic's at 2 times, ratios to mixture.
+`untiled` in one piece, `mixture` in tiles, `elastic` with its defaults, `stages` by growing in stages with its
+defaults, and `dilated` by the same with dilated views. For each way and factor: `right`, the share in which the
+detector of training/detector.py finds ground, sky and kind in the picture shrunk to 128 px; `duplicates`, the share
+in which it finds more than one thing of the colour there; `foreign`, blobs a picture, of 70 pixels or more at full
+size, of object colours that neither the prompt nor enlarged renderings of its place have; `rows`, what the U-Net sees
+in all, in rows of the model's own size for each of 20 steps. `small` is the same for pictures of the model's own
+size: no way can be expected to be better. `duplicates_ratio`, `right`, `rows_ratio` and `foreign` at the top are
+elastic's at 2 times, ratios to mixture.
 """
 
 from __future__ import annotations
@@ -45,11 +46,17 @@ def drawn(model: Model, request: Request) -> Image.Image:
     return generate(model, request)[0]
 
 
+def in_stages(model: Model, request: Request) -> Image.Image:
+    """The picture, grown by the defaults."""
+    return progressive(DiffusersHost(model), replace(request, growth=Growth()))[0].image
+
+
 WAYS: dict[str, Draw] = {
     "untiled": lambda m, r: drawn(m, replace(r, tiling=Settings(tile_width=r.width, tile_height=r.height))),
     "mixture": lambda m, r: drawn(m, replace(r, tiling=Settings(method="mixture"))),
     "elastic": lambda m, r: drawn(m, replace(r, tiling=Settings(method="elastic"))),
-    "stages": lambda m, r: progressive(DiffusersHost(m), replace(r, growth=Growth()))[0].image,
+    "stages": in_stages,
+    "dilated": lambda m, r: in_stages(m, replace(r, tiling=Settings(dilated=True))),
 }
 
 

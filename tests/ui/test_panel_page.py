@@ -110,6 +110,23 @@ def test_recommended_settings_follow_the_size_again(page):
     assert asked(page, "txt2img") == {"enabled": False, "version": 2, "tile_batch": None, "wrap_x": True}
 
 
+def test_growing_in_stages(page):
+    assert page.locator("#td_img2img_growth").count() == 0
+    page.locator("#td_txt2img_growth .label-wrap, #td_txt2img_growth > button").first.click()
+    for name in ("grow", "growth_keep_colours", "dilated"):
+        page.locator(f"#td_txt2img_{name} input[type=checkbox]").check()
+    for name, value in (("growth_stages", "3"), ("growth_stage_strength", "0.4"), ("skip_residual", "0.5")):
+        number(page, "txt2img", name).fill(value)
+        number(page, "txt2img", name).press("Tab")
+    page.wait_for_timeout(300)
+    job = asked(page, "txt2img")
+    wanted = {
+        "grow": True, "growth_stages": 3, "growth_stage_strength": 0.4, "growth_keep_colours": True, "dilated": True,
+        "skip_residual": 0.5,
+    }  # fmt: skip
+    assert {name: job.get(name) for name in wanted} == wanted
+
+
 NUMBERS = {"tile_width": 192, "tile_height": 256, "overlap": 48, "tile_batch": 9}
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from enum import Enum
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -181,6 +182,8 @@ def test_a_stopped_job_goes_on_from_its_last_stage(tmp_path, monkeypatch):
     assert "stopped while it grew" in p.comments[-1]
     kept = stage_files(tmp_path)
     assert sorted(kept) == ["1", "2"]
+    finished = Image.open(BytesIO(kept["2"]))
+    assert same(stopped, finished.resize((256, 224), Image.Resampling.LANCZOS))
     JOBS.clear()
     _, (again,) = grown(settings, **saving)
     assert [(job.width, job.height) for job in JOBS] == [(256, 224)]

@@ -91,9 +91,9 @@ def _picture(p: Job, run: Run, image: int) -> Image.Image:
     try:
         return progressive(stages, request, files, Told())[0].image
     except Interrupted:
-        last = stages.last or Image.new("RGB", (p.width, p.height))
-        p.comment(f"{TITLE}: stopped while it grew: this is the last stage, of {last.width}x{last.height}, enlarged")
-        return stages.upscale(last, (p.width, p.height))
+        p.comment(f"{TITLE}: stopped while it grew: this is the last stage that was finished, enlarged")
+        size = (p.width, p.height)
+        return Image.new("RGB", size) if stages.last is None else stages.upscale(stages.last, size)
 
 
 def _folder(p: Any, stages: Stages, request: Request, image: int) -> Path:
@@ -115,7 +115,7 @@ class Stages:
         p: the job.
         job: what its panel asks for.
         image: number of the picture in the job.
-        last: the last picture that was drawn, finished or not.
+        last: where it was stopped: the last stage that was finished, or what there is of the first one.
     """
 
     p: Any
@@ -160,11 +160,11 @@ class Stages:
                 self.p.comment(comment)
         if task.start is None:
             self._note(drawn.records)
-        if drawn.image is not None:
-            self.last = drawn.image.convert("RGB")
-        if host.jobs.stop_wanted() or self.last is None:
+        image: Image.Image | None = None if drawn.image is None else drawn.image.convert("RGB")
+        if image is None or host.jobs.stop_wanted():
+            self.last = task.start or image
             raise Interrupted
-        return self.last
+        return image
 
     def _note(self, records: Mapping[str, Any]) -> None:
         """What sampler and scripts say of the first stage holds for the picture; what the job says itself stays."""
