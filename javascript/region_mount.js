@@ -129,6 +129,7 @@ tiledDiffusion.Page = class Page extends tiledDiffusion.Part {
             timer ||= window.setTimeout(() => {
                 timer = 0;
                 this.#mountAll();
+                tiledDiffusion.panel.catchUp();
             }, Page.#DELAY_MS);
         });
         observer.observe(tiledDiffusion.gradio.root(), {childList: true, subtree: true});

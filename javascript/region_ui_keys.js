@@ -57,7 +57,7 @@ tiledDiffusion.Keyboard = class Keyboard extends tiledDiffusion.Part {
         const target = /** @type {HTMLElement} */ (event.target), control = event.ctrlKey || event.metaKey;
         if (target.closest("input, textarea, select")) return;
         const letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-        if (target.closest("button") && !(control && Keyboard.#ANYWHERE.includes(letter))) return;
+        if (target.closest("button, summary") && !(control && Keyboard.#ANYWHERE.includes(letter))) return;
         const act = this.#action(event, letter, control);
         if (!act || event.altKey) return;
         act(event);

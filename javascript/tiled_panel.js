@@ -20,6 +20,8 @@ tiledDiffusion.CostLine = class CostLine extends tiledDiffusion.Part {
     static #KINDS = ["input", "change", "click", "drop"];
     /** @type {Record<string, number>} */
     #timers = {};
+    /** The size that each tab's figures are of. @type {Record<string, string>} */
+    #sizes = {};
 
     constructor() {
         super();
@@ -39,6 +41,19 @@ tiledDiffusion.CostLine = class CostLine extends tiledDiffusion.Part {
         if (!this.enabled) return;
         window.clearTimeout(this.#timers[tab]);
         this.#timers[tab] = window.setTimeout(() => this.#refresh(tab), CostLine.#DELAY_MS);
+    }
+
+    /** Asks for the figures of tabs whose size is another one now: fields may come to the page after the line. */
+    catchUp() {
+        for (const tab of this.#tabs()) {
+            const asked = this.#sizes[tab];
+            if (asked && asked !== CostLine.#sizeOf(tab)) this.later(tab);
+        }
+    }
+
+    /** @param {string} tab */
+    static #sizeOf(tab) {
+        return JSON.stringify(tiledDiffusion.around(tab).size());
     }
 
     /** The panel's controls by name; those that are not there are left out. @param {string} tab */
@@ -75,6 +90,7 @@ tiledDiffusion.CostLine = class CostLine extends tiledDiffusion.Part {
         const {root, valueOf, controls} = tiledDiffusion.gradio, line = root().querySelector(`#td_${tab}_status`);
         if (!line) return;
         const size = tiledDiffusion.around(tab).size();
+        this.#sizes[tab] = JSON.stringify(size);
         const job = {settings: valueOf(`td_${tab}_regions`) || "", controls: controls(tab), ...size, fixed_size: true};
         const plan = await tiledDiffusion.routes.plan(job).catch(() => null);
         if (!this.enabled) return;
@@ -83,7 +99,8 @@ tiledDiffusion.CostLine = class CostLine extends tiledDiffusion.Part {
             line.textContent = plan || "";
             return;
         }
-        line.textContent = [`${size.width} x ${size.height} px: ${plan.text}`, ...plan.more || [], ...plan.problems].join(" · ");
+        const figures = `${size.width} x ${size.height} px: ${plan.text}`;
+        line.textContent = [figures, ...plan.more || [], ...plan.problems].join(" · ");
         for (const editor of root().querySelectorAll(`.td-editor[data-tab="${tab}"]`)) {
             editor.dispatchEvent(new CustomEvent("td-plan", {detail: plan}));
         }

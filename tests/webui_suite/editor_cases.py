@@ -101,7 +101,7 @@ def _(w: Webui):
         record = json.loads(json.loads(field(text, "Tiled Diffusion")))
         assert [r["prompt"] for r in record["regions"]] == [
             "a blue tower on snow, night sky", "a green cactus in the desert, sunset",
-        ]  # fmt: skip
+        ], record  # fmt: skip
         assert all(abs(r["w"] - 0.47) < 0.06 for r in record["regions"]), record
         return f"{len(record['regions'])} regions"
 
@@ -157,16 +157,16 @@ def _(w: Webui):
         own = editor.locator(".td-tokens").first.inner_text()
         hosts = page.locator("#txt2img_token_counter").first.inner_text().strip()
         assert own == hosts, (own, hosts)
-        before = editor.locator(".td-form > .td-hint").inner_text()
+        before = editor.locator(".td-form > .td-hint:not(.td-composition)").inner_text()
         page.locator("#txt2img_hr .label-wrap").first.click()
         page.wait_for_timeout(1500)
         assert "512 x 256" in page.locator("#td_txt2img_status").inner_text()
-        sides = [[int(side) for side in words.split()[::2][:2]] for words in (before, editor.locator(".td-form > .td-hint").inner_text())]  # fmt: skip
+        sides = [[int(side) for side in words.split()[::2][:2]] for words in (before, editor.locator(".td-form > .td-hint:not(.td-composition)").inner_text())]  # fmt: skip
         assert all(abs(2 * a - b) <= 1 for a, b in zip(*sides, strict=True)), sides
         page.locator("#txt2img_hr .label-wrap").first.click()
         page.wait_for_timeout(1500)
         assert "256 x 128" in page.locator("#td_txt2img_status").inner_text()
-        assert editor.locator(".td-form > .td-hint").inner_text() == before
+        assert editor.locator(".td-form > .td-hint:not(.td-composition)").inner_text() == before
         editor.locator(".prompt textarea").first.focus()
         page.keyboard.press("Control+Enter")
         page.wait_for_function("() => gradioApp().querySelector('#html_info_txt2img')?.textContent.includes('Tiled Diffusion')", timeout=120000)  # fmt: skip
@@ -197,7 +197,9 @@ def _(w: Webui):
         editor = page.locator(".td-editor[data-tab=img2img]")
         shape = editor.locator(".td-surface").bounding_box()
         assert abs(shape["width"] / shape["height"] - 2) < 0.02, shape
-        editor.locator("button", has_text="input").click()
+        under = editor.locator('button[title="Use as the reference picture"]').first
+        under.evaluate("node => node.closest('details').open = true")
+        under.click()
         page.wait_for_function("() => document.querySelector('.td-editor[data-tab=img2img] .td-reference').naturalWidth === 320")  # fmt: skip
         assert editor.locator(".td-reference").is_visible()
         shot(page, "img2img-input")
