@@ -6,9 +6,10 @@ const {td, random} = require("./load.js");
 const {createStore, reduce, EMPTY, toText} = td.store;
 const FIXTURES = JSON.parse(fs.readFileSync(path.join(__dirname, "..", "fixtures", "regions.json"), "utf8"));
 
-for (const {name, document, valid, field} of FIXTURES) {
+/** A page does not know whether the canvas is a ring, over whose edges a box may go: `on_page` is valid there. */
+for (const {name, document, valid, on_page: onPage, field} of FIXTURES) {
     test(`document: ${name}`, () => {
-        if (!valid) {
+        if (!valid && !onPage) {
             const named = error => field === "settings" || error.message.includes(field);
             const wrong = error => error instanceof td.data.DataError && named(error);
             return assert.throws(() => td.data.read(document), wrong);
