@@ -37,7 +37,7 @@ from .inversion import Sampling, kept_noise
 from .matching import decode_matched
 from .model import Model, free_bytes
 from .pictures import region_pulls
-from .samplers import make_flow_schedule, make_scheduler, noise_levels, set_steps, step_options
+from .samplers import make_flow_schedule, make_scheduler, noise_levels, set_steps, step_options, told_times
 from .tile_prompts import tile_prompts
 from .vae import decode, encode
 
@@ -188,7 +188,7 @@ def denoise(  # noqa: PLR0913 the loop knows them all
     plans = _plans(planner, request)
     scheduler = _scheduler(model, request, planner)
     first = _first_call(scheduler, request, clean)
-    timesteps = scheduler.timesteps[first:]
+    timesteps, times = scheduler.timesteps[first:], told_times(scheduler, first, model.device)
     bootstrap = _bootstrap(model, request, noise)
     controls = load_controls(model, request) if controls is None else controls
     prompts = None if each else tile_prompts(model, request, planner, clean)
@@ -207,7 +207,7 @@ def denoise(  # noqa: PLR0913 the loop knows them all
             if bootstrap is not None:
                 bootstrap.add_noise = _add_noise(scheduler, t)
             moment = Moment(call, done, noise_levels(scheduler, first + call)[0], model.traits.prediction)
-            prediction = denoiser.predict(seen, t, plans.plan(call, done), batching, moment, guide)
+            prediction = denoiser.predict(seen, times[call], plans.plan(call, done), batching, moment, guide)
             stepped = scheduler.step(prediction, t, latents, **options)
             latents = _finite(_tied(plans, stepped.prev_sample), call, len(timesteps), model.dtype)
             progress.step(call)
@@ -236,7 +236,7 @@ def _scheduler(model: Model, request: Request, planner: Planner) -> Any:
         scheduler = make_flow_schedule(request.sampler, model.scheduler_config, crop, linear=linear)
     else:
         scheduler = make_scheduler(request.sampler, model.scheduler_config)
-    set_steps(scheduler, request.steps, model.device)
+    set_steps(scheduler, request.steps)
     return scheduler
 
 
