@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -93,6 +93,8 @@ class Planner:
                 return self.untiled("it fits")
             else:
                 why = f"untiled would need {need.device / GIB:.2f} GiB"
+        if mode == "fast" and self.settings.offload == "auto" and self.first_fit("exact", why, ["device"]):
+            why = "asked for, though exact would fit and is quicker"
         fitting = self.first_fit("fast" if mode == "fast" else "exact", why)
         if fitting is None and mode == "auto":
             fitting = self.first_fit("fast", f"{why}, and exact fits neither on the device nor in host memory")
@@ -108,9 +110,11 @@ class Planner:
         """What the host's own pass needs."""
         return untiled_peak(self.run(LEAST_TILE_LP), self.itemsize)
 
-    def first_fit(self, mode: Literal["exact", "fast"], reason: str) -> Plan | None:
+    def first_fit(
+        self, mode: Literal["exact", "fast"], reason: str, stores: Sequence[Store] | None = None
+    ) -> Plan | None:
         """Good tiles first: device, then host memory; small tiles after all of them."""
-        every = [self.make(mode, tile, store, reason) for store in self.stores(mode) for tile in self.tiles()]
+        every = [self.make(mode, tile, store, reason) for store in stores or self.stores(mode) for tile in self.tiles()]
         every.sort(key=lambda p: p.tile_lp < GOOD_TILE_LP)
         return next((p for p in every if self.memory.fits(*p.peak)), None)
 

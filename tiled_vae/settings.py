@@ -17,7 +17,8 @@ class TiledVaeSettings:
 
     Attributes:
         mode: `untiled` is the host's own pass; `exact` equals it in bounded memory; `fast` is one pass with estimated
-            statistics; `auto` takes the first of the three that fits into memory.
+            statistics, for pictures whose activations fit nowhere (where they fit, `exact` is quicker); `auto` takes
+            the first of the three that fits into memory.
         encoder_tile_px: side of an encoder tile in image pixels, at least 64; 0 lets the planner choose.
         decoder_tile_lp: side of a decoder tile in latent pixels, at least 8; 0 lets the planner choose.
         offload: where activations wait between two norms in exact mode: on the `device`, in `host` memory, or nowhere

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from bench.memory import peak_bytes
-from bench.vae import build, exact, peak
+from bench.vae import build, exact, lean_attention, peak
 from tests.tiled_vae.models import Decoder, Encoder, tiny, tiny_diffusers
 from tiled_vae import Memory, TiledVaeSettings, plan
 from tiled_vae.attention import writes_scores
@@ -64,3 +64,31 @@ def test_whether_scores_are_written_is_seen(vae, expected):
     assert writes_scores(attention) == expected
     attention.module, attention.writes_scores = torch.nn.Linear(2, 2), None
     assert writes_scores(attention), "one that cannot be tried may write them"
+
+
+@pytest.mark.parametrize(("net", "side"), [("decoder", 128), ("encoder", 1024)])
+def test_auto_takes_fast_only_where_exact_fits_nowhere(vae, net, side):
+    def planned(free, *wish):
+        with lean_attention():
+            return plan(getattr(vae, net), (side, side), TiledVaeSettings(*wish), memory=free)
+
+    modes = set()
+    for device in range(22, 34):
+        for host in (2**20, 2**34):
+            free = Memory(2**device, host)
+            auto, exact_one = planned(free, "auto"), planned(free, "exact")
+            modes.add(auto.mode)
+            if auto.mode == "fast":
+                assert exact_one.store == "recompute", "there was room for no other way"
+            if exact_one.store != "recompute":
+                assert auto.mode in ("untiled", "exact")
+    assert modes == {"untiled", "exact", "fast"}
+
+
+def test_fast_says_where_exact_would_be_quicker(vae):
+    def told(offload, free):
+        return plan(vae.decoder, (64, 64), TiledVaeSettings("fast", offload=offload), memory=free).describe()
+
+    assert "exact would fit and is quicker" in told("auto", MUCH)
+    assert "quicker" not in told("auto", Memory(2**20, 2**20))
+    assert "quicker" not in told("host", MUCH)

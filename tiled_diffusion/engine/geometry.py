@@ -51,6 +51,10 @@ class Box(NamedTuple):
         """Rows that it reads of a batch: one of each picture."""
         return images
 
+    def on(self, device: torch.device) -> Box:  # noqa: ARG002 it has no tensors
+        """Itself: it is the same everywhere."""
+        return self
+
     def gather(self, x: Tensor) -> Tensor:
         """What lies in it of [..., H, W]: a slice; what reaches past the end is the beginning again, in a copy."""
         h, w = x.shape[-2:]

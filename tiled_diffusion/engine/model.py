@@ -79,7 +79,12 @@ class Level(NamedTuple):
         return cls(1 - time, time)
 
     def broadcast(self, like: Tensor) -> Level:
-        """With axes added, so that a number for each row meets [rows, C, h, w]; in `like`'s type."""
+        """With axes added, so that a number for each row meets [rows, C, h, w]; in `like`'s type.
+
+        One number for all rows stays where it lies: devices take it without a copy.
+        """
+        if all(n.numel() == 1 and n.device.type == "cpu" for n in self):
+            return Level(*(n.to(like.dtype).reshape(()) for n in self))
         return Level(*(n.to(like).reshape(-1, *[1] * (like.dim() - 1)) for n in self))
 
     def noised(self, clean: Tensor, noise: Tensor) -> Tensor:

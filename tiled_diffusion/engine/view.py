@@ -6,7 +6,7 @@ The commonest one is a `Box`, whose pixels are a slice. The others are indices: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from .geometry import Box, Extent, add_at
+from .placing import moved
 
 
 class View(Protocol):
@@ -29,6 +30,9 @@ class View(Protocol):
 
     def rows_of(self, images: int) -> int:
         """Rows that it reads of a batch of `images` pictures: one of each, or one of all together."""
+
+    def on(self, device: torch.device) -> View:
+        """The same view, with what it holds on a device."""
 
     def gather(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to what the view reads, [rows, C, h, w]; a slice where that can be."""
@@ -69,6 +73,11 @@ class Indexed:
         """One row of each picture, or one of all of them."""
         return images if self.images is None else 1
 
+    def on(self, device: torch.device) -> Indexed:
+        """The same view, with its indices on a device."""
+        images = None if self.images is None else moved(self.images, device)
+        return replace(self, rows=moved(self.rows, device), cols=moved(self.cols, device), images=images)
+
     def gather(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to [rows, C, h, w], a copy."""
         rows, cols = self.rows.to(x.device), self.cols.to(x.device)
@@ -84,7 +93,7 @@ class Indexed:
         if self.images is None:
             add_at(total, place, weighted)
             return
-        channels = torch.arange(total.shape[1])[:, None, None]
+        channels = torch.arange(total.shape[1], device=place.device)[:, None, None]
         place = (self.images * total.shape[1] + channels) * size + place
         total.view(-1).index_add_(0, place.flatten().to(total.device), weighted.to(total.dtype).flatten())
 

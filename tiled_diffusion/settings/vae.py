@@ -21,7 +21,7 @@ MODES = Choices((
     Choice("auto", "Auto", "Takes the first of untiled, exact and fast that fits into the free memory."),
     Choice("untiled", "Untiled", "The host's own pass."),
     Choice("exact", "Exact", "Equal to the untiled pass, in bounded memory."),
-    Choice("fast", "Fast", "Estimates the statistics: a single pass, nearly equal to the untiled one."),
+    Choice("fast", "Fast", "Estimates statistics, for pictures whose activations fit nowhere; else exact is quicker."),
 ))  # fmt: skip
 OFFLOADS = Choices((
     Choice("auto", "Auto", "In exact mode, activations wait where there is room."),

@@ -18,6 +18,7 @@ from torch import Tensor
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides import Guide, ModelRows, Moment
 from tiled_diffusion.engine.guides.control import acts_at, hint_crops
+from tiled_diffusion.engine.placing import moved
 from tiled_diffusion.engine.view import View
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
@@ -86,7 +87,8 @@ class ControlNet:
 
     def residuals(self, call: Call) -> list[Tensor]:
         """What is added within the U-Net, the middle block's last; all rows of the call are controlled."""
-        seen = hint_crops(self.hint, call.views, [0] * len(call.views), self.factor).to(call.crops)
+        seen = hint_crops(self.hint, call.views, [0] * len(call.views), self.factor)
+        seen = moved(seen.to(call.crops.dtype), call.crops.device)
         down, middle = self.net(
             call.crops, call.t, call.text, seen, self.weight, added_cond_kwargs=call.added, return_dict=False
         )

@@ -13,6 +13,7 @@ from tiled_diffusion.engine.fuse import Batching, Spread, fuse
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guidance import Guidance, Wanted, guidances, guided
 from tiled_diffusion.engine.guides import Guide, ModelRows, Moment
+from tiled_diffusion.engine.placing import moved
 from tiled_diffusion.engine.runner import Runner
 from tiled_diffusion.engine.tiles import Plan, Tile, told_size
 from tiled_diffusion.settings.request import Request
@@ -158,9 +159,8 @@ class Denoiser:
         px, each = self.model.traits.factor, self.request.tiling.size_conditioning == "tile"
         size = Extent(canvas[0] // px, canvas[1] // px)
         ids = [told_size(tile, size, px, each=each) or (*canvas, 0, 0, *canvas) for tile in tiles]
-        device, dtype = self.model.device, self.model.dtype
-        pooled = torch.stack([r.pooled for r in rows if r.pooled is not None]).to(dtype)
-        return {"text_embeds": pooled, "time_ids": torch.tensor(ids, device=device, dtype=dtype)}
+        pooled = torch.stack([r.pooled for r in rows if r.pooled is not None]).to(self.model.dtype)
+        return {"text_embeds": pooled, "time_ids": moved(torch.tensor(ids, dtype=self.model.dtype), pooled.device)}
 
 
 def _texts(guidance: Guidance) -> tuple[str, ...]:

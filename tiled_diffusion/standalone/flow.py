@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.model import ModelTraits
+from tiled_diffusion.engine.placing import moved
 
 if TYPE_CHECKING:
     from .model import Model
@@ -93,7 +94,7 @@ def predicted(network: Any, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor, 
         out: Tensor = network(hidden_states=x, timestep=t.expand(x.shape[0]), **inputs)[0]
         return out
     told = network.config.guidance_embeds
-    guidance = torch.tensor(scales, device=x.device, dtype=torch.float32) if told else None
+    guidance = moved(torch.tensor(scales, dtype=torch.float32), x.device) if told else None
     time = t.expand(x.shape[0]).to(x.dtype) / FLOW_TIMES
     size = Extent(*x.shape[-2:])
     tokens = network(
@@ -101,7 +102,7 @@ def predicted(network: Any, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor, 
         timestep=time,
         guidance=guidance,
         txt_ids=torch.zeros(text.shape[1], 3, device=x.device, dtype=text.dtype),
-        img_ids=places(size).to(x.device, text.dtype),
+        img_ids=moved(places(size).to(text.dtype), x.device),
         **inputs,
     )[0]
     return unpacked(tokens, size)

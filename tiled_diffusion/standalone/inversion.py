@@ -100,7 +100,7 @@ def inverted(
     def noise_of(x: Tensor, number: int) -> Tensor:
         rung, done = rungs[number], (len(rungs) - 1 - number) / len(rungs)
         moment = Moment(number, done, rung.level, sampling.model.traits.prediction)
-        time = torch.tensor(rung.time, device=x.device)
+        time = torch.full((), rung.time, device=x.device)
         plan = sampling.planner.plan(0, done)
         said = denoiser.predict(x, time, plan, sampling.batching, moment, Guides((sampling.controls,)))
         progress.step(next(calls))

@@ -44,6 +44,7 @@ _FLOWS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """For rectified flows."""
 
+CPU = torch.device("cpu")
 _OF_THE_MODEL = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "prediction_type",
     "timestep_spacing", "steps_offset", "set_alpha_to_one", "rescale_betas_zero_snr",
@@ -107,14 +108,40 @@ def make_flow_schedule(name: str, config: Mapping[str, Any], crop: Extent, *, li
     return flow.FlowSchedule(scheduler(**{**own, "shift": flow.static_shift(config, mu)}), mu, linear=linear)
 
 
-def set_steps(scheduler: Any, steps: int, device: torch.device) -> None:
-    """set_timesteps; LCM's grid of 50 training steps grows where more are asked for."""
+def set_steps(scheduler: Any, steps: int) -> None:
+    """set_timesteps; LCM's grid of 50 training steps grows where more are asked for.
+
+    The times lie in main memory, for schedulers look their numbers up there, and would wait for a device at every step.
+    """
     if isinstance(scheduler, flow.FlowSchedule):
-        scheduler.begin(steps, device)
+        scheduler.begin(steps, CPU)
     elif isinstance(scheduler, diffusers.LCMScheduler):
-        scheduler.set_timesteps(steps, device=device, original_inference_steps=max(50, steps))
+        scheduler.set_timesteps(steps, device=CPU, original_inference_steps=max(50, steps))
     else:
-        scheduler.set_timesteps(steps, device=device)
+        scheduler.set_timesteps(steps, device=CPU)
+
+
+def scheduler_of(model: Model, request: Request, crop: Extent) -> Any:
+    """A request's scheduler, with its times set.
+
+    Args:
+        model: see load_model.
+        request: sampler and steps.
+        crop: the largest that the model sees, latent pixels.
+    """
+    if model.is_flow:
+        linear = model.kind == "flux"
+        scheduler: Any = make_flow_schedule(request.sampler, model.scheduler_config, crop, linear=linear)
+    else:
+        scheduler = make_scheduler(request.sampler, model.scheduler_config)
+    set_steps(scheduler, request.steps)
+    return scheduler
+
+
+def told_times(scheduler: Any, first: int, device: torch.device) -> torch.Tensor:
+    """What models are told of the scheduler's times from a call on, on their device; Apple's knows no float64."""
+    times: torch.Tensor = scheduler.timesteps[first:]
+    return (times.float() if times.dtype == torch.float64 else times).to(device)
 
 
 def step_options(scheduler: Any, generators: Sequence[torch.Generator]) -> dict[str, Any]:
@@ -139,7 +166,7 @@ def noise_levels(scheduler: Any, index: int) -> tuple[Level, Level]:
         own = Level.of_flow(scheduler.sigmas[index].reshape(1).float())
         return own, own
     if sigmas is None:  # DDIM, PNDM, LCM
-        own = Level.of_alphas_cumprod(scheduler.alphas_cumprod[scheduler.timesteps[index].long().cpu()].reshape(1))
+        own = Level.of_alphas_cumprod(scheduler.alphas_cumprod[scheduler.timesteps[index].long()].reshape(1))
         return own, own
     sigma = sigmas[index].reshape(1).float()
     seen = Level(1 / (sigma**2 + 1).sqrt(), sigma / (sigma**2 + 1).sqrt())

@@ -38,7 +38,7 @@ from .inversion import Sampling, kept_noise
 from .matching import decode_matched
 from .model import Model, free_bytes
 from .pictures import region_pulls
-from .samplers import make_flow_schedule, make_scheduler, noise_levels, set_steps, step_options
+from .samplers import noise_levels, scheduler_of, step_options, told_times
 from .tile_prompts import tile_prompts, tile_texts_of
 from .vae import decode, encode
 
@@ -192,9 +192,9 @@ def denoise(  # noqa: PLR0913 the loop knows them all
         [B, C, H, W] float32.
     """
     planner = make_planner(model, request)
-    plans, scheduler = _plans(planner, request), _scheduler(model, request, planner)
+    plans, scheduler = _plans(planner, request), scheduler_of(model, request, planner.largest_crop())
     first = _first_call(scheduler, request, clean)
-    timesteps = scheduler.timesteps[first:]
+    timesteps, times = scheduler.timesteps[first:], told_times(scheduler, first, model.device)
     bootstrap = _bootstrap(model, request, noise)
     batching = _batching(model, planner, noise.shape[0], progress, None if controls else runner)
     controls = controls or load_controls(model, request)
@@ -213,7 +213,7 @@ def denoise(  # noqa: PLR0913 the loop knows them all
             if bootstrap is not None:
                 bootstrap.add_noise = _add_noise(scheduler, t)
             moment = Moment(call, done, noise_levels(scheduler, first + call)[0], model.traits.prediction)
-            prediction = denoiser.predict(seen, t, plans.plan(call, done), batching, moment, guide)
+            prediction = denoiser.predict(seen, times[call], plans.plan(call, done), batching, moment, guide)
             stepped = scheduler.step(prediction, t, latents, **options)
             latents = _finite(_tied(plans, stepped.prev_sample), call, len(timesteps), model.dtype)
             progress.step(call)
@@ -233,17 +233,6 @@ def _generators(request: Request, each: Sequence[Request]) -> list[torch.Generat
     """Of the noise that samplers draw: one for each picture."""
     seeds = [r.seed for r in each] or [request.seed + k for k in range(request.batch_size)]
     return [keyed_generator(seed, "sampler") for seed in seeds]
-
-
-def _scheduler(model: Model, request: Request, planner: Planner) -> Any:
-    """With its times set."""
-    if model.is_flow:
-        crop, linear = planner.largest_crop(), model.kind == "flux"
-        scheduler = make_flow_schedule(request.sampler, model.scheduler_config, crop, linear=linear)
-    else:
-        scheduler = make_scheduler(request.sampler, model.scheduler_config)
-    set_steps(scheduler, request.steps, model.device)
-    return scheduler
 
 
 def _batching(model: Model, planner: Planner, images: int, progress: Progress, runner: Runner | None) -> Batching:

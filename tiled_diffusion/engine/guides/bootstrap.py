@@ -15,6 +15,7 @@ from torch import Tensor
 from tiled_diffusion.engine.geometry import Box, Extent
 from tiled_diffusion.engine.masks import region_mask
 from tiled_diffusion.engine.noise import keyed_seed
+from tiled_diffusion.engine.placing import moved
 from tiled_diffusion.engine.tiles import Tile
 from tiled_diffusion.settings.values import Region, Settings
 
@@ -72,12 +73,12 @@ class Bootstrap(Guide):
 
     def _alone(self, view: Tensor, tile: Tile) -> Tensor:
         assert self.add_noise is not None
-        images = list(range(view.shape[0]) if self.moment.images is None else self.moment.images)
+        noise = self.noise if self.moment.images is None else self.noise[list(self.moment.images)]
         key = keyed_seed(self.seed, "bootstrap", tile.prompt, self.moment.number)
         clean = self.colours[key % len(self.colours)].to(view)[None, :, None, None].expand_as(view)
-        around = self.add_noise(clean, tile.view.gather(self.noise[images]).to(view))
+        around = self.add_noise(clean, tile.view.gather(noise[: view.shape[0]]).to(view))
         inside = _inside(self.settings.regions[tile.prompt - 1], Extent(*self.noise.shape[-2:]), tile.box)
-        return torch.where(inside.to(view.device), view, around)
+        return torch.where(moved(inside, view.device), view, around)
 
 
 def _inside(region: Region, canvas: Extent, box: Box) -> Tensor:

@@ -73,8 +73,8 @@ def _times(settings: Settings, number: int, canvas: Extent, box: Box, inside: Te
 
 def _pull(canvas: Extent, box: Box, latent: Tensor, times: Tensor) -> Pull:
     target = latent.new_zeros((1, latent.shape[1], *canvas))
-    keep = torch.zeros((1, 1, *canvas), device=latent.device)
+    keep = torch.zeros((1, 1, *canvas))
     where = places(box, canvas)
     target[(..., *where)] = latent
-    keep[(..., *where)] = times.to(keep)
+    keep[(..., *where)] = times
     return Pull(target, (keep > 0).float(), hold(keep))

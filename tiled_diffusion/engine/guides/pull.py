@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tiled_diffusion.engine.model import Level, predicted
+from tiled_diffusion.engine.placing import moved
 from tiled_diffusion.engine.tiles import Plan, Tile
 from tiled_diffusion.errors import TiledError
 
@@ -44,7 +45,7 @@ class Pull(Guide):
 
     Attributes:
         target: T, [1 or B, C, H, W], a clean latent.
-        mask: [1 or B, 1, H, W] in 0..1.
+        mask: [1 or B, 1, H, W] in 0..1; kept in main memory, where it is decided what is drawn at all.
         schedule: see Schedule.
 
     Raises:
@@ -64,12 +65,14 @@ class Pull(Guide):
             raise TiledError(
                 f"pull: the target is {tuple(self.target.shape[-2:])}, its mask {tuple(self.mask.shape[-2:])}"
             )
+        self.mask = self.mask.cpu()
         if not (float(self.mask.min()) >= 0 and float(self.mask.max()) <= 1):
             raise TiledError("pull: the mask's numbers may be 0 to 1")
 
     def strength(self, progress: float) -> Tensor:
-        """m, [1 or B, 1, H, W], at a point of the sampling."""
-        return self.mask * self.schedule(progress)
+        """m, [1 or B, 1, H, W], at a point of the sampling; in main memory."""
+        now = self.schedule(progress)
+        return self.mask * (now.cpu() if isinstance(now, Tensor) else now)
 
     def begin_step(self, moment: Moment) -> None:
         """Keeps the step's noise level."""
@@ -85,7 +88,7 @@ class Pull(Guide):
 
     def after(self, prediction: Tensor, x: Tensor) -> Tensor:
         """The prediction drawn towards the target; the same object where nothing is drawn."""
-        strength = self._of_rows(self.strength(self.moment.progress)).to(prediction)
+        strength = self._of_rows(self.strength(self.moment.progress))
         if not strength.any():
             return prediction
         if self.moment.level is None:
@@ -93,7 +96,7 @@ class Pull(Guide):
         wanted = predicted(self._of_rows(self.target).to(x), x, self.moment.level, self.moment.prediction).to(
             prediction
         )
-        return self.mixed(prediction, wanted, strength)
+        return self.mixed(prediction, wanted, moved(strength, prediction.device).to(prediction.dtype))
 
     def mixed(self, prediction: Tensor, wanted: Tensor, strength: Tensor) -> Tensor:
         """A prediction drawn towards what the model would say of the target, [B, C, H, W] all, by a strength."""

@@ -120,7 +120,7 @@ class StructurePull(Guide):
         if self.first is None or self.shown is None:
             return prediction
         target = torch.zeros_like(x, dtype=torch.float32)
-        self.first.view.scatter_add(target, self.shown, torch.ones(tuple(x.shape[-2:])))
+        self.first.view.scatter_add(target, self.shown, torch.ones(tuple(x.shape[-2:]), device=x.device))
         wanted = predicted(target.to(x), x, self._level(), self.moment.prediction).to(prediction)
         return drawn(prediction, wanted, torch.full_like(prediction[:1, :1], self.strength()))
 

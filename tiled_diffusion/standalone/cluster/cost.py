@@ -15,12 +15,13 @@ from typing import Any
 import torch
 
 from tiled_diffusion.engine.fuse import Batching, fuse
+from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides import Moment
 from tiled_diffusion.engine.runner import kept
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.denoiser import Denoiser
 from tiled_diffusion.standalone.model import Model
-from tiled_diffusion.standalone.samplers import make_flow_schedule, make_scheduler, set_steps
+from tiled_diffusion.standalone.samplers import scheduler_of
 from tiled_diffusion.standalone.sampling import make_planner, start_noise, tile_batch
 
 from .replica import Replica
@@ -112,15 +113,10 @@ def cost_of(model: Model, request: Request, workers: int) -> Cost:
     return Cost(calls, len(batches), batch_seconds, rest, sent, received, shared)
 
 
-def _times(model: Model, request: Request, crop: Any) -> tuple[int, Any]:
+def _times(model: Model, request: Request, crop: Extent) -> tuple[int, Any]:
     """How many denoiser calls there are, and the first one's time."""
-    if model.is_flow:
-        linear = model.kind == "flux"
-        scheduler: Any = make_flow_schedule(request.sampler, model.scheduler_config, crop, linear=linear)
-    else:
-        scheduler = make_scheduler(request.sampler, model.scheduler_config)
-    set_steps(scheduler, request.steps, model.device)
-    return len(scheduler.timesteps), scheduler.timesteps[0]
+    times = scheduler_of(model, request, crop).timesteps
+    return len(times), times[0]
 
 
 @contextmanager
