@@ -165,7 +165,7 @@ def _(w: Webui):
         shot(page, "growth-fold")
         page.locator("#txt2img_generate").click()
         page.wait_for_selector("#html_info_txt2img :text('Size: 256x256')", timeout=240000)
-        text = page.locator("#html_info_txt2img").inner_text()
+        text = page.locator("#html_info_txt2img").first.inner_text()
         assert '"grow":true' in text.replace("\\", "").replace(" ", ""), text
         shot(page, "growth-drawn")
         page.locator("#tabs button", has_text="img2img").first.click()
