@@ -314,7 +314,7 @@ def test_which_samplers_draw_new_noise(sampler):
     ends = []
     for seed in (1, 2):
         scheduler = make_scheduler(sampler, tiny_model("sd1").scheduler_config)
-        set_steps(scheduler, 4, torch.device("cpu"))
+        set_steps(scheduler, 4)
         latents = torch.ones(1, 4, 8, 8)
         options = step_options(scheduler, [torch.Generator().manual_seed(seed)])
         for t in scheduler.timesteps:
