@@ -81,6 +81,13 @@ def drag(page, tab: str, start: tuple[float, float], end: tuple[float, float]) -
     page.mouse.up()
 
 
+def lay_under(editor) -> None:
+    """Lays the first of the page's pictures under the regions, by the menu that offers them."""
+    button = editor.locator('button[title="Use as the reference picture"]').first
+    button.evaluate("node => { node.closest('details').open = true; }")
+    button.click()
+
+
 @case("page: two regions drawn with the mouse are in the picture's record")
 def _(w: Webui):
     with page_of(w) as page:
@@ -171,10 +178,11 @@ def _(w: Webui):
         page.keyboard.press("Control+Enter")
         page.wait_for_function("() => gradioApp().querySelector('#html_info_txt2img')?.textContent.includes('Tiled Diffusion')", timeout=120000)  # fmt: skip
         page.wait_for_timeout(1000)
-        editor.locator('button[title="Use as the reference picture"]').first.click()
+        lay_under(editor)
         page.wait_for_function("() => document.querySelector('.td-editor[data-tab=txt2img] .td-reference').naturalWidth === 256")  # fmt: skip
         editor.locator('button[title="The last picture\'s seed"]').click()
-        assert editor.locator("input[type=number]").nth(2).input_value().isdigit()
+        seed = editor.locator(".td-field", has=page.locator("span", has_text="Seed")).locator("input")
+        assert seed.input_value().isdigit()
         page.reload()
         page.wait_for_selector("#td_txt2img_status:not(:empty)", state="attached", timeout=60000)
         page.wait_for_timeout(1500)
@@ -197,9 +205,7 @@ def _(w: Webui):
         editor = page.locator(".td-editor[data-tab=img2img]")
         shape = editor.locator(".td-surface").bounding_box()
         assert abs(shape["width"] / shape["height"] - 2) < 0.02, shape
-        under = editor.locator('button[title="Use as the reference picture"]').first
-        under.evaluate("node => node.closest('details').open = true")
-        under.click()
+        lay_under(editor)
         page.wait_for_function("() => document.querySelector('.td-editor[data-tab=img2img] .td-reference').naturalWidth === 320")  # fmt: skip
         assert editor.locator(".td-reference").is_visible()
         shot(page, "img2img-input")

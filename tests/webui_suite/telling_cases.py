@@ -104,7 +104,10 @@ def _(w: Webui):
             page.locator("#td_txt2img_enabled .label-wrap").first.click()
             page.wait_for_timeout(600)
             for name, value in (("tile_width", 128), ("tile_height", 128), ("overlap", 256)):
+                page.locator(f"#td_txt2img_{name}_automatic input").uncheck()
                 box = page.locator(f"#td_txt2img_{name} input[type=number]").first
+                box.wait_for(state="visible")
+                page.wait_for_timeout(500)
                 box.fill(str(value))
                 box.press("Tab")
             page.wait_for_timeout(800)
