@@ -113,25 +113,27 @@ def control_modes(webui):
     return f"{len(kinds)} kinds in one tile: largest difference {worst}"
 
 
-MADE = [("tiny", "t2iadapter_made_sd1"), ("tiny-xl", "t2iadapter_made_xl"), ("tiny", "lllite_made"), ("tiny-xl", "lllite_made")]
+MADE = [("tiny", "lllite_made"), ("tiny", "t2iadapter_made_sd1"), ("tiny-xl", "t2iadapter_made_xl")]
 """Checkpoints, and files that `write_models` puts into models/ControlNet before the WebUI starts."""
 
 
 def write_models(place: Path) -> None:
-    """Random adapters and an LLLite, whose features are as small as the layers that they go to: these WebUIs fit nothing."""
+    """Random adapters, and an LLLite whose features are as small as its layers, which are not as wide as texts.
+
+    These WebUIs fit nothing, and take layers as wide as texts for those of the text.
+    """
     save_file(t2i_adapter(8), place / "t2iadapter_made_sd1.safetensors")
     save_file(t2i_adapter(16), place / "t2iadapter_made_xl.safetensors")
-    every = {}
-    for k, (block, width) in enumerate([(4, 64), (5, 64), (7, 128), (8, 128)]):
+    sizes, every = {"conditioning1.0": (8, 3, 4, 4), "conditioning1.2": (8, 8, 4, 4), "conditioning1.4": (16, 8, 2, 2)}, {}
+    sizes |= {"down.0": (16, 128), "mid.0": (16, 32), "up.0": (128, 16)}
+    for block in (7, 8):
         name = f"lllite_unet_input_blocks_{block}_1_transformer_blocks_0_attn1_to_v"
-        last = {"conditioning1.2": (16, 8, 4, 4)} if width == 64 else {"conditioning1.2": (8, 8, 4, 4), "conditioning1.4": (16, 8, 2, 2)}
-        sizes = {"conditioning1.0": (8, 3, 4, 4), **last, "down.0": (16, width), "mid.0": (16, 32), "up.0": (width, 16)}
-        every |= convolutions({f"{name}.{layer}": size for layer, size in sizes.items()}, k)
+        every |= convolutions({f"{name}.{layer}": size for layer, size in sizes.items()}, block)
         every[f"{name}.up.0.weight"] *= 8  # else nobody would see it
     save_file(every, place / "lllite_made.safetensors")
 
 
-@case("forge: T2I-Adapter and LLLite: one tile is the plain job, tiles work, SDXL too")
+@case("forge: T2I-Adapter and LLLite: one tile is the plain job, tiles work")
 def adapters(webui):
     only_there()
     job, seen = {**SIZE, "prompt": "a red house", "steps": 3}, []
