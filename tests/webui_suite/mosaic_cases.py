@@ -167,7 +167,7 @@ def _(w: Webui):
                 page.locator(field).fill(value)
                 page.locator(field).press("Tab")
             page.click("#td_mosaic_show")
-            frame = page.frame_locator("#td_mosaic_made iframe")
+            frame = page.frame_locator(".td-mosaic-made iframe")
             frame.locator("#text").filter(has_text="Level 1 of 1").wait_for(timeout=60000)
             page.wait_for_timeout(1500)
             if os.environ.get(PICTURES):

@@ -134,7 +134,7 @@ class HypermosaicScript(Script):  # type: ignore[misc]
         with gr.Row():
             seconds = gr.Slider(1, 60, 10, step=1, label="Seconds of the zoom", elem_id="td_mosaic_seconds")
             show = gr.Button("Viewer and zoom", elem_id="td_mosaic_show")
-        made = gr.HTML("", elem_id="td_mosaic_made")
+        made = gr.HTML("", elem_classes=["td-mosaic-made"])  # gradio 3 writes an id twice
         show.click(_shown, [name, seconds], made)
         return [grid, name, colour, hold, depth, loop, by_regions]
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.canvas_file import is_canvas, request_from_canvas
 from tiled_diffusion.settings.control import Control
+from tiled_diffusion.settings.creativity import with_creativity
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.fields import row
 from tiled_diffusion.settings.files import read_text
@@ -64,8 +65,11 @@ def read_upscale_request(args: argparse.Namespace) -> Request:
     if image.suffix.lower() == ".png":
         with suppress(TiledError):  # made by another program
             base = from_record(_with_pictures_beside(read_png(image), image))
-    given.setdefault("denoising_strength", UPSCALE_STRENGTH)
-    return _merged(base, given, given_tiling(args))
+    if args.creativity is None:
+        given.setdefault("denoising_strength", UPSCALE_STRENGTH)
+        return _merged(base, given, given_tiling(args))
+    base = dataclasses.replace(base, controls=given.pop("controls", base.controls))
+    return _merged(with_creativity(base, args.creativity), given, given_tiling(args))
 
 
 def read_inpaint_request(args: argparse.Namespace) -> Request:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control, control_from_text
+from tiled_diffusion.settings.creativity import Creativity, creativity_from_text
 from tiled_diffusion.settings.fields import AUTOMATIC, Row, rows
 from tiled_diffusion.settings.fields import row as field_row
 from tiled_diffusion.settings.inversion import Inversion
@@ -115,6 +116,14 @@ def keep(text: str) -> float:
         return Number(0, 1).from_text("keep", text)
     except TiledError as e:
         raise argparse.ArgumentTypeError(str(e).removeprefix("keep: ")) from e
+
+
+def creativity(text: str) -> Creativity:
+    """How far from the start picture, a number or a name; argparse shows the error."""
+    try:
+        return creativity_from_text(text)
+    except TiledError as e:
+        raise argparse.ArgumentTypeError(str(e).removeprefix("creativity: ")) from e
 
 
 def control(text: str) -> Control:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tiled_diffusion.settings.control import FORM, PREPROCESSORS
+from tiled_diffusion.settings.creativity import FORM as CREATIVITY_FORM
 from tiled_diffusion.settings.growth import Growth
 from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.request import Request
@@ -19,6 +20,7 @@ from .cluster_flags import CLUSTER_HELP, add_workers_flags, cluster_parsers, cou
 from .flags import (
     Parser,
     control,
+    creativity,
     flags_of,
     keep,
     picture_region,
@@ -104,6 +106,11 @@ def _upscale(parser: Parser) -> None:
         "--upscaler", default="lanczos", metavar="lanczos|FILE",
         help="how to enlarge before drawing: lanczos, or the file of an upscaling network that the library "
         "spandrel can read (default: lanczos)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--creativity", type=creativity, metavar="X|NAME",
+        help="how far the result may leave the picture: sets denoising strength, kept noise, hold and the weights of "
+        f"ControlNets, each of which a flag of its own sets again ({CREATIVITY_FORM})",
     )  # fmt: skip
     add_print_flags(parser)
     add_block_flags(parser)
