@@ -1,4 +1,4 @@
-# make demo: set up and make pictures. make test: set up and run every check. make tables: write what is made of the settings' table. make bench: measure. Windows: see README.md
+# make demo: set up and make pictures. make test: set up and run every check. make tables: write what is made of the settings' table. make bench: measure. make gpu: measure a graphics card (PARTS="overhead vae" for some parts). Windows: see README.md
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 GRADIO3 := .venv-gradio3/.installed
 GRADIO4 := .venv-gradio4/.installed
 
-.PHONY: demo tables test lint types python-tests javascript-tests test-webui bench clean
+.PHONY: demo tables test lint types python-tests javascript-tests test-webui bench gpu clean
 
 demo: $(STAMP)
 	$(BIN)/python -m tiled_diffusion demo
@@ -36,6 +36,9 @@ test-webui: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+gpu: $(STAMP)
+	$(BIN)/python -m bench --only gpu $(if $(PARTS),--parts $(PARTS))
 
 tables: $(STAMP)
 	$(BIN)/python -m tiled_diffusion.settings.generate
