@@ -1,4 +1,4 @@
-# make demo: set up and make pictures. make test: set up and run every check. make tables: write what is made of the settings' table. make bench: measure. make docs: the pages as a site. make release: a zip for the WebUI. Windows: see README.md
+# make demo: set up and make pictures. make test: set up and run every check. make tables: write what is made of the settings' table. make bench: measure. make gpu: measure a graphics card (PARTS="overhead vae" for some parts). make docs: the pages as a site. make release: a zip for the WebUI. Windows: see README.md
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ RELEASE ?= out/tiled-diffusion-$(VERSION).zip
 RELEASED := LICENSE CHANGELOG.md README.md README.zh-CN.md install.py style.css pyproject.toml constraints.txt \
   scripts javascript localizations tiled_diffusion tiled_vae ':(glob)docs/*.md'
 
-.PHONY: demo tables test lint types python-tests javascript-tests test-webui bench docs release clean
+.PHONY: demo tables test lint types python-tests javascript-tests test-webui bench gpu docs release clean
 
 demo: $(STAMP)
 	$(BIN)/python -m tiled_diffusion demo
@@ -54,6 +54,9 @@ release:
 	@mkdir -p $(dir $(RELEASE))
 	git archive --format=zip --prefix=tiled-diffusion/ --output=$(RELEASE) HEAD $(RELEASED)
 	@echo "$(RELEASE)"
+
+gpu: $(STAMP)
+	$(BIN)/python -m bench --only gpu $(if $(PARTS),--parts $(PARTS))
 
 tables: $(STAMP)
 	$(BIN)/python -m tiled_diffusion.settings.generate

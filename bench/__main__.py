@@ -11,7 +11,7 @@ from typing import Any
 
 SECTIONS = (
     "engine", "quality", "vae", "regions", "controlnet", "editor", "pictures", "inpaint", "inversion", "prompts",
-    "elastic", "match", "mosaic", "blocks", "frame", "cluster",
+    "elastic", "match", "mosaic", "blocks", "frame", "cluster", "gpu",
 )  # fmt: skip
 REPORT = Path(__file__).parent / "out" / "report.json"
 
@@ -27,11 +27,13 @@ def main() -> None:
     """Measures the sections that are asked for and adds them to the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="sections to measure")
+    parser.add_argument("--parts", nargs="+", default=(), help="of the section gpu; all by default")
     args = parser.parse_args()
     report: dict[str, Any] = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else {}
     for section in args.only:
         start = time.perf_counter()
-        report[section] = importlib.import_module(f"bench.{section}").run()
+        options = {"parts": args.parts} if section == "gpu" else {}
+        report[section] = importlib.import_module(f"bench.{section}").run(**options)
         print(f"{section}: {time.perf_counter() - start:.0f} s", flush=True)
         REPORT.parent.mkdir(parents=True, exist_ok=True)
         REPORT.write_text(json.dumps(report, indent=2), encoding="utf-8")
