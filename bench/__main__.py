@@ -11,7 +11,7 @@ from typing import Any
 
 SECTIONS = (
     "engine", "quality", "vae", "regions", "controlnet", "editor", "pictures", "inpaint", "inversion", "prompts",
-    "elastic", "match", "mosaic", "blocks", "frame", "cluster", "gpu",
+    "creativity", "elastic", "match", "mosaic", "blocks", "frame", "cluster", "gpu",
 )  # fmt: skip
 REPORT = Path(__file__).parent / "out" / "report.json"
 

@@ -27,6 +27,17 @@ tiledDiffusion.gradio = (() => {
         return typed.type === "number" ? Number(typed.value) : typed.value;
     }
 
+    /** Sets number fields of the page, as if they were typed. @param {string} text JSON, numbers by their elements' ids */
+    function fill(text) {
+        for (const [id, value] of Object.entries(/** @type {Record<string, number>} */ (JSON.parse(text || "{}")))) {
+            const selector = `#${id} input[type=number]`;
+            const field = /** @type {HTMLInputElement | null} */ (root().querySelector(selector));
+            if (!field) continue;
+            field.value = String(value);
+            for (const kind of ["input", "change"]) field.dispatchEvent(new Event(kind, {bubbles: true}));
+        }
+    }
+
     /** The panel's controls by name; those that are not there are left out. @param {string} tab */
     function controls(tab) {
         /** @type {Record<string, ControlValue>} */
@@ -68,5 +79,5 @@ tiledDiffusion.gradio = (() => {
         return {width: Math.round(width / UNIT_PX) * UNIT_PX, height: Math.round(height / UNIT_PX) * UNIT_PX};
     }
 
-    return {root, valueOf, controls, carrier, shown, image, size, rounded};
+    return {fill, root, valueOf, controls, carrier, shown, image, size, rounded};
 })();

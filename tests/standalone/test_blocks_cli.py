@@ -76,7 +76,7 @@ def test_what_the_record_has_and_blocks_do_not_know_is_left_out_and_said(tmp_pat
 
 WRONG = {
     "a file": (["{photo}", "--block", "304", "--out", "{folder}/x.png"], "--out: a picture of 352x160 px is kept in a folder, got x.png"),
-    "a file of what is large": (["{photo}", "--scale", "90", "--out", "{folder}/x.png"], "a picture of 15840x7200 px is kept in a folder"),
+    "a file of what is large": (["{photo}", "--scale", "3", "--block", "304", "--out", "{folder}/x.png"], "a picture of 528x240 px is kept in a folder"),
     "a scale too large": (["{photo}", "--scale", "90", "--sampler", "DDIM"], "scale: got 90.0, allowed is a number from 1 to 64"),
     "a sampler of new noise": (["{photo}", "--block", "304", "--sampler", "Euler a"], "sampler: got 'Euler a', which draws new noise"),
     "regions": (["{photo}", "--block", "304", "--column", "a"], "regions: a picture that is enlarged in blocks cannot have it"),
@@ -87,7 +87,7 @@ WRONG = {
     "settings for a folder": (["{made}", "--seed", "3"], "goes on as it was begun"),
     "a scale for a folder": (["{made}", "--scale", "3"], "goes on as it was begun"),
     "an upscaler for a folder": (["{made}", "--upscaler", "x.pth"], "goes on as it was begun"),
-    "no such folder": (["{folder}"], "there is no enlarged picture in this folder"),
+    "no such folder": (["{folder}"], "there is no picture in this folder"),
     "status of a picture": (["{photo}", "--status"], "--status: {photo} is no folder of an enlarged picture"),
     "foreign files": (["{photo}", "--block", "304", "--out", "{foreign}"], "this folder holds empty and no enlarged picture"),
     "a block below a tile": (["{photo}", "--block", "64"], "block: got 64, allowed is the side of a tile, 128 px, or more"),

@@ -10,7 +10,7 @@ from tiled_diffusion.engine.guides.pull import Pull, hold
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings, settings_from_dict
-from tiled_diffusion.standalone import sampling
+from tiled_diffusion.standalone import samplers
 from tiled_diffusion.standalone.samplers import SAMPLERS
 from tiled_diffusion.standalone.sampling import denoise, sample_latents, start_noise
 
@@ -91,7 +91,7 @@ def test_models_that_say_the_same_in_other_words_draw_the_same(sampler, predicti
     config = {**model.scheduler_config, "timestep_spacing": "leading"}
     pull = Pull(target_of(), 0.7 * LEFT, hold(0.6))
     expected = sample_latents(replace(model, scheduler_config=config), request, pulls=[pull])
-    alphas = sampling.make_scheduler("DDIM", config).alphas_cumprod
+    alphas = samplers.make_scheduler("DDIM", config).alphas_cumprod
     other = replace(
         model,
         unet=Same(model.unet, prediction, alphas),
@@ -106,7 +106,7 @@ def test_models_that_say_the_same_in_other_words_draw_the_same(sampler, predicti
 @pytest.mark.parametrize("sampler", ["Euler", "DDIM", "DPM++ 2M", "UniPC", "LMS"])
 def test_after_each_step_the_held_part_is_the_target_at_the_next_level(sampler, monkeypatch):
     """Fails for a paste at the level before, as published for the canvas of Mixture of Diffusers."""
-    model, latents, original = tiny_model("sd1"), [], sampling.make_scheduler
+    model, latents, original = tiny_model("sd1"), [], samplers.make_scheduler
     schedulers = []
 
     def make(*args):
@@ -122,7 +122,7 @@ def test_after_each_step_the_held_part_is_the_target_at_the_next_level(sampler, 
         schedulers.append(scheduler)
         return scheduler
 
-    monkeypatch.setattr(sampling, "make_scheduler", make)
+    monkeypatch.setattr(samplers, "make_scheduler", make)
     request = request_of(sampler, steps=5)
     noise = start_noise(model, request)
     denoise(model, request, noise, None, Progress(), pulls=[Pull(target_of(), LEFT, hold(1.0))])

@@ -37,6 +37,10 @@ def build():
                 gr.Textbox("a main prompt", label="Prompt", elem_id=f"{tab}_prompt")
                 gr.Slider(64, 2048, 512, step=8, label="Width", elem_id=f"{tab}_width", interactive=True)
                 gr.Slider(64, 2048, 256, step=8, label="Height", elem_id=f"{tab}_height", interactive=True)
+                if tab == "img2img":
+                    strength = {"elem_id": "img2img_denoising_strength", "interactive": True}
+                    gr.Slider(0, 1, 0.75, step=0.01, label="Denoising strength", **strength)
+                    gr.Slider(1, 150, 20, step=1, label="Sampling steps", elem_id="img2img_steps", interactive=True)
                 panel = build_panel(tab, PanelHost(accordion, ("None", "Lanczos")))
                 names = list(panel.controls)
                 ask = gr.Button("Ask", elem_id=f"{tab}_ask")

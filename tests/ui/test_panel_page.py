@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from tiled_diffusion.settings.creativity import QUICK, QUICK_STEPS, STYLES, rung
+from tiled_diffusion.ui.creativity import LABELS
+
 
 def number(page, tab, name):
     """A number's field; the tick that stands for an automatic one is taken off."""
@@ -108,6 +111,26 @@ def test_recommended_settings_follow_the_size_again(page):
     page.locator("#td_txt2img_tile_batch").wait_for(state="hidden")
     page.wait_for_timeout(500)
     assert asked(page, "txt2img") == {"enabled": False, "version": 2, "tile_batch": None, "wrap_x": True}
+
+
+def test_a_style_sets_what_belongs_together(page):
+    page.get_by_role("tab", name="img2img").click()
+
+    def shown(element):
+        return float(page.locator(f"#img2img_{element} input[type=number]").first.input_value())
+
+    for style in STYLES:
+        page.locator("#td_img2img_style").get_by_label(LABELS[style], exact=True).check()
+        wanted = rung(STYLES[style])
+        page.wait_for_function(
+            "([id, value]) => Number(gradioApp().querySelector(id).value) === value",
+            arg=["#img2img_denoising_strength input[type=number]", wanted.denoising_strength], timeout=10000,
+        )  # fmt: skip
+        page.wait_for_timeout(300)
+        assert page.locator("#td_img2img_keep_picture input[type=checkbox]").is_checked()
+        assert shown("steps") == (QUICK_STEPS if style == QUICK else 20)
+    job = asked(page, "img2img")
+    assert (job["method"], job["keep_picture"], job["inversion_freedom"]) == ("jittered", True, wanted.freedom)
 
 
 def test_growing_in_stages(page):

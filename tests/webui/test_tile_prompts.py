@@ -114,12 +114,8 @@ def test_noise_alone_has_no_content(source):
 
 
 def test_content_and_a_controlnet_are_refused(monkeypatch):
-    from tiled_diffusion.webui import sampling
-
-    monkeypatch.setattr(
-        sampling.ControlTiles, "find",
-        classmethod(lambda cls, p, on_cpu: SimpleNamespace(one_tile=True, whole=[], begin=lambda *a: None, restore=lambda: None)),
-    )  # fmt: skip
+    hints = SimpleNamespace(one_tile=True, whole=[], begin=lambda *a: None, restore=lambda: None)
+    monkeypatch.setattr(host.sampling, "controls", lambda p, on_cpu: hints)
     with pytest.raises(Exception, match="does not go with ControlNet"):
         run(Img2img(args=(True, {**GRID, "tile_prompts": "content"}), clean=pictures()))
 

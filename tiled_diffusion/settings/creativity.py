@@ -1,7 +1,7 @@
 """Faithful ... creative: one number for how far an enlarged picture may leave the one that it is made of.
 
-It sets what decides that together: the denoising strength, how much of the noise is the picture's own, for how long
-areas hold its mean colours, and how strongly ControlNets guide. The pairs were measured (`python -m bench.creativity`).
+It sets what decides that together: the denoising strength, how much of the noise is the picture's own, and how strongly
+ControlNets guide. The pairs were measured (`python -m bench --only creativity`).
 """
 
 from __future__ import annotations
@@ -26,23 +26,17 @@ class Rung:
     Attributes:
         creativity: 0 to 1.
         denoising_strength: see Request.
-        freedom: see Inversion; 1 is fresh noise.
-        hold: see Request.
+        freedom: see Inversion.
         control: ControlNets guide so many times as strongly as they are told to.
     """
 
     creativity: float
     denoising_strength: float
     freedom: float
-    hold: float
     control: float
 
 
-RUNGS = (
-    Rung(0.0, 0.2, 1.0, 0.0, 1.0),
-    Rung(0.5, 0.4, 1.0, 0.0, 0.8),
-    Rung(1.0, 0.65, 0.5, 0.5, 0.6),
-)
+RUNGS = (Rung(0.0, 0.2, 0.2, 1.0), Rung(0.5, 0.5, 0.5, 1.0), Rung(1.0, 0.65, 0.5, 0.6))
 """From faithful to creative; between two of them all is in proportion."""
 QUICK = "quick"
 """4K in a minute: few steps, shallow, on tiles that move (after PixelRush, arXiv 2602.12769)."""
@@ -61,7 +55,7 @@ def rung(creativity: float) -> Rung:
     for low, high in itertools.pairwise(RUNGS):
         if creativity <= high.creativity:
             share = (creativity - low.creativity) / (high.creativity - low.creativity)
-            names = ("denoising_strength", "freedom", "hold", "control")
+            names = ("denoising_strength", "freedom", "control")
             return Rung(creativity, *(round(_between(getattr(low, n), getattr(high, n), share), 3) for n in names))
     raise AssertionError  # the last rung's creativity is 1
 
@@ -104,6 +98,5 @@ def with_creativity(request: Request, creativity: Creativity) -> Request:
     if creativity.quick:
         more = {"steps": QUICK_STEPS, "tiling": replace(request.tiling, method="jittered", overlap=None)}
     controls = tuple(replace(c, weight=round(c.weight * to.control, 3)) for c in request.controls)
-    inversion = None if to.freedom >= 1 else Inversion(freedom=to.freedom)
-    values = {"denoising_strength": to.denoising_strength, "inversion": inversion, "hold": to.hold, **more}
+    values = {"denoising_strength": to.denoising_strength, "inversion": Inversion(freedom=to.freedom), **more}
     return replace(request, controls=controls, **values)

@@ -14,6 +14,7 @@ from tiled_diffusion.settings.panel import NO_UPSCALER, PanelSettings, control_r
 from tiled_diffusion.settings.values import METHODS
 
 from .controls import controls_of
+from .creativity import connect_creativity, creativity_row
 
 GRADIO_3 = int(gr.__version__.split(".", maxsplit=1)[0]) < 4
 JS = "_js" if GRADIO_3 else "js"
@@ -117,6 +118,7 @@ def build_panel(tab: str, host: PanelHost, json_box: Any = None) -> Panel:
             recommend = gr.Button("Recommended for this size", size="sm", min_width=120, elem_id=name("recommended"))
         begin, choices = {"method": host.method}, {"upscaler": host.upscalers}
         controls = controls_of(PanelSettings, [*LINES, *MORE_LINES.get(tab, ())], name, begin, choices)
+        row = creativity_row(name) if tab == "img2img" else None
         if not apart:
             with gr.Accordion("Regions", open=False, elem_id=name("regions_accordion")):
                 _editor(tab, host.controlnet)
@@ -134,6 +136,8 @@ def build_panel(tab: str, host: PanelHost, json_box: Any = None) -> Panel:
             controls.update(controls_of(PanelSettings, ["prompts", "tile texts"], name))
         if not apart:
             json_box = _carrier(tab)
+        if row is not None:
+            connect_creativity(row, tab, controls, JS)
         _recommend(recommend, controls, host.method)
     return Panel(tab, enabled, json_box, controls)
 

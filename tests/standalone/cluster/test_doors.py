@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -178,7 +179,8 @@ class Served:
 def served(monkeypatch):
     needs_ray()
     Served.code, Served.ended = 0, False
-    monkeypatch.setattr(doors.subprocess, "Popen", Served)
+    fake = SimpleNamespace(**{**vars(subprocess), "Popen": Served})
+    monkeypatch.setattr(doors, "subprocess", fake)  # not in the module itself: Ray would take it for good
     return Served
 
 
@@ -287,7 +289,7 @@ def test_a_folder_is_enlarged_several_at_once_and_gone_on_with(spread, tmp_path,
     words = ["upscale", str(folder), "--prompt", "a house", "--out", str(out), *SMALL]
     assert main([*words, "--workers", "2"]) == 0
     assert all(b"DrawJob" in data for data in sent(spread))
-    assert len(sent(spread)) == 2
+    assert len(set(sent(spread))) == 2  # one that is late is sent to a free worker as well
     large = {path.name: np.asarray(Image.open(path)) for path in out.iterdir()}
     assert {name: array.shape for name, array in large.items()} == {"a.png": (128, 128, 3), "b.png": (128, 128, 3)}
     assert read_png(out / "b.png").init_image == str(folder / "b.jpg")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
-from tiled_diffusion.recipes.blocks.draw import LARGE, How, enlarge_in_blocks, enlargement
+from tiled_diffusion.recipes.blocks.draw import LARGE, SCALE, How, enlarge_in_blocks, enlargement
 from tiled_diffusion.recipes.blocks.folder import MANIFEST, BlockFolder, opened_folder
 from tiled_diffusion.recipes.blocks.status import status
 from tiled_diffusion.recipes.mosaic.page import PAGE
@@ -79,6 +79,7 @@ def _most_side() -> int:
 
 def _size(args: argparse.Namespace, image: Image.Image) -> tuple[int, int]:
     scale = 2.0 if args.scale is None else args.scale
+    SCALE.check("scale", scale)
     return round(image.width * scale), round(image.height * scale)
 
 
