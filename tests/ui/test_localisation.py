@@ -13,6 +13,7 @@ from tiled_diffusion.settings.mosaic import COLOURS, Mosaic
 from tiled_diffusion.settings.panel import PanelSettings, control_rows
 from tiled_diffusion.settings.vae import VaePanelSettings
 from tiled_diffusion.settings.values import Region, Settings
+from tiled_diffusion.ui.creativity import LABELS
 
 ROOT = Path(__file__).parents[2]
 TRANSLATED = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted((ROOT / "localizations").glob("*.json"))}
@@ -56,11 +57,15 @@ def test_the_languages():
     assert list(TRANSLATED) == ["de_DE", "es_ES", "ja_JP", "zh_CN"]
 
 
-@pytest.mark.parametrize("panel", ["panel.py", "vae_panel.py"])
+@pytest.mark.parametrize("panel", ["panel.py", "vae_panel.py", "creativity.py"])
 def test_panels_are_translated(panel):
     own = strings_of_panel(ROOT / "tiled_diffusion" / "ui" / panel)
     assert own
     assert untranslated(own) == []
+
+
+def test_the_styles_are_translated():
+    assert untranslated(LABELS.values()) == []
 
 
 def test_the_script_is_translated():
