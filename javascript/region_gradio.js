@@ -27,7 +27,7 @@ tiledDiffusion.gradio = (() => {
         return typed.type === "number" ? Number(typed.value) : typed.value;
     }
 
-    /** Sets number fields of the page, as if they were typed. @param {string} text JSON, numbers by their elements' ids */
+    /** Sets number fields of the page, as if typed. @param {string} text JSON: numbers by their elements' ids */
     function fill(text) {
         for (const [id, value] of Object.entries(/** @type {Record<string, number>} */ (JSON.parse(text || "{}")))) {
             const selector = `#${id} input[type=number]`;
