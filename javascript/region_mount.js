@@ -97,15 +97,19 @@ tiledDiffusion.Page = class Page extends tiledDiffusion.Part {
     constructor(around) {
         super();
         this.#around = around;
+        this.during(() => Page.#enabled(tiledDiffusion.cornerPage));
         this.during(() => {
             this.#mountAll();
             return () => Page.#clear();
         });
         this.during(() => this.#watch());
-        this.during(() => {
-            tiledDiffusion.panel.enable();
-            return () => tiledDiffusion.panel.disable();
-        });
+        this.during(() => Page.#enabled(tiledDiffusion.panel));
+    }
+
+    /** @param {EditorPart} part @returns {() => void} What disables it again. */
+    static #enabled(part) {
+        part.enable();
+        return () => part.disable();
     }
 
     start() {

@@ -303,4 +303,3 @@ tiledDiffusion.CornerPage = class CornerPage extends tiledDiffusion.Part {
 };
 
 tiledDiffusion.cornerPage = new tiledDiffusion.CornerPage();
-if (typeof onUiLoaded === "function") onUiLoaded(() => tiledDiffusion.cornerPage.enable());

@@ -133,7 +133,7 @@ test("stopping the page takes everything off it, and starting begins anew", () =
         td.webui.start();
         assert.deepEqual(Object.keys(td.editors), ["txt2img"]);
         assert.equal(container.children.length, 1);
-        assert.ok(going().listeners > 20 && going().observers === 2, JSON.stringify(going()));
+        assert.ok(going().listeners > 20 && going().observers === 3, JSON.stringify(going()));
         td.webui.stop();
         assert.deepEqual(going(), NOTHING);
         assert.deepEqual([Object.keys(td.editors), container.children.length], [[], 0]);
