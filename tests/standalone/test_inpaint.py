@@ -17,7 +17,7 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.inpaint import inpaint, inpaint_request
 from tiled_diffusion.settings.request import Request, request_from_dict
 from tiled_diffusion.settings.sides import Sides
-from tiled_diffusion.settings.values import settings_from_dict
+from tiled_diffusion.settings.values import Settings, settings_from_dict
 from tiled_diffusion.standalone.cli.commands import main
 from tiled_diffusion.standalone.control import ControlNet, ControlNets
 from tiled_diffusion.standalone.host import DiffusersHost
@@ -27,6 +27,8 @@ from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import model_from_pipeline
 from tiled_diffusion.standalone.samplers import SAMPLERS
 from tiled_diffusion.standalone.sampling import generate
+from tiled_diffusion.standalone.tile_prompts import content_of_latent
+from tiled_diffusion.standalone.vae import encode
 
 TILES = settings_from_dict({"version": 1, "tile_width_lp": 8, "tile_height_lp": 8, "overlap_lp": 4})
 REGIONS = settings_from_dict(
@@ -197,14 +199,14 @@ def test_an_inpainting_model_sees_mask_and_photo_of_each_tile(nine, monkeypatch)
     assert all((x[:, 4] == 1).all() for x in seen)
 
 
-def test_an_inpainting_model_draws_by_the_content_of_tiles(nine):
-    tiling = {"tile_width": 64, "tile_height": 64, "tile_prompts": "content"}
-    prompt = "a red house, snow"
-    request = replace(request_of(), prompt=prompt, tiling=settings_from_dict(tiling), denoising_strength=0.7)
-    plain = replace(request, tiling=replace(request.tiling, tile_prompts="same"))
-    shown, same = (generate(nine, r, init_image=picture())[0] for r in (request, plain))
-    assert shown.size == same.size
-    assert shown.tobytes() != same.tobytes()
+def test_an_inpainting_model_looks_at_the_content_of_a_picture(nine):
+    clean = encode(nine, to_pixels(picture()), Settings())
+    content = content_of_latent(nine, "a red house, snow", clean)
+    assert content.places.shape == (len(content.prompt), *clean.shape[-2:])
+    assert len(content.prompt) == 2
+    tiling = replace(request_of().tiling, tile_prompts="content")
+    (out,) = generate(nine, replace(request_of(), prompt="a red house, snow", tiling=tiling), init_image=picture())
+    assert out.size == (256, 64)
 
 
 def test_an_inpainting_model_is_loaded_from_a_folder(nine, tmp_path):
