@@ -63,7 +63,7 @@ def address(request):
         yield url
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _wait(url, process):
@@ -95,7 +95,7 @@ def studio(tmp_path_factory):
         yield url, out
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.fixture

@@ -325,7 +325,7 @@ def test_a_mosaic_fills_up_and_is_shown_zoomed_and_redrawn(page, studio):
     tiles = sorted(folder.glob("1_files/8/*.png"))
     assert len(tiles) == 4
     frame = page.frame_locator("#studio_mosaic_made iframe")
-    frame.locator("#text").filter(has_text="Level 1 of 1").wait_for(timeout=20000)
+    frame.locator("body[data-level='1']").wait_for(timeout=20000)
 
     before = tiles[0].read_bytes()
     picture = page.locator("#studio_mosaic_picture img")

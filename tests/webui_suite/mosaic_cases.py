@@ -168,7 +168,7 @@ def _(w: Webui):
                 page.locator(field).press("Tab")
             page.click("#td_mosaic_show")
             frame = page.frame_locator(".td-mosaic-made iframe")
-            frame.locator("#text").filter(has_text="Level 1 of 1").wait_for(timeout=60000)
+            frame.locator("body[data-level='1']").wait_for(timeout=60000)
             page.wait_for_timeout(1500)
             if os.environ.get(PICTURES):
                 page.locator("#td_mosaic_show").scroll_into_view_if_needed()
