@@ -39,7 +39,7 @@ class Rung:
 RUNGS = (Rung(0.0, 0.2, 0.2, 1.0), Rung(0.5, 0.5, 0.5, 1.0), Rung(1.0, 0.65, 0.5, 0.6))
 """From faithful to creative; between two of them all is in proportion."""
 QUICK = "quick"
-"""4K in a minute: few steps, shallow, on tiles that move (after PixelRush, arXiv 2602.12769)."""
+"""Few steps, shallow, on tiles that move (after PixelRush, arXiv 2602.12769)."""
 QUICK_STEPS = 8
 STYLES = {"faithful": 0.0, "balanced": 0.5, "creative": 1.0, QUICK: 0.25}
 FORM = f"0 to 1, or one of {', '.join(STYLES)}"

@@ -11,7 +11,7 @@ import gradio as gr
 from tiled_diffusion.settings.creativity import QUICK, QUICK_STEPS, STYLES, rung
 from tiled_diffusion.settings.values import METHODS
 
-LABELS = {"faithful": "Faithful", "balanced": "Balanced", "creative": "Creative", QUICK: "4K in a minute"}
+LABELS = {"faithful": "Faithful", "balanced": "Balanced", "creative": "Creative", QUICK: "Quick"}
 SET = ("keep_picture", "inversion_freedom", "method", "overlap")
 """The panel's controls that are set; denoising strength and steps are the page's own."""
 UNSEEN: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
