@@ -121,7 +121,7 @@ def table() -> dict[str, dict[str, float]]:
     """How many times as fast, on paper: equal workers, and a network that all messages share."""
     out: dict[str, dict[str, float]] = {}
     for name, (numbers, tiles, tile_seconds) in MODELS.items():
-        cost = Cost(1, tiles, tile_seconds, 0.002, 2 * numbers + SENT, 4 * numbers + RECEIVED, 0)
+        cost = Cost(1, tiles, tile_seconds, tile_seconds, 0.002, 2 * numbers + SENT, 4 * numbers + RECEIVED, 0)
         for gbit in GBITS:
             rate = gbit * 1e9 / 8
             out[f"{name}, {gbit} Gbit/s"] = {

@@ -23,8 +23,8 @@ from tiled_diffusion.standalone.metadata import read_png
 
 NAMES = {
     "panorama.png", "panorama-plan.png", "ring.png", "ring-rolled.png", "ring-plan.png", "prompts.png",
-    "prompts-plan.png", "regions.png", "regions.json", "regions-plan.png", "drawing.png", "guided.png", "guided-plan.png", "upscale-before.png", "upscale.png", "upscale-plan.png", "index.html", "mosaic", "mosaic.png",
-    "frame", "frame-wall.png",
+    "prompts-plan.png", "regions.png", "regions.json", "regions-plan.png", "drawing.png", "guided.png", "guided-plan.png", "upscale-before.png", "upscale.png", "upscale-plan.png", "index.html", "demo-mosaic", "mosaic.png",
+    "demo-frame", "frame-wall.png",
 }  # fmt: skip
 
 
@@ -52,8 +52,8 @@ def test_all_files_are_there(demo):
 def test_the_page_refers_to_these_files_and_nothing_else(demo):
     links = Links()
     links.feed((demo / "index.html").read_text(encoding="utf-8"))
-    zoom = "mosaic/zoom.webm" if (demo / "mosaic" / "zoom.webm").is_file() else "mosaic/zoom.gif"
-    assert links.targets == (NAMES - {"index.html", "regions.json", "mosaic", "frame"}) | {zoom, "mosaic/index.html", "frame/photo.png"}
+    zoom = "demo-mosaic/zoom.webm" if (demo / "demo-mosaic" / "zoom.webm").is_file() else "demo-mosaic/zoom.gif"
+    assert links.targets == (NAMES - {"index.html", "regions.json", "demo-mosaic", "demo-frame"}) | {zoom, "demo-mosaic/index.html", "demo-frame/photo.png"}
     assert all((demo / name).is_file() for name in links.targets)
     assert "script" not in links.tags
     assert "link" not in links.tags
@@ -76,7 +76,7 @@ def test_the_command_of_the_mosaic_goes_on_with_it(demo, monkeypatch, capsys):
 
 
 def test_the_frame_is_found_and_the_wall_stays(demo, monkeypatch):
-    before, after = (np.asarray(Image.open(demo / name).convert("RGB")) for name in ("frame-wall.png", "frame/photo.png"))
+    before, after = (np.asarray(Image.open(demo / name).convert("RGB")) for name in ("frame-wall.png", "demo-frame/photo.png"))
     changed = (before != after).any(axis=2)
     y, x = np.nonzero(changed)
     assert np.abs(np.array([x.min(), y.min(), x.max(), y.max()]) - (*CORNERS.min(axis=0), *CORNERS.max(axis=0))).max() < 4

@@ -72,6 +72,7 @@ def refusals(request: Request) -> dict[str, bool]:
         "match": request.match is not None,
         "regions": bool(tiling.regions),
         "rerolls": bool(tiling.rerolls),
+        "dilated": tiling.dilated,
         "tile_prompts": tiling.tile_prompts != "same",
         "wrap_x": tiling.wrap_x,
         "wrap_y": tiling.wrap_y,

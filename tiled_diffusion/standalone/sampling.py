@@ -193,7 +193,7 @@ def denoise(  # noqa: PLR0913 the loop knows them all
     """
     planner = make_planner(model, request)
     plans, scheduler = _plans(planner, request), scheduler_of(model, request, planner.largest_crop())
-    first = _first_call(scheduler, request, clean)
+    first = first_call(scheduler, request, from_picture=clean is not None)
     timesteps, times = scheduler.timesteps[first:], told_times(scheduler, first, model.device)
     bootstrap = _bootstrap(model, request, noise)
     batching = _batching(model, planner, noise.shape[0], progress, None if controls else runner)
@@ -321,9 +321,9 @@ def _finite(latents: Tensor, call: int, calls: int, dtype: torch.dtype) -> Tenso
     )
 
 
-def _first_call(s: Any, request: Request, clean: Tensor | None) -> int:
+def first_call(s: Any, request: Request, *, from_picture: bool) -> int:
     """Number in s.timesteps at which the sampling begins, s a scheduler; their count where nothing is drawn."""
-    if clean is None:
+    if not from_picture:
         return 0
     steps = min(int(request.steps * request.denoising_strength + 1e-6), request.steps)
     return max(0, request.steps - steps) * s.order if steps else len(s.timesteps)

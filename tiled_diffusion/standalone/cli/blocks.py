@@ -21,6 +21,7 @@ from tiled_diffusion.recipes.mosaic.page import PAGE
 from tiled_diffusion.recipes.mosaic.tiff import check_tiff, write_tiff
 from tiled_diffusion.settings.enlargement import NOISY, SAMPLER, Enlargement, refusals
 from tiled_diffusion.settings.fields import rows
+from tiled_diffusion.settings.print_size import Print
 from tiled_diffusion.settings.request import CANVAS_SIDE, Request
 
 from .arguments import existing, given_request, given_tiling, open_picture, read_upscale_request, with_sampler
@@ -131,14 +132,17 @@ def _of_folder(args: argparse.Namespace, load: Load) -> Asked:
     """What a folder says, and nothing else."""
     path = Path(args.image)
     folder = opened_folder(path)
-    given = [*given_request(args), *given_tiling(args), *given_flags(args, Enlargement)]
-    if given or args.scale is not None or args.control or args.upscaler != "lanczos":
+    given = [*given_request(args), *given_tiling(args), *given_flags(args, Enlargement), *given_flags(args, Print)]
+    asked = any(flag is not None for flag in (args.scale, args.creativity, args.print))
+    if given or asked or args.control or args.upscaler != "lanczos" or args.out != OUT:
         raise UsageError(f"{path}: this picture goes on as it was begun; other settings need another folder")
     return load(), folder.settings, path, folder.source()
 
 
 def _of_picture(args: argparse.Namespace, load: Load) -> Asked:
     picture = open_picture(args.image)
+    if args.creativity is not None:
+        raise UsageError("--creativity: it keeps the picture's noise, which blocks do not know: give --denoising-strength")
     if args.upscaler != "lanczos":
         existing(args.upscaler)
     request = _request(args)

@@ -20,9 +20,10 @@ from tiled_diffusion.engine.guides import Moment
 from tiled_diffusion.engine.runner import kept
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.denoiser import Denoiser
+from tiled_diffusion.standalone.inpainting import context as context_of
 from tiled_diffusion.standalone.model import Model
 from tiled_diffusion.standalone.samplers import scheduler_of
-from tiled_diffusion.standalone.sampling import make_planner, start_noise, tile_batch
+from tiled_diffusion.standalone.sampling import first_call, make_planner, start_noise, tile_batch
 
 from .replica import Replica
 from .tiles import Context, TilesJob
@@ -41,6 +42,7 @@ class Cost:
         calls: of the denoiser on the whole canvas.
         batches: of tiles, in each.
         batch_seconds: for one of them, at a worker.
+        here_seconds: for one of them, in this process, which on a processor has the threads of all workers.
         rest_seconds: of each call, that stay with this process: crops, weights, sum.
         sent, received: bytes for a batch.
         shared: bytes that are sent to each worker once.
@@ -49,6 +51,7 @@ class Cost:
     calls: int
     batches: int
     batch_seconds: float
+    here_seconds: float
     rest_seconds: float
     sent: int
     received: int
@@ -62,7 +65,7 @@ class Cost:
             bytes_per_second: of this machine's network, which all workers share.
         """
         if workers == 0:
-            return self.calls * (self.batches * self.batch_seconds + self.rest_seconds)
+            return self.calls * (self.batches * self.here_seconds + self.rest_seconds)
         most = math.ceil(self.batches / workers)
         each = self.batch_seconds + CALL_SECONDS + (self.sent + self.received) / bytes_per_second
         network = self.batches * max(self.sent, self.received) / bytes_per_second
@@ -70,9 +73,9 @@ class Cost:
 
     def lines(self, workers: int) -> list[str]:
         """What `inspect` says of it."""
-        one, many = self.seconds(1), self.seconds(workers)
+        here, many = self.seconds(0), self.seconds(workers)
         return [
-            f"workers    {workers}: {many:.1f} s of sampling, by one {one:.1f} s ({one / many:.2f} times as fast)",
+            f"workers    {workers}: {many:.1f} s of sampling, without {here:.1f} s ({here / many:.2f} times as fast)",
             f"           each of {self.batches} calls a step sends {_kib(self.sent)} and gets {_kib(self.received)}",
         ]
 
@@ -81,7 +84,7 @@ class Cost:
         return {
             "workers": workers,
             "seconds": round(self.seconds(workers), 3),
-            "seconds_by_one": round(self.seconds(1), 3),
+            "seconds_without": round(self.seconds(0), 3),
             "sent": self.sent,
             "received": self.received,
         }
@@ -98,25 +101,29 @@ def cost_of(model: Model, request: Request, workers: int) -> Cost:
     size = tile_batch(model, planner, request.batch_size, workers)
     batches = list(plan.batches(size))
     tiles = batches[0]
-    crops = torch.cat([tile.view.gather(noise) for tile in tiles]).to(model.dtype)
+    rows, channels = len(tiles) * noise.shape[0], noise.shape[1]
+    crops = noise.new_zeros((rows, channels, *tiles[0].view.extent)).to(model.dtype)
     calls, first = _times(model, request, planner.largest_crop())
-    context = Context.of(Denoiser.of(model, request))
+    context = Context.of(Denoiser.of(model, request, context_of(model, request, None)))
     moment = Moment(0, 0.0, prediction=model.traits.prediction)
     job = TilesJob(kept(context), Parcel.of(crops), Parcel.of(first), tiles, moment, model.traits.channels)
     replica = Replica(model)
     with _threads(model, workers):
         result = job(replica)
         batch_seconds = _median_seconds(lambda: job(replica))
+    here_seconds = _median_seconds(lambda: job(replica))
     bare = TilesJob(kept(None), job.crops, job.time, (), moment, job.channels)  # Ray sends a reference to the context
     rest = _median_seconds(lambda: fuse(noise, plan, lambda seen, _: seen, Batching(size)))
     sent, received, shared = (len(pickle.dumps(value)) for value in (bare, result, context))
-    return Cost(calls, len(batches), batch_seconds, rest, sent, received, shared)
+    return Cost(calls, len(batches), batch_seconds, here_seconds, rest, sent, received, shared)
 
 
 def _times(model: Model, request: Request, crop: Extent) -> tuple[int, Any]:
     """How many denoiser calls there are, and the first one's time."""
-    times = scheduler_of(model, request, crop).timesteps
-    return len(times), times[0]
+    scheduler = scheduler_of(model, request, crop)
+    from_picture = request.init_image is not None and not (request.inpaints and request.inpaint_from == "noise")
+    times = scheduler.timesteps[first_call(scheduler, request, from_picture=from_picture) :]
+    return len(times), scheduler.timesteps[-1]
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def _packed(task: Task, folders: Sequence[Path], files: list[bytes]) -> Task:
     )
     controls = tuple(replace(c, image=numbered(Path(c.image).read_bytes())) for c in request.controls)
     request = replace(request, controls=controls, tiling=replace(request.tiling, regions=regions))
-    return Task(request, start, mask)
+    return replace(task, request=request, start=start, mask=mask)
 
 
 def _with_files(request: Request, path_of: Callable[[str], str]) -> Request:

@@ -106,7 +106,8 @@ def model_digest(model: Model) -> str:
     for part, module in parts.items():
         for name, tensor in sorted(module.state_dict().items()):
             flat = tensor.reshape(-1)
-            picks = torch.linspace(0, max(0, flat.numel() - 1), min(SAMPLES, flat.numel())).long()
+            last, count = max(0, flat.numel() - 1), min(SAMPLES, flat.numel())
+            picks = torch.linspace(0, last, count, dtype=torch.float64).long()  # float32 would round the last one up
             numbers = flat[picks.to(flat.device)].to("cpu", torch.float64)
             hashed.update(f"{part} {name} {tuple(tensor.shape)}".encode() + numbers.numpy().tobytes())
     return hashed.hexdigest()[:16]

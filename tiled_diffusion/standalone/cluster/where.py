@@ -14,7 +14,7 @@ from tiled_diffusion.errors import TiledError
 
 MOST = 64
 ALLOWED = f"auto, a number of workers from 1 to {MOST}, or HOST:PORT of a cluster"
-MISSING = 'workers: the library Ray is not installed: pip install "tiled-diffusion[cluster]"'
+MISSING = 'workers: the library Ray is not installed: pip install -e ".[cluster]"'
 
 
 class Cluster(NamedTuple):
@@ -69,13 +69,18 @@ def known_cluster() -> Cluster | None:
 @contextmanager
 def noted(cluster: Cluster) -> Iterator[None]:
     """Within, this machine belongs to a cluster; the note can be read by this user alone."""
-    path = state_path()
+    path, before = state_path(), known_cluster()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(cluster._asdict(), file)
+    _note(path, cluster)
     try:
         yield
     finally:
         if known_cluster() == cluster:
-            path.unlink(missing_ok=True)
+            _note(path, before)
+
+
+def _note(path: Path, cluster: Cluster | None) -> None:
+    path.unlink(missing_ok=True)
+    if cluster is not None:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(cluster._asdict(), file)

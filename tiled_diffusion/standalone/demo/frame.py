@@ -22,7 +22,7 @@ from tiled_diffusion.standalone.host import DiffusersHost
 
 from .page import Figure
 
-WALL, FOLDER = "frame-wall.png", "frame"
+WALL, FOLDER = "frame-wall.png", "demo-frame"
 SIZE, FINER = (800, 600), 3
 """Of the photo; it is drawn larger by so much, for smooth edges."""
 CORNERS = np.array([(237.6, 83.0), (542.6, 109.3), (527.6, 470.6), (242.3, 510.9)])

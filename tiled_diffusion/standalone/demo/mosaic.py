@@ -22,7 +22,7 @@ from tiled_diffusion.standalone.host import DiffusersHost
 
 from .page import Figure
 
-FOLDER, PICTURE = "mosaic", "mosaic.png"
+FOLDER, PICTURE = "demo-mosaic", "mosaic.png"
 SECONDS, ZOOM_PX, SHOWN_PX = 3, 384, 1024
 REQUEST = replace(
     TILE_REQUEST, prompt="a green tree on mountains, blue sky", width=128, height=128, steps=16, cfg_scale=4.5,
