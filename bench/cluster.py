@@ -74,12 +74,20 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def is_actor(process: psutil.Process) -> bool:
+    """Whether it is one of Ray's workers, and has not ended."""
+    try:
+        return "ray::Actor" in "".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie is one, too
+        return False
+
+
 def cpu_ratio(here: Callable[[], Any], there: Callable[[], Any]) -> float:
     """Processor seconds of this process alone / (of the busier worker + of this process beside it)."""
     own = psutil.Process()
 
     def used(does: Callable[[], Any]) -> tuple[float, float]:
-        workers = [p for p in own.children(recursive=True) if "ray::Actor" in "".join(p.cmdline())]
+        workers = [p for p in own.children(recursive=True) if is_actor(p)]
         before = [(p, sum(p.cpu_times()[:2])) for p in (own, *workers)]
         does()
         mine, *others = [sum(p.cpu_times()[:2]) - old for p, old in before]

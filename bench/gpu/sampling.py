@@ -59,7 +59,7 @@ def waited(stage: Stage, model: Model, request: Request) -> int:
     if stage.small:
         twin = copy.deepcopy(model)
         with simulated("xla") as device:
-            drawn(on(device, twin), request)
+            drawn(device.hold(twin), request)
             return device.total
     torch.cuda.set_sync_debug_mode("warn")
     try:
@@ -69,14 +69,6 @@ def waited(stage: Stage, model: Model, request: Request) -> int:
     finally:
         torch.cuda.set_sync_debug_mode("default")
     return sum("synchronizing" in str(warning.message) for warning in told)
-
-
-def on(device: Any, model: Model) -> Model:
-    """A model on a simulated device, for good."""
-    for part in (model.unet, model.vae, *model.text_encoders):
-        device.place(part)
-    model.device = device.device
-    return model
 
 
 def methods(stage: Stage) -> Rows:

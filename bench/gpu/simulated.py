@@ -19,12 +19,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
+from tiled_diffusion.standalone.model import Model
+
 ATEN = torch.ops.aten
 READS = (ATEN._local_scalar_dense.default, ATEN.nonzero.default, ATEN.masked_select.default, ATEN.equal.default)
 """Operators whose result the host has to wait for."""
 INDEXING = (ATEN.index.Tensor, ATEN.index_put_.default, ATEN.index_put.default, ATEN._unsafe_index.Tensor)
 SDPA_FOR_MPS = ATEN._scaled_dot_product_attention_math_for_mps.default
-HERE = Path(__file__).parts[-3:]
 CPU = torch.device("cpu")
 
 
@@ -153,6 +154,13 @@ class Simulated(TorchDispatchMode):
         """
         self._check(x)
         return OnDevice(x.detach(), self.device)
+
+    def hold(self, model: Model) -> Model:
+        """Places all of a loaded model on it, for good."""
+        for part in (model.unet, model.vae, *model.text_encoders):
+            self.place(part)
+        model.device = self.device
+        return model
 
     def place(self, module: nn.Module) -> nn.Module:
         """All parameters and buffers of a module, for good."""

@@ -125,6 +125,6 @@ def vae_stores(stage: Stage) -> Rows:
                 how = settings(stage, wish.mode, wish.offload)
                 once = tried(stage, lambda x=x, net=net, how=how: quiet(net, x, how))
                 yield from ((f"{name}.{side}.{store}.{figure}", value) for figure, value in figures(once))
-                base = base or once.seconds
+                base = once.seconds if store == "device" else base
                 if base and once.seconds:
                     yield f"{name}.{side}.{store}.time_to_device", once.seconds / base

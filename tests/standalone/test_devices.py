@@ -40,14 +40,6 @@ def copied(kind):
     return copy.deepcopy(flow_model(kind) if kind in ("sd3", "flux") else tiny_model(kind))
 
 
-def on(device, model):
-    """All of it on a simulated device."""
-    for part in (model.unet, model.vae, *model.text_encoders):
-        device.place(part)
-    model.device = device.device
-    return model
-
-
 class Watch(Progress):
     """Notes how often the host had waited by the end of each step."""
 
@@ -64,7 +56,7 @@ def waits_a_step(kind, **job):
     with simulated("xla") as device:
         watch = Watch(device)
         request = Request("a house", width=128, height=64, steps=3, **job)
-        latents = sample_latents(on(device, model), request, progress=watch)
+        latents = sample_latents(device.hold(model), request, progress=watch)
         assert latents.device.type == "xla"
         assert len(watch.totals) >= 3
         return max(after - before for before, after in pairwise(watch.totals))
@@ -90,7 +82,7 @@ def drawn_without_float64(kind, *, vae=None, start=None, half=None, **job):
     model = copied(kind)
     with simulated("mps", (torch.float64,)) as device:
         request = Request("a house", width=128, height=64, steps=2, **job)
-        [image] = generate(on(device, model), request, init_image=start, mask=half, vae_settings=vae)
+        [image] = generate(device.hold(model), request, init_image=start, mask=half, vae_settings=vae)
         assert device.calls > 1000
     assert image.size == (128, 64)
 

@@ -1,36 +1,23 @@
 """What the README and CONTRIBUTING show is true: their examples run, their files exist."""
 
 import re
-import shlex
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+from tests.markdown import ROOT, blocks
 from tests.recipes.plain_host import PlainHost
 from tiled_diffusion import Extent, ModelTraits, Planner, Settings
 from tiled_diffusion.engine.methods import METHODS, Method
 from tiled_diffusion.recipes.host import Task
 from tiled_diffusion.settings.request import Request, request_from_dict
 from tiled_diffusion.settings.values import parse_json
-from tiled_diffusion.standalone.cli.parser import build_parser
 from tiled_diffusion.standalone.metadata import read_png
 
-ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-
-
-def blocks(text, language):
-    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
-
-
-def commands():
-    text = README.replace("\\\n", "")
-    lines = [line.strip() for line in text.splitlines() if line.startswith("    python -m tiled_diffusion ")]
-    return [shlex.split(line)[3:] for line in lines]
 
 
 def test_the_python_example_runs(tmp_path, monkeypatch):
@@ -41,11 +28,6 @@ def test_the_python_example_runs(tmp_path, monkeypatch):
     assert read_png(tmp_path / "panorama.png").width == 256
     with Image.open(tmp_path / "larger.png") as larger:
         assert larger.size == (512, 256)
-
-
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_the_commands_are_understood(words):
-    assert build_parser().parse_args(words).command == words[0]
 
 
 def test_the_canvas_files_are_valid():
@@ -64,12 +46,6 @@ def test_the_table_of_costs(name):
     planner = Planner(Extent(128, 512), Settings(method=name), ModelTraits(64, 8))
     work = [planner.plan(step).work_ratio for step in range(64)]
     assert float(row[1]) == pytest.approx(sum(work) / len(work), abs=0.02)
-
-
-def test_no_other_file_is_promised():
-    for text in (README, CONTRIBUTING):
-        for link in re.findall(r"\]\(([^)#]+)\)", text):
-            assert link.startswith("http") or (ROOT / link).is_file(), link
 
 
 def worked_example(title, module):

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,45 +26,29 @@ NOT_OURS = ("fonts", "Failed to load resource", "non-interactive or hidden tab",
 """What gradio itself says on the console where there is no network."""
 
 
-def missing(what: str) -> None:
-    """Fails where everything has to be there, and skips elsewhere."""
-    if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
+APP = ROOT / "tests" / "ui" / "app.py"
+"""The panel's page, without a WebUI."""
 
 
-@pytest.fixture(scope="session")
-def browser():
-    """Chromium without a window."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        missing("no Chromium is installed: the page cannot be tested")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+def chromium_path() -> str | None:
+    """Of the browser, where there is one."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-@pytest.fixture(scope="session", params=PYTHONS)
-def address(request):
-    """The address of the page."""
-    python = PYTHONS[request.param]
-    if not python.exists():
-        missing(f"{request.param} is not installed: `make test` does it")
+@contextmanager
+def served(*words, **how):
+    """The address of what a command serves at the port that comes after its words, until it is no longer wanted."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen([str(python), str(ROOT / "tests" / "ui" / "app.py"), str(port)], env=environment)
+    process = subprocess.Popen([*map(str, words), str(port)], env=environment, **how)
     url = f"http://127.0.0.1:{port}/"
     try:
         _wait(url, process)
         yield url
     finally:
-        process.terminate()
-        process.wait(60)
+        _end(process)
 
 
 def _wait(url, process):
@@ -76,26 +61,70 @@ def _wait(url, process):
             time.sleep(0.3)
         else:
             return
-    pytest.fail("the page's server did not start")
+    raise TimeoutError("the page's server did not start")
+
+
+def _end(process):
+    """A server that does not end when it is asked to is an error, and gone all the same."""
+    process.terminate()
+    try:
+        process.wait(60)
+    finally:
+        process.kill()
+
+
+def missing(what: str) -> None:
+    """Fails where everything has to be there, and skips elsewhere."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window."""
+    path = chromium_path()
+    if path is None:
+        missing("no Chromium is installed: the page cannot be tested")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def new_page(browser):
+    """Makes pages of their own, which are closed whatever happens: a server waits for those that are open."""
+    contexts = []
+
+    def make(**how):
+        contexts.append(browser.new_context(**how))
+        return contexts[-1].new_page()
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session", params=PYTHONS)
+def address(request):
+    """The address of the page."""
+    python = PYTHONS[request.param]
+    if not python.exists():
+        missing(f"{request.param} is not installed: `make test` does it")
+    with served(python, APP) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
     """The studio's address, and the folder of its pictures."""
     out = tmp_path_factory.mktemp("studio")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    words = [sys.executable, "-m", "tiled_diffusion", "studio", "--port", str(port), "--out", str(out), "--device", "cpu"]
-    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(words, cwd=ROOT, env=environment)
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        _wait(url, process)
+    words = ["-m", "tiled_diffusion", "studio", "--out", out, "--device", "cpu", "--port"]
+    with served(sys.executable, *words, cwd=ROOT) as url:
         yield url, out
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 @pytest.fixture

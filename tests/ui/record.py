@@ -1,20 +1,13 @@
 """Records the region editor at work as a GIF, by the driver of its tests: `python -m tests.ui.record docs/editor.gif`."""
 
 import io
-import os
-import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
 
-from tests.ui.conftest import BROWSERS, PYTHONS, ROOT
+from tests.ui.conftest import APP, PYTHONS, chromium_path, served
 from tests.ui.editor import EDITOR, Editor
 
 WIDTH = 640
@@ -101,43 +94,19 @@ def perform(recorder):
     recorder.shoot(3 * LONG)
 
 
-def served(port):
-    """The page's server, and its address once it answers."""
-    python = next(path for path in (PYTHONS["gradio-4.40.0"], Path(sys.executable)) if path.exists())
-    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen([str(python), str(ROOT / "tests" / "ui" / "app.py"), str(port)], env=environment)
-    url = f"http://127.0.0.1:{port}/"
-    while process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=2).read()
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.3)
-        else:
-            return process, url
-    raise SystemExit("the page's server ended")
-
-
 def main():
     """Writes the file that the command line names."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    process, url = served(port)
-    try:
-        with sync_playwright() as playwright:
-            chromium = next(filter(None, map(shutil.which, BROWSERS)))
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 900, "height": 1300})
-            page.set_default_timeout(120_000)
-            page.goto(url)
-            page.wait_for_selector("#td_txt2img_status:not(:empty)")
-            recorder = Recorder(Editor(page))
-            perform(recorder)
-            browser.close()
-        recorder.save(sys.argv[1])
-    finally:
-        process.terminate()
-        process.wait(10)
+    python = next(path for path in (PYTHONS["gradio-4.40.0"], Path(sys.executable)) if path.exists())
+    with served(python, APP) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 900, "height": 1300})
+        page.set_default_timeout(120_000)
+        page.goto(url)
+        page.wait_for_selector("#td_txt2img_status:not(:empty)")
+        recorder = Recorder(Editor(page))
+        perform(recorder)
+        browser.close()
+    recorder.save(sys.argv[1])
 
 
 if __name__ == "__main__":

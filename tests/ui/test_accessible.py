@@ -7,9 +7,8 @@ from tests.ui.editor import EDITOR, Editor
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_serious_is_wrong_with_our_own_parts(browser, address, theme):
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    page = context.new_page()
+def test_nothing_serious_is_wrong_with_our_own_parts(new_page, address, theme):
+    page = new_page(viewport={"width": 1280, "height": 1000})
     page.goto(f"{address}?__theme={theme}")
     page.wait_for_selector("#td_txt2img_status:not(:empty)", timeout=60000)
     editor = Editor(page)
@@ -19,7 +18,6 @@ def test_nothing_serious_is_wrong_with_our_own_parts(browser, address, theme):
     for menu in editor.all(".td-drop").all():
         menu.evaluate("node => { node.open = true; }")
     full = serious(page, EDITOR)
-    context.close()
     assert (empty, full) == ([], [])
 
 

@@ -12,16 +12,14 @@ LINE, CANVAS = "#studio_progress", ".td-editor[data-tab=studio]"
 
 
 @pytest.fixture
-def visit(browser, studio):
+def visit(new_page, studio):
     """A new visitor's page, in the studio that nobody has drawn with; nothing may be amiss on the console."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    tab, errors = context.new_page(), []
+    tab, errors = new_page(viewport={"width": 1280, "height": 800}), []
     tab.on("pageerror", lambda e: errors.append(str(e)))
     tab.on("console", lambda m: errors.append(m.text) if m.type == "error" and "ERR_NAME" not in m.text else None)
     tab.goto(studio[0])
     tab.wait_for_selector("#td_studio_status:not(:empty)", timeout=60000)
     yield tab
-    context.close()
     assert [e for e in errors if not any(word in e for word in NOT_OURS)] == []
 
 
@@ -91,9 +89,8 @@ def test_the_example_that_is_enlarged_ends_in_a_wipe(visit, studio):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_serious_is_wrong_for_those_who_cannot_see_or_use_a_mouse(browser, studio, theme):
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+def test_nothing_serious_is_wrong_for_those_who_cannot_see_or_use_a_mouse(new_page, studio, theme):
+    page = new_page(viewport={"width": 1280, "height": 900})
     page.goto(f"{studio[0]}?__theme={theme}")
     page.wait_for_selector("#td_studio_status:not(:empty)", timeout=60000)
     wrong = serious(page, "body")
@@ -106,13 +103,11 @@ def test_nothing_serious_is_wrong_for_those_who_cannot_see_or_use_a_mouse(browse
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(500)
         wrong += serious(page, f"#studio_{tab.lower()}_start", f"#studio_{tab.lower()}_progress", f"#studio_{tab.lower()}_made")
-    context.close()
     assert wrong == []
 
 
-def test_all_fits_on_a_telephone(browser, studio):
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page = context.new_page()
+def test_all_fits_on_a_telephone(new_page, studio):
+    page = new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page.goto(studio[0])
     page.wait_for_selector("#td_studio_status:not(:empty)", timeout=60000)
     page.wait_for_timeout(500)
@@ -122,4 +117,3 @@ def test_all_fits_on_a_telephone(browser, studio):
     page.locator(f"{CANVAS} .td-starts button").first.tap()
     page.locator(f"{CANVAS} .td-list li").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()

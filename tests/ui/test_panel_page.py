@@ -23,7 +23,7 @@ def number(page, tab, name):
 def asked(page, tab):
     before = page.locator(f"#{tab}_answer textarea, #{tab}_answer input").first.input_value()
     page.locator(f"#{tab}_ask").click()
-    for _ in range(100):
+    for _ in range(600):
         page.wait_for_timeout(50)
         text = page.locator(f"#{tab}_answer textarea, #{tab}_answer input").first.input_value()
         if text and text != before:
@@ -116,9 +116,6 @@ def test_recommended_settings_follow_the_size_again(page):
 def test_a_style_sets_what_belongs_together(page):
     page.locator("button:visible", has_text="img2img").last.click()
 
-    def shown(element):
-        return float(page.locator(f"#img2img_{element} input[type=number]").first.input_value())
-
     for style in STYLES:
         page.locator("#td_img2img_style").get_by_label(LABELS[style], exact=True).check()
         wanted = rung(STYLES[style])
@@ -126,8 +123,10 @@ def test_a_style_sets_what_belongs_together(page):
             "([id, value]) => Number(gradioApp().querySelector(id).value) === value",
             arg=["#img2img_denoising_strength input[type=number]", wanted.denoising_strength], timeout=10000,
         )  # fmt: skip
-        page.wait_for_timeout(300)
-        assert shown("steps") == (QUICK_STEPS if style == QUICK else 20)
+        page.wait_for_function(
+            "([id, value]) => Number(gradioApp().querySelector(id).value) === value",
+            arg=["#img2img_steps input[type=number]", QUICK_STEPS if style == QUICK else 20], timeout=10000,
+        )  # fmt: skip
     job = asked(page, "img2img")
     assert (job["method"], job["keep_picture"], job["inversion_freedom"]) == ("jittered", True, wanted.freedom)
 

@@ -306,6 +306,8 @@ def test_a_folder_is_enlarged_several_at_once_and_gone_on_with(spread, tmp_path,
         (("a.png", "a.jpg"), [], "several pictures of the name a"),
         (("a.png",), ["--out", "one.png"], "is a folder: --out must be another one"),
         (("a.png",), ["--print", "A4"], "--print takes one picture"),
+        (("a.png",), ["--batch-size", "2"], "--batch-size: each picture of a folder is drawn once"),
+        (("a.png",), ["--tile-prompts", "captions"], "which prints, frames and folders do not take"),
     ],
 )
 def test_a_folder_that_cannot_be_is_told(names, more, told, tmp_path, monkeypatch, capsys):

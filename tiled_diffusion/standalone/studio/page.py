@@ -24,6 +24,7 @@ from .enlarge_tab import build_enlarge, connect_example
 from .frame_tab import build_frame
 from .frames import Frames
 from .inpaint_tab import build_inpaint
+from .model_picker import connect
 from .mosaic_tab import build_mosaic
 from .mosaics import Mosaics
 from .studio import Studio
@@ -38,6 +39,8 @@ THEME = gr.themes.Default(primary_hue="indigo").set(
     block_info_text_color="*neutral_500", block_info_text_color_dark="*neutral_400",
 )  # fmt: skip
 """Texts can be read on all of its colours."""
+LAST_WORDS_SECONDS = 2
+"""For answers that are under way when the studio is stopped."""
 
 
 def build(studio: Studio) -> gr.Blocks:
@@ -53,9 +56,10 @@ def build(studio: Studio) -> gr.Blocks:
         with gr.Tab("Inpaint", id="inpaint", elem_id="studio_inpaint_tab"):
             photo = build_inpaint(studio)
         with gr.Tab("Mosaic", id="mosaic", elem_id="studio_mosaic_tab"):
-            build_mosaic(Mosaics(studio))
+            followers = build_mosaic(Mosaics(studio))
         with gr.Tab("Frame", id="frame", elem_id="studio_frame_tab"):
-            build_frame(Frames(studio))
+            followers += build_frame(Frames(studio))
+        connect(studio, draw.picker, [*draw.followers, *followers])
         draw.enlarge.click(_handing("enlarge"), draw.chosen, [tabs, enlarge.picture])
         draw.inpaint.click(_handing("inpaint"), draw.chosen, [tabs, photo])
         page.load(lambda: _there(studio), None, [draw.strip, draw.chosen], show_progress="hidden")
@@ -118,7 +122,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(studio: Studio, listener: socket.socket) -> None:
-    """Serves the studio at an address that `listen` took, until it is stopped."""
-    config = uvicorn.Config(application(studio, studio.folder / "presets"), log_level="warning")
+    """Serves the studio at an address that `listen` took, until it is stopped.
+
+    Pages that are open keep a stream open for ever, so it is not waited for long.
+    """
+    app = application(studio, studio.folder / "presets")
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=LAST_WORDS_SECONDS)
     with listener, suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
