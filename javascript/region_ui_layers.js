@@ -111,7 +111,8 @@ tiledDiffusion.TileLayer = class TileLayer {
         const {el, put} = tiledDiffusion.ui, most = this.#shown ? TileLayer.#MOST : this.#drawn;
         const boxes = this.#plan ? this.#plan.boxes.slice(0, Math.min(most, TileLayer.#MOST)) : [];
         this.node.replaceChildren(...boxes.map((box, i) => {
-            const node = el("i", {class: i < this.#drawn ? "td-tile td-drawn" : "td-tile"});
+            const words = box.words ? [el("span", {}, box.words)] : [];
+            const node = el("i", {class: i < this.#drawn ? "td-tile td-drawn" : "td-tile"}, ...words);
             put(node, box);
             return node;
         }));

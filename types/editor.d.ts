@@ -53,7 +53,7 @@ interface SeenFrame { corners: number[][]; flat: string; shape: number; told: bo
 type ControlValue = string | number | boolean;
 
 /** The server's answer about a plan; boxes are the tiles', in fractions. */
-interface PlanFigures { text: string; problems: string[]; more?: string[]; tiles: number; boxes: Box[]; unit?: number }
+interface PlanFigures { text: string; problems: string[]; more?: string[]; tiles: number; boxes: (Box & {words?: string})[]; unit?: number }
 /** What a run has drawn: the address of its picture, and how many tiles of its present step. */
 interface RunResult { url?: string; tiles?: number }
 interface HTMLElementEventMap { "td-plan": CustomEvent<PlanFigures>; "td-result": CustomEvent<RunResult> }
@@ -149,6 +149,8 @@ interface FormOwner {
     /** The region that is edited. */
     readonly region: EditorRegion | null;
     edit(name: keyof Region, value: unknown): void;
+    /** To the prompt of the next region of the list, or of the one before. */
+    go(by: 1 | -1): void;
 }
 
 /** A drag of boxes asks this of the canvas. */

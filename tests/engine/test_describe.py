@@ -1,6 +1,7 @@
 """Counting: exact, and without making a tile."""
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,8 @@ from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.engine.plan import MAX_TILES, Planner
 from tiled_diffusion.engine.windows import AxisTiles
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings.values import settings_from_dict
+from tiled_diffusion.settings.tile_texts import TileText
+from tiled_diffusion.settings.values import Region, Settings, settings_from_dict
 
 SD1 = ModelTraits(64, 8)
 REGION = st.fixed_dictionaries(
@@ -91,3 +93,13 @@ def test_small_pictures_are_counted_and_told(reference):
     assert told.line().startswith(f"24 tiles of 512 x 512 px and 4 small pictures of {width} x {height} px in ")
     assert told.rows == 24 + 4 * 2
     assert len(told.boxes) == 24
+
+
+def test_what_a_list_says_of_each_tile_is_told():
+    texts = (TileText("a boat", 1, 2), TileText("a tree", x=0.6, w=0.4))
+    region = Region("a moon", w=0.1)
+    settings = Settings(tile_width=128, tile_height=128, overlap=0, tile_prompts="list", tile_texts=texts, regions=(region,))
+    boxes = describe(settings, 512, 128, ModelTraits(16, 8)).to_dict()["boxes"]
+    assert [(b["prompt"], b["words"]) for b in boxes if not b["prompt"]] == [(0, ""), (0, "a boat"), (0, "a tree"), (0, "a tree")]
+    assert {b["words"] for b in boxes if b["prompt"]} == {""}
+    assert all("words" not in b for b in describe(replace(settings, tile_prompts="same"), 512, 128, ModelTraits(16, 8)).to_dict()["boxes"])

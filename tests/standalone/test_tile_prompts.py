@@ -129,3 +129,27 @@ def test_a_tile_past_the_end_of_a_ring_shows_the_beginning():
     picture = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(1, 64).repeat(8, 0)).convert("RGB")
     seen = np.asarray(cut(picture, Box(4, 48, 8, 32)))[0, :, 0]
     np.testing.assert_array_equal(seen, [*range(48, 64), *range(16)])
+
+
+def test_what_each_tile_will_be_drawn_with_is_told_before(tmp_path, capsys):
+    """A red box on grass in the left third; the prompt's house is in no tile of the right half."""
+    picture = Image.new("RGB", (256, 128), (120, 180, 250))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, 75, 256, 128), fill=(70, 160, 60))
+    draw.polygon(((30, 60), (55, 35), (80, 60)), fill=(140, 30, 30))
+    draw.rectangle((35, 60, 75, 95), fill=(200, 40, 40))
+    picture.save(tmp_path / "start.png")
+    words = ["inspect", "a red house on grass, blue sky", "--size", "256x128", "--tile", "128", "--overlap", "0",
+             "--device", "cpu", "--out", str(tmp_path), "--json"]  # fmt: skip
+    (tmp_path / "list.csv").write_text("row,column,prompt\n1,2,a boat\n", encoding="utf-8")
+    told = []
+    for more in (
+        ["--init-image", str(tmp_path / "start.png"), "--tile-prompts", "content"],
+        ["--tile-texts", str(tmp_path / "list.csv")], ["--tile-prompts", "content"], [],
+    ):  # fmt: skip
+        assert main([*words, *more]) == 0, capsys.readouterr().err
+        told.append(json.loads(capsys.readouterr().out).get("prompts"))
+    left, right = told[0]
+    assert "house" in left
+    assert "house" not in right
+    assert told[1:] == [["a red house on grass, blue sky", "a boat"], None, None]

@@ -11,9 +11,10 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.values import Settings
 
 from .dilations import Dilations
-from .geometry import Extent
+from .geometry import Box, Extent
 from .grid import Group
 from .guidance import guidances
+from .guides.tile_prompts import of_list
 from .model import ModelTraits
 from .plan import Planner, dilations
 from .structure import References
@@ -34,6 +35,7 @@ class Description:
         boxes: (x, y, width, height in fractions of the canvas, prompt number) of the first 4000 crops.
         unit: sides that suit the model are multiples of this, image pixels.
         problems: what the user should know.
+        words: what a list of prompts says of each of the boxes, beside the main prompt; empty where there is none.
         small: how many of the crops are small pictures of the whole, their width and their height, image pixels.
     """
 
@@ -45,6 +47,7 @@ class Description:
     boxes: tuple[tuple[float, float, float, float, int], ...]
     unit: int = 1
     problems: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     small: tuple[int, int, int] = (0, 0, 0)
 
     def line(self) -> str:
@@ -62,7 +65,9 @@ class Description:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        boxes = [{"x": x, "y": y, "w": w, "h": h, "prompt": k} for x, y, w, h, k in self.boxes]
+        boxes: list[dict[str, Any]] = [{"x": x, "y": y, "w": w, "h": h, "prompt": k} for x, y, w, h, k in self.boxes]
+        for box, words in zip(boxes, self.words, strict=False):
+            box["words"] = words
         return {
             "text": self.line(), "tiles": self.tiles, "batches": self.batches, "rows": self.rows,
             "work_ratio": round(self.work_ratio, 3), "unit": self.unit, "boxes": boxes, "problems": list(self.problems),
@@ -92,7 +97,8 @@ def describe(
     grids, tile, canvas = planner.grids(), planner.tile_size(), planner.canvas
     every = [*grids, *dilations(planner)]
     by_prompt = guidances("", "", cfg_scale, settings)
-    boxes = ((box, grid.prompt) for grid in grids if grid.role != "direction" for box in grid.boxes())
+    every_box = ((box, grid.prompt) for grid in grids if grid.role != "direction" for box in grid.boxes())
+    boxes = tuple(islice(every_box, MOST_BOXES))
     return Description(
         sum(grid.count for grid in every),
         batch_count(every, settings.tile_batch or automatic),
@@ -101,12 +107,20 @@ def describe(
         (tile.w * factor, tile.h * factor),
         tuple(
             (box.x / canvas.w, box.y / canvas.h, box.w / canvas.w, box.h / canvas.h, prompt)
-            for box, prompt in islice(boxes, MOST_BOXES)
+            for box, prompt in boxes
         ),
         model.unit_px,
         tuple(_problems(planner, width, height)),
+        _words(planner, boxes),
         small_pictures(every, factor),
     )
+
+
+def _words(planner: Planner, boxes: Sequence[tuple[Box, int]]) -> tuple[str, ...]:
+    if planner.settings.tile_prompts != "list":
+        return ()
+    prompt_for = of_list(planner, [""])
+    return tuple("" if prompt else prompt_for(box, 0) for box, prompt in boxes)
 
 
 def small_pictures(grids: Sequence[Group], factor: int) -> tuple[int, int, int]:

@@ -31,6 +31,7 @@ def draw_plan(
     regions: Sequence[Region] = (),
     *,
     lines: Sequence[str] = (),
+    words: Sequence[str] = (),
     picture: Image.Image | None = None,
     longest: int = LONGEST,
 ) -> Image.Image:
@@ -40,6 +41,7 @@ def draw_plan(
         plan: what to draw.
         regions: their boxes and prompts are written on the canvas.
         lines: the heading, a line each.
+        words: what each tile is drawn with, written into it; of the tiles that lie somewhere, in the plan's order.
         picture: shown faintly below the tiles.
         longest: longest side of the drawn canvas in pixels.
 
@@ -57,6 +59,7 @@ def draw_plan(
     for i, rect, _ in parts:
         draw.rectangle(_inset(rect, (i % 4) * stroke, size), outline=_colour(i), width=stroke)
     _numbers(draw, parts)
+    _words(draw, parts, words)
     _label_regions(draw, regions, size)
     return _framed(canvas, lines)
 
@@ -128,6 +131,20 @@ def _numbers(draw: ImageDraw.ImageDraw, parts: Sequence[tuple[int, Rect, bool]])
         if largest and room >= 22:
             middle = ((left + right) / 2, (top + bottom) / 2)
             _tag(draw, middle, str(i + 1), _colour(i), int(min(24, max(11, room / 6))))
+
+
+def _words(draw: ImageDraw.ImageDraw, parts: Sequence[tuple[int, Rect, bool]], words: Sequence[str]) -> None:
+    """Below the number of each tile as many lines of its words as there is room for, at least one."""
+    size = 13
+    font = _font(size)
+    for i, (left, top, right, bottom), largest in parts:
+        if not largest or i >= len(words) or not words[i]:
+            continue
+        room, middle = right - left - 12, (top + bottom) / 2
+        most = max(1, int((bottom - middle - 24) // (size + 8)))
+        for k, row in enumerate(_broken(words[i], font, int(room))[:most]):
+            if text := _shortened(row, font, room):
+                _tag(draw, ((left + right) / 2, middle + 28 + k * (size + 8)), text, _colour(i), size)
 
 
 def _label_regions(draw: ImageDraw.ImageDraw, regions: Sequence[Region], size: tuple[int, int]) -> None:

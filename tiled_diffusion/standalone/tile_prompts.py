@@ -23,9 +23,11 @@ from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings
 
 from . import flow
+from .images import fitted, open_image
 from .inpainting import unknown
 from .model import Model
 from .prompts import Encoder
+from .vae import encode
 
 TIME, NOISES = 400, 4
 """A picture is looked at with noise of this time of 1000, and so often: objects of drawings were told best with it."""
@@ -49,6 +51,34 @@ def tile_prompts(model: Model, request: Request, planner: Planner, clean: Tensor
     if source == "captions":
         raise TiledError("tile_prompts: got 'captions', but nobody captions here: give a list")
     return TilePrompts(first_number(request.tiling), [request.prompt], _source(model, request, planner, clean))
+
+
+def words_of_tiles(model: Model, request: Request, planner: Planner) -> list[str]:
+    """What each tile of the first step will be drawn with, in the plan's order; empty for tiles of regions.
+
+    None at all where every tile has the main prompt, or where that cannot be known before: captions, and content
+    without a start picture.
+
+    Args:
+        model: see load_model.
+        request: prompt, settings, and the path of the start picture.
+        planner: of its canvas.
+
+    Raises:
+        TiledError: the start picture cannot be read.
+    """
+    source, path = request.tiling.tile_prompts, request.init_image
+    if source == "captions" or (source == "content" and path is None):
+        return []
+    clean = None
+    if source == "content" and path is not None:
+        clean = encode(model, fitted(open_image(path), request), request.tiling)
+    prompts, plan = tile_prompts(model, request, planner, clean), planner.plan()
+    if prompts is None:
+        return []
+    numbered = prompts.plan(plan)
+    texts = {0: request.prompt} | {prompts.first + k: text for k, (text,) in enumerate(prompts.texts)}
+    return [texts.get(tile.prompt, "") for tile in numbered.tiles if tile.role != "direction"]
 
 
 def _source(model: Model, request: Request, planner: Planner, clean: Tensor | None) -> PromptFor:

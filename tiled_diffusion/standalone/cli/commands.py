@@ -227,6 +227,7 @@ def run_inspect(args: argparse.Namespace) -> None:
     from tiled_diffusion.standalone.draw import draw_plan
     from tiled_diffusion.standalone.inspection import inspect_plan
     from tiled_diffusion.standalone.sampling import make_planner
+    from tiled_diffusion.standalone.tile_prompts import words_of_tiles
 
     from .arguments import read_request, scaled_to
 
@@ -237,8 +238,9 @@ def run_inspect(args: argparse.Namespace) -> None:
     request = scaled_to(model, request) if args.scale_to_model else request
     planner = make_planner(model, request)
     report = inspect_plan(planner, request, model.unet)
-    draw_plan(planner.plan(), request.tiling.regions, lines=report.heading()).save(target.path)
-    result = {"files": [str(target.path)], "plan": report.to_dict()}
+    words = words_of_tiles(model, request, planner)
+    draw_plan(planner.plan(), request.tiling.regions, lines=report.heading(), words=words).save(target.path)
+    result = {"files": [str(target.path)], "plan": report.to_dict(), **({"prompts": words} if words else {})}
     lines = report.lines()
     if args.workers is not None:
         from tiled_diffusion.standalone.cluster.cost import cost_of
