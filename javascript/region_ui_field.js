@@ -61,7 +61,7 @@ tiledDiffusion.PromptField = class PromptField extends tiledDiffusion.Field {
         this.#tokens = tokens;
         this.#marks = marks;
         this.node = el("div", {class: "prompt"}, this.node);
-        this.on(this.input, "keydown", event => this.#weigh(event));
+        this.on(this.input, "keydown", event => event.altKey ? this.#go(event) : this.#weigh(event));
         this.on(this.input, "input", () => {
             this.edit(optional && this.input.value === "" ? null : this.input.value);
             this.#mark();
@@ -82,6 +82,14 @@ tiledDiffusion.PromptField = class PromptField extends tiledDiffusion.Field {
     #mark() {
         const fine = tiledDiffusion.text.balanced(this.input.value);
         this.#marks.textContent = fine ? "" : this.owner.t("Brackets do not match");
+    }
+
+    /** Alt+Up and Alt+Down go to the prompts of other regions. @param {KeyboardEvent} event */
+    #go(event) {
+        if (!["ArrowUp", "ArrowDown"].includes(event.key)) return;
+        event.preventDefault();
+        event.stopPropagation();
+        this.owner.go(event.key === "ArrowDown" ? 1 : -1);
     }
 
     /** Ctrl+Up and Ctrl+Down change a weight, as in the main prompt. @param {KeyboardEvent} event */

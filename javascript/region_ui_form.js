@@ -173,6 +173,13 @@ tiledDiffusion.RegionForm = class RegionForm extends tiledDiffusion.Widget {
         this.#notices.told(() => this.#store.dispatch({type: "edit", ids: [region.id], fields, merge}));
     }
 
+    /** @param {1 | -1} by */
+    go(by) {
+        const {regions} = this.#store.state, at = regions.findIndex(r => r.id === this.region?.id);
+        this.#store.dispatch({type: "select", ids: [regions[(at + by + regions.length) % regions.length].id]});
+        this.focus();
+    }
+
     render() {
         const {region} = this;
         this.#form.hidden = !region;

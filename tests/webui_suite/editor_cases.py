@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,6 +112,35 @@ def _(w: Webui):
         ], record  # fmt: skip
         assert all(abs(r["w"] - 0.47) < 0.06 for r in record["regions"]), record
         return f"{len(record['regions'])} regions"
+
+
+@case("page: a first visit ends in a picture of two regions after six actions")
+def _(w: Webui):
+    with page_of(w) as page:
+        editor = page.locator(".td-editor[data-tab=txt2img]")
+        begin = time.monotonic()
+        actions = [
+            lambda: page.locator("#td_txt2img_enabled .label-wrap").first.click(),
+            lambda: page.locator("#td_txt2img_regions_accordion .label-wrap").first.click(),
+            lambda: editor.get_by_text("Two side by side").click(),
+            lambda: page.keyboard.type("a blue tower on snow, night sky", delay=40),
+            lambda: (page.keyboard.press("Alt+ArrowDown"), page.keyboard.type("a green cactus in the desert, sunset", delay=40)),
+            lambda: page.locator("#txt2img_generate").click(),
+        ]
+        for act in actions:
+            act()
+            page.wait_for_timeout(400)
+        seconds = time.monotonic() - begin
+        page.wait_for_function("() => gradioApp().querySelector('#html_info_txt2img')?.textContent.includes('Tiled Diffusion')", timeout=300000)  # fmt: skip
+        shot(page, "first-visit")
+        text = " ".join(page.locator("#html_info_txt2img").first.inner_text().split("\n"))
+        record = json.loads(json.loads(field(text, "Tiled Diffusion")))
+        told = [(r["prompt"], r.get("x", 0), r["w"]) for r in record["regions"]]
+        assert told == [
+            ("a blue tower on snow, night sky", 0, 0.5), ("a green cactus in the desert, sunset", 0.5, 0.5),
+        ], record  # fmt: skip
+        assert seconds < 30, seconds
+        return f"{len(actions)} actions, {seconds:.0f} s of typing and clicking"
 
 
 @case("page: panels in both tabs and themes")
