@@ -203,6 +203,8 @@ def test_a_start_picture_lies_beside_its_canvas_file(tmp_path):
         Request("x", tiling=Settings(tile_width=192, tile_height=128, overlap=0)),
         Request("a | b", tiling=Settings(regions=columns(["a", "b"]))),
         Request("main", tiling=Settings(regions=columns(["a", "b", "c"]))),
+        Request("x", growth=Growth()),
+        Request("x", growth=Growth(stages=3, stage_strength=0.4, keep_colours=True)),
     ],
 )
 def test_a_request_survives_the_command_line(request_):

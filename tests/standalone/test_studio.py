@@ -4,13 +4,17 @@ import threading
 from dataclasses import replace
 
 import pytest
+import torch
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings
 from tiled_diffusion.standalone.metadata import read_png
+from tiled_diffusion.standalone.model import load_model
 from tiled_diffusion.standalone.sampling import generate
 from tiled_diffusion.standalone.studio import studio as module
+from tiled_diffusion.standalone.studio.draw_fields import first_size
+from tiled_diffusion.standalone.studio.model_picker import its_samplers, native_px
 from tiled_diffusion.standalone.studio.studio import Studio
 from tiled_vae import Interrupted
 
@@ -47,6 +51,18 @@ def test_a_job_that_is_done_is_remembered_with_its_time(model, tmp_path):
     assert (job.kind.size, job.kind.tile, job.steps, job.peak) == ((192, 64), (128, 64), 4, None)
     assert job.kind.rows > 2
     assert job.seconds > 0
+
+
+def test_another_model_keeps_device_and_precision_and_the_fields_follow_it(tmp_path):
+    folder = tmp_path / "models" / "v"
+    tiny.pipeline("sd2").save_pretrained(folder)
+    studio = Studio(load_model(device="cpu", dtype="bf16"), tmp_path)
+    before = first_size(studio.model), native_px(studio.model)
+    studio.load(str(folder))
+    assert (studio.model.dtype, studio.model.path) == (torch.bfloat16, folder)
+    assert before == ((512, 256), 128)
+    assert first_size(studio.model) == (2 * max(256, native_px(studio.model)), max(256, native_px(studio.model)))
+    assert its_samplers(studio.model)["value"] in its_samplers(studio.model)["choices"]
 
 
 def test_a_large_picture_has_a_small_preview(model):

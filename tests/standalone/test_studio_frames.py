@@ -30,7 +30,7 @@ def frames(tmp_path):
 
 
 def asked(frames, **more):
-    photo = frames.kept(str(frames.studio.folder.parent / "wall.png"))
+    photo = str(frames.studio.kept(frames.studio.folder.parent / "wall.png", "photos"))
     return Framing(Frame(photo, FRACTIONS, side_px=32), **{"request": REQUEST, **more})
 
 
@@ -53,7 +53,7 @@ def test_tries_then_a_pick_then_a_print_each_in_its_folder(frames):
     _, printed = done(frames.make(asked(frames, picture=str(made.tries[1]), print=Print(30, 40, 60)), ".jpg"))
     assert Image.open(printed.file("print")).size == (71, 94)
     again = framing_from_json((frames.folder / "frame-3" / "frame.json").read_text(encoding="utf-8"))
-    assert again.frame.photo.startswith(str(frames.folder / "photos"))
+    assert again.frame.photo.startswith(str(frames.studio.folder / "photos"))
     assert json.loads((frames.folder / "frame" / "frame.json").read_text(encoding="utf-8"))["tries"] == 2
 
 

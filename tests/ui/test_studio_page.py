@@ -247,6 +247,14 @@ def test_enlarging_ends_in_a_wipe_that_keys_move(page, studio, tmp_path):
     request = read_png(made(studio[1])[-1])
     assert (request.width, request.height, request.denoising_strength) == (192, 128, 0.2)
     assert Image.open(request.init_image).size == (96, 64)
+    page.locator("#studio_enlarge_style").get_by_label("Faithful", exact=True).check()
+    page.locator("#studio_enlarge_denoising_strength").wait_for(state="hidden")
+    there = len(made(studio[1]))
+    page.locator("#studio_enlarge_start").click()
+    while len(made(studio[1])) == there:
+        page.wait_for_timeout(100)
+    says(page, "enlarge", "Done")
+    assert read_png(made(studio[1])[-1]).inversion == Inversion(freedom=0.2)
 
 
 def test_a_print_has_its_pixels_and_dpi(page, studio, tmp_path):
@@ -272,6 +280,7 @@ def test_inpainting_draws_the_white_of_a_mask_and_nothing_else(page, studio, tmp
     page.locator("#studio_inpaint_start").click()
     says(page, "inpaint", "photo: got none", 20)
     page.locator("#studio_inpaint_photo input[type=file]").first.set_input_files(str(photo))
+    page.locator("#studio_inpaint_photo canvas").first.wait_for()
     page.wait_for_timeout(2000)
     page.locator("#studio_inpaint_start").click()
     says(page, "inpaint", "nothing is painted over", 30)
@@ -296,6 +305,10 @@ def test_a_picture_is_handed_on_to_the_other_tabs(page, studio):
 
 
 def test_a_model_that_is_none_is_told_and_the_shipped_one_is_loaded(page, studio):
+    for tab, field in (("Mosaic", "mosaic_tile_px"), ("Frame", "frame_side_px")):
+        page.get_by_role("tab", name=tab).click()
+        fill(page, field, 64)
+    page.get_by_role("tab", name="Draw").click()
     unfold(page, "model_fold")
     box = page.locator("#studio_model input")
     for path, text in (("/no/such/model", "there is no file or folder"), (str(checkpoint_folder()), "pictures of 128 x")):
@@ -303,6 +316,9 @@ def test_a_model_that_is_none_is_told_and_the_shipped_one_is_loaded(page, studio
         box.press("Enter")
         page.locator("#studio_model_load").click()
         page.locator("#studio_model_line").filter(has_text=text).wait_for(timeout=60000)
+    for tab, field in (("Mosaic", "mosaic_tile_px"), ("Frame", "frame_side_px")):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_function("(id) => document.querySelector(id).value === '128'", arg=f"#studio_{field} input")
 
 
 def mosaic_says(page, text, seconds=120):

@@ -89,13 +89,18 @@ class DiffusersHost:
         told = progress or Progress()
         count = len(batches) if isinstance(batches, Sequence) else 1  # else each is told as a run of one step
         jobs = (DrawJob.of(batch, self.batch, self.folders) for batch in batches)
-        for done, drawn in enumerate(self.runner.submit(jobs, lambda: told.tiles(0))):
-            if done % count == 0:
-                told.start(count, 1)
-            told.step(done % count)
-            if (done + 1) % count == 0:
+        done = 0
+        try:
+            for done, drawn in enumerate(self.runner.submit(jobs, lambda: told.tiles(0)), start=1):
+                if done % count == 1 % count:
+                    told.start(count, 1)
+                told.step((done - 1) % count)
+                if done % count == 0:
+                    told.finish()
+                yield drawn
+        finally:
+            if done % count:
                 told.finish()
-            yield drawn
 
     def encode(self, images: Sequence[Image.Image], *, wrap_x: bool = False, wrap_y: bool = False) -> Tensor:
         """By the tiled VAE: the mean of what it gives."""

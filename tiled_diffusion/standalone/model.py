@@ -52,6 +52,11 @@ class Model:
     path: Path | None = None
 
     @property
+    def precision(self) -> str:
+        """The dtype as `load_model` calls it."""
+        return next(name for name, dtype in _DTYPES.items() if dtype == self.dtype)
+
+    @property
     def is_flow(self) -> bool:
         """Whether it is a transformer that predicts a flow's velocity."""
         return self.kind in flow.KINDS

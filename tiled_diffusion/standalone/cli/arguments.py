@@ -38,6 +38,8 @@ FILES = ("init_image", "mask")
 """Fields of a request that name a picture."""
 LAYOUTS = (".txt", ".py", ".md")
 """Endings of texts that are layouts: Omost's canvas, and Regional Prompter's prompts."""
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".gif")
+"""Endings of pictures."""
 NO_FILE = ("data:", "sha256:")
 """What stands in the place of a region's file begins so."""
 
@@ -96,7 +98,9 @@ def with_sampler(args: argparse.Namespace, model: Model, request: Request) -> Re
 def refuse_captions(request: Request) -> None:
     """Raises UsageError where tiles are to be captioned, but their picture is not there before the work begins."""
     if request.tiling.tile_prompts == "captions":
-        raise UsageError("tile_prompts: got 'captions', which prints and frames do not take: give --tile-texts")
+        raise UsageError(
+            "tile_prompts: got 'captions', which prints, frames and folders do not take: give --tile-texts"
+        )
 
 
 def open_picture(path: str | Path) -> Image.Image:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 import webbrowser
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from tiled_diffusion.settings.request import CANVAS_SIDE, Request
 
 from .arguments import existing, given_request, given_tiling, open_picture, read_upscale_request, with_sampler
 from .flags import Parser, UsageError, flags_of, given_flags
+from .hosting import say
 from .mosaic import Hosted, TileBar
 
 if TYPE_CHECKING:
@@ -142,7 +142,9 @@ def _of_folder(args: argparse.Namespace, load: Load) -> Asked:
 def _of_picture(args: argparse.Namespace, load: Load) -> Asked:
     picture = open_picture(args.image)
     if args.creativity is not None:
-        raise UsageError("--creativity: it keeps the picture's noise, which blocks do not know: give --denoising-strength")
+        raise UsageError(
+            "--creativity: blocks cannot keep the noise of the picture, which it sets: give --denoising-strength"
+        )
     if args.upscaler != "lanczos":
         existing(args.upscaler)
     request = _request(args)
@@ -169,10 +171,10 @@ def _request(args: argparse.Namespace) -> Request:
     typed |= {"controls"} if args.control else set()
     left_out = {name for name, there in refusals(request).items() if there} - typed
     for name in sorted(left_out):
-        _say(args, f"{name}: left out: the picture's record has it, and blocks do not know it")
+        say(args, f"{name}: left out: the picture's record has it, and blocks do not know it")
     request = replace(_without(request, left_out), tiling=_without(request.tiling, left_out))
     if request.sampler in NOISY and "sampler" not in typed:
-        _say(args, f"sampler: {SAMPLER}: {request.sampler} draws new noise at every step, which blocks do not share")
+        say(args, f"sampler: {SAMPLER}: {request.sampler} draws new noise at every step, which blocks do not share")
         request = replace(request, sampler=SAMPLER)
     return request
 
@@ -181,11 +183,6 @@ def _without(settings: T, names: set[str]) -> T:
     """Settings with the defaults of fields."""
     defaults: dict[str, Any] = {row.name: row.default for row in rows(type(settings)) if row.name in names}
     return replace(settings, **defaults)  # type: ignore[type-var]
-
-
-def _say(args: argparse.Namespace, line: str) -> None:
-    if not args.quiet:
-        print(line, file=sys.stderr, flush=True)
 
 
 def _draw(

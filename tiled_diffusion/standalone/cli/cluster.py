@@ -17,6 +17,7 @@ from tiled_diffusion.standalone.cluster.where import Cluster, is_address, known_
 
 from .flags import UsageError
 from .helps import PROGRAM
+from .hosting import say
 
 if TYPE_CHECKING:
     from tiled_diffusion.engine.runner import Runner
@@ -54,7 +55,7 @@ def run_cluster(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 def _start(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     host, token = args.host or own_address(), args.token or secrets.token_hex(16)
     cluster = Cluster(f"{host}:{args.port}", token)
-    _say(
+    say(
         args,
         f"The cluster's first machine is {host}, until Ctrl+C. On each of the others, with the same version:\n"
         f"  {PROGRAM} cluster join {cluster.address} --token {token}\n"
@@ -84,7 +85,7 @@ def _join(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
             f"cluster join: port {port} of {host} cannot be reached ({e}): is `cluster start` running there, and does "
             "its firewall let this machine in?"
         ) from e
-    _say(args, f"This machine, {own}, works for the cluster at {args.address} until Ctrl+C.\n{TRUST}")
+    say(args, f"This machine, {own}, works for the cluster at {args.address} until Ctrl+C.\n{TRUST}")
     return _serve(args, Cluster(args.address, token), own, [f"--address={args.address}"])
 
 
@@ -150,9 +151,3 @@ def own_address() -> str:
             return str(probe.getsockname()[0])
         except OSError:
             return "127.0.0.1"
-
-
-def _say(args: argparse.Namespace, text: str) -> None:
-    if not args.quiet:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()

@@ -17,10 +17,8 @@ from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.metadata import save_png
 
-from .arguments import open_picture, read_upscale_request, with_sampler
+from .arguments import PICTURES, open_picture, read_upscale_request, refuse_captions, with_sampler
 from .flags import UsageError
-
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def pictures_of(args: argparse.Namespace) -> tuple[list[tuple[Path, Path, Request]], int]:
@@ -32,7 +30,9 @@ def pictures_of(args: argparse.Namespace) -> tuple[list[tuple[Path, Path, Reques
     folder, out = Path(args.image), Path(args.out)
     if args.print is not None or out.suffix.lower() == ".png" or out.resolve() == folder.resolve():
         raise UsageError(f"{folder} is a folder: --out must be another one, and --print takes one picture")
-    every = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    if hasattr(args, "batch_size"):
+        raise UsageError("--batch-size: each picture of a folder is drawn once")
+    every = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file())
     if not every:
         raise TiledError(f"{folder}: there is no picture in this folder")
     names = [path.stem for path in every]
@@ -44,7 +44,9 @@ def pictures_of(args: argparse.Namespace) -> tuple[list[tuple[Path, Path, Reques
 
 
 def _request(args: argparse.Namespace, path: Path) -> Request:
-    return replace(read_upscale_request(argparse.Namespace(**{**vars(args), "image": path})), batch_size=1)
+    request = read_upscale_request(argparse.Namespace(**{**vars(args), "image": path}))
+    refuse_captions(request)
+    return replace(request, batch_size=1)
 
 
 def upscale_folder(

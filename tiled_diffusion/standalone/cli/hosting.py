@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -41,6 +42,13 @@ def load(args: argparse.Namespace) -> Model:
         if not args.debug:
             library.set_verbosity_error()
     return load_model(args.model, device=args.device, dtype=args.dtype)
+
+
+def say(args: argparse.Namespace, line: str) -> None:
+    """Tells a line beside what the command is to give."""
+    if not args.quiet:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 def progress(args: argparse.Namespace) -> Progress:

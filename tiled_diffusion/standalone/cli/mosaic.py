@@ -32,7 +32,7 @@ from tiled_diffusion.settings.mosaic import Mosaic, place_of, prompts_from_json
 from tiled_diffusion.settings.request import Request, from_record
 from tiled_diffusion.standalone.metadata import read_png
 
-from .arguments import existing, open_picture, with_sampler
+from .arguments import PICTURES, existing, open_picture, with_sampler
 from .flags import UsageError, given_flags
 from .mosaic_flags import DEFAULTS
 
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 Hosted = Callable[[argparse.Namespace], AbstractContextManager["DiffusersHost"]]
 Report = Callable[[argparse.Namespace, dict[str, Any], Sequence[str]], None]
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".gif")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tiled_diffusion.settings.growth import Growth
 from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings
@@ -36,7 +37,7 @@ def command_line(request: Request, out: str) -> list[str]:
         words += _flag_words(tiling, set())
     for c in request.controls:
         words += ["--control", c.to_text(), "--preprocess", c.preprocess]
-    return [*words, *_inversion_words(request.inversion), "--out", out]
+    return [*words, *_inversion_words(request.inversion), *_growth_words(request.growth), "--out", out]
 
 
 def _inversion_words(inversion: Inversion | None) -> list[str]:
@@ -48,7 +49,11 @@ def _inversion_words(inversion: Inversion | None) -> list[str]:
     return ["--keep", f"{round(1 - inversion.freedom, 6):g}", *words]
 
 
-def _flag_words(settings: Request | Settings, skipped: set[str]) -> list[str]:
+def _growth_words(growth: Growth | None) -> list[str]:
+    return [] if growth is None else ["--progressive", *_flag_words(growth, set())]
+
+
+def _flag_words(settings: Request | Settings | Growth, skipped: set[str]) -> list[str]:
     """Flags for all fields that differ from their defaults."""
     flags = [flag for flag in flags_of(type(settings)) if flag.row.name not in skipped]
     changed = [(flag, getattr(settings, flag.row.name)) for flag in flags]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import gradio as gr
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import PREPROCESSORS, Control
-from tiled_diffusion.settings.fields import rows
+from tiled_diffusion.settings.fields import row, rows
 from tiled_diffusion.settings.panel import PanelSettings, merge, region_document, to_controls
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.control import SHIPPED
 from tiled_diffusion.standalone.control_hints import open_hint
 from tiled_diffusion.standalone.host import DiffusersHost
+from tiled_diffusion.standalone.model import Model
 from tiled_diffusion.standalone.samplers import default_sampler, samplers_of
 from tiled_diffusion.ui.panel import Panel
 
@@ -27,6 +29,21 @@ SLIDERS = {"steps": 150, "cfg_scale": 30, "batch_size": 16, "control_weight": 2}
 """Where sliders end, so that usual values are easy to set; a picture that had more extends them."""
 FIELDS = ("prompt", "negative_prompt", "width", "height", "steps", "cfg_scale", "sampler", "seed", "batch_size")
 SHOWN = {*FIELDS, "controls", "tiling"}
+LEAST_FIRST_PX = 256
+"""Height of the first picture of models that were made for smaller ones."""
+
+
+def known(cls: type, name: str, elem_id: str, more: str = "") -> dict[str, Any]:
+    """What the table knows of a setting that pages show.
+
+    Args:
+        cls: a settings class.
+        name: of its field.
+        elem_id: of the component.
+        more: is said after the setting's own line.
+    """
+    setting = row(cls, name)
+    return {"label": setting.label, "info": f"{setting.info} {more}".strip(), "elem_id": elem_id}
 
 
 def prompt_fields() -> dict[str, Any]:
@@ -41,19 +58,20 @@ def prompt_fields() -> dict[str, Any]:
     }
 
 
+def first_size(model: Model) -> tuple[int, int]:
+    """Width and height of the picture that a page proposes, image pixels: two of the model's own side by side."""
+    height = max(DiffusersHost(model).native_px, LEAST_FIRST_PX)
+    return 2 * height, height
+
+
 def size_fields(studio: Studio) -> dict[str, Any]:
     """Width and height."""
-    host = DiffusersHost(studio.model)
-    unit, native = host.unit_px, host.native_px
+    unit, (width, height) = studio.model.unit_px, first_size(studio.model)
     with gr.Row():
         return {
-            "width": gr.Number(
-                native * 4, label="Width", precision=0, step=unit, min_width=90, elem_id="studio_width"
-            ),
-            "height": gr.Number(
-                native * 2, label="Height", precision=0, step=unit, min_width=90, elem_id="studio_height"
-            ),
-        }  # fmt: skip
+            "width": gr.Number(width, label="Width", precision=0, step=unit, min_width=90, elem_id="studio_width"),
+            "height": gr.Number(height, label="Height", precision=0, step=unit, min_width=90, elem_id="studio_height"),
+        }
 
 
 def sampling_fields(studio: Studio) -> dict[str, Any]:
@@ -121,18 +139,18 @@ def request_of(studio: Studio, panel: Panel, values: tuple[Any, ...]) -> Request
     """
     control_from, panel_from = len(FIELDS), len(FIELDS) + len(CONTROL)
     fields = dict(zip(FIELDS, values[:control_from], strict=True))
-    for name in ("width", "height", "steps", "seed", "batch_size"):
-        fields[name] = whole_number(name, fields[name])
+    fields |= whole_numbers(fields, ("width", "height", "steps", "seed", "batch_size"))
     text, *controls = values[panel_from:]
     job = merge(text, dict(zip(panel.controls, controls, strict=True)))
     return Request(**fields, tiling=job.tiling, controls=_controls(studio, *values[control_from:panel_from]))
 
 
-def whole_number(name: str, value: Any) -> int:
-    """What a number's component holds, which may be nothing or a fraction; raises TiledError where it is no number."""
-    if value is None or not float(value).is_integer():
-        raise TiledError(f"{name}: got {value!r}, allowed is a whole number")
-    return int(value)
+def whole_numbers(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, int]:
+    """What components of numbers hold, by their names; raises TiledError for nothing, and for a fraction."""
+    for name in names:
+        if values[name] is None or not float(values[name]).is_integer():
+            raise TiledError(f"{name}: got {values[name]!r}, allowed is a whole number")
+    return {name: int(values[name]) for name in names}
 
 
 def _controls(studio: Studio, image: str | None, model: str | None, weight: float, prepare: str) -> tuple[Control, ...]:

@@ -17,15 +17,23 @@ from tiled_diffusion.ui.panel import Panel, PanelHost, build_canvas, build_panel
 
 from . import model_picker
 from .accordion import always_on
-from .draw_fields import PREFIX, control_fields, filled, prompt_fields, request_of, sampling_fields, size_fields
+from .draw_fields import (
+    PREFIX,
+    control_fields,
+    filled,
+    first_size,
+    prompt_fields,
+    request_of,
+    sampling_fields,
+    size_fields,
+)  # fmt: skip
 from .examples import EXAMPLES, Example
-from .messages import data_url, file_url, followed, said, wrong
+from .messages import MARK, data_url, file_url, followed, said, wrong
 from .studio import Studio, Update
 
 TAB = "studio"
 SHOW = "(text) => { tiledDiffusion.studio?.show(text); }"
-MARK = "() => { tiledDiffusion.studio?.mark(); }"
-"""Called where the canvas's picture, or the line of a run, has changed."""
+"""JavaScript for where the canvas's picture has changed."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,8 @@ class DrawTab:
         chosen: path of the picture that is shown in the canvas, or None.
         enlarge, inpaint: buttons that hand it on.
         enlarged: the button of the example that is enlarged.
+        picker: the parts of the model's field.
+        followers: what another model changes here.
     """
 
     strip: Any
@@ -44,6 +54,8 @@ class DrawTab:
     enlarge: Any
     inpaint: Any
     enlarged: Any
+    picker: tuple[Any, Any, Any]
+    followers: list[model_picker.Follower]
 
 
 def build_draw(studio: Studio) -> DrawTab:
@@ -71,7 +83,6 @@ def build_draw(studio: Studio) -> DrawTab:
             panel = build_panel(TAB, PanelHost(always_on), json_box)
             with gr.Accordion("Model", open=False, elem_id="studio_model_fold"):
                 picker = model_picker.model_field(studio)
-    model_picker.connect(studio, picker, fields)
     inputs, out = [*fields.values(), json_box, *panel.controls.values()], [line, shown, strip, chosen]
     shown.change(None, shown, None, js=SHOW)
     line.change(None, None, None, js=MARK)
@@ -86,7 +97,12 @@ def build_draw(studio: Studio) -> DrawTab:
     settings, dropped, enlarge, inpaint = more
     settings.click(_restoring(panel), chosen, [*inputs, line])
     dropped.upload(_restoring(panel), dropped, [*inputs, line])
-    return DrawTab(strip, chosen, enlarge, inpaint, enlarged)
+    followers: list[model_picker.Follower] = [
+        (fields["sampler"], model_picker.its_samplers),
+        (fields["width"], lambda model: first_size(model)[0]),
+        (fields["height"], lambda model: first_size(model)[1]),
+    ]
+    return DrawTab(strip, chosen, enlarge, inpaint, enlarged, picker, followers)
 
 
 def _example_button(name: str, title: str) -> Any:

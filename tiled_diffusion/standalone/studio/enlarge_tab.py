@@ -14,6 +14,7 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.host import Picture
 from tiled_diffusion.recipes.printing import printed
 from tiled_diffusion.recipes.upscale import upscale, upscaled_request
+from tiled_diffusion.settings.creativity import QUICK, STYLES, Creativity, with_creativity
 from tiled_diffusion.settings.print_size import PAPERS, Print, paper_size
 from tiled_diffusion.settings.request import Request, from_record
 from tiled_diffusion.standalone.host import DiffusersHost
@@ -21,14 +22,16 @@ from tiled_diffusion.standalone.images import open_image
 from tiled_diffusion.standalone.metadata import parameters_text, read_png
 from tiled_diffusion.standalone.print_files import save_print
 from tiled_diffusion.standalone.samplers import default_sampler
+from tiled_diffusion.ui.creativity import LABELS
 from tiled_vae import Interrupted
 
 from .examples import ENLARGED, SCALE, STRENGTH
-from .messages import CANCELLED, file_url, followed, said, wipe, wrong
+from .messages import CANCELLED, MARK, file_url, followed, said, wipe, wrong
 from .studio import Job, Studio, Update
 
 PREFIX = "studio_enlarge_"
 NO_PRINT = "as many times as above"
+NO_STYLE = "By the strength"
 PRINTS = (NO_PRINT, *PAPERS, "30x40cm", "8x10in")
 
 
@@ -55,6 +58,11 @@ def build_enlarge(studio: Studio) -> EnlargeTab:
                 list(PRINTS), value=NO_PRINT, label="Print size", allow_custom_value=True,
                 info="In place of the factor, at 300 DPI: a paper, or such as 30x40cm.", elem_id=f"{PREFIX}print",
             )  # fmt: skip
+            style = gr.Radio(
+                [(NO_STYLE, NO_STYLE), *((label, name) for name, label in LABELS.items())], value=NO_STYLE,
+                label="Style", elem_id=f"{PREFIX}style",
+                info="How far from the picture: sets the strength, and keeps the picture's own noise.",
+            )  # fmt: skip
             strength = gr.Slider(
                 0, 1, 0.2, step=0.025, label="Denoising strength", info="How much of the details is drawn anew.",
                 elem_id=f"{PREFIX}denoising_strength",
@@ -69,10 +77,11 @@ def build_enlarge(studio: Studio) -> EnlargeTab:
                 "with a slider between both.</p>",
                 elem_id=f"{PREFIX}made",
             )
-    inputs, out, enlarge = [picture, prompt, scale, sheet, strength], [line, made], _enlarging(studio)
+    inputs, out, enlarge = [picture, prompt, scale, sheet, style, strength], [line, made], _enlarging(studio)
+    style.change(lambda name: gr.update(visible=name == NO_STYLE), style, strength, queue=False, show_progress="hidden")
     start.click(enlarge, inputs, out, concurrency_limit=1, show_progress="hidden")
     cancel.click(studio.cancel, None, None, queue=False)
-    line.change(None, None, None, js="() => { tiledDiffusion.studio?.mark(); }")
+    line.change(None, None, None, js=MARK)
     return EnlargeTab(picture, inputs, out, enlarge)
 
 
@@ -93,7 +102,9 @@ def _enlarging(studio: Studio) -> Callable[..., Iterator[tuple[Any, ...]]]:
     return enlarge
 
 
-def _job(studio: Studio, path: Path, prompt: str, scale: float, sheet: str | None, strength: float) -> Job:
+def _job(
+    studio: Studio, path: Path, prompt: str, scale: float, sheet: str | None, style: str, strength: float
+) -> Job:
     """What the page asks for.
 
     Raises:
@@ -101,6 +112,8 @@ def _job(studio: Studio, path: Path, prompt: str, scale: float, sheet: str | Non
     """
     image = open_image(str(path))
     base = replace(_recorded(studio, path), denoising_strength=strength, init_image=str(path))
+    if style != NO_STYLE:
+        base = with_creativity(base, Creativity(STYLES[style], style == QUICK))
     request = replace(base, prompt=prompt.strip() or base.prompt)
     if not sheet or sheet == NO_PRINT:
         asked = upscaled_request(DiffusersHost(studio.model), request, image, scale)
@@ -129,18 +142,18 @@ def connect_example(studio: Studio, tab: EnlargeTab, button: Any, tabs: Any) -> 
     """Lets a button draw the example's small picture, and enlarge it in this tab."""
 
     def small() -> Iterator[tuple[Any, ...]]:
-        opened = gr.Tabs(selected="enlarge")
+        opened, kept = gr.Tabs(selected="enlarge"), [gr.skip()] * len(tab.inputs)
         try:
             for update in studio.make(ENLARGED):
                 if update.files:
-                    values = (str(update.files[0]), "", SCALE, NO_PRINT, STRENGTH)
+                    values = (str(update.files[0]), "", SCALE, NO_PRINT, NO_STYLE, STRENGTH)
                     yield opened, said("A small picture is drawn"), *values
                 else:
-                    yield opened, said(f"The small picture: {update.text}", update.fraction), *[gr.skip()] * 5
+                    yield opened, said(f"The small picture: {update.text}", update.fraction), *kept
         except Interrupted:
-            yield opened, said(CANCELLED), *[gr.skip()] * 5
+            yield opened, said(CANCELLED), *kept
         except TiledError as e:
-            yield opened, wrong(e, PREFIX), *[gr.skip()] * 5
+            yield opened, wrong(e, PREFIX), *kept
 
     once: dict[str, Any] = {"concurrency_limit": 1, "show_progress": "hidden"}
     button.click(small, None, [tabs, tab.out[0], *tab.inputs], **once).success(

@@ -10,20 +10,21 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from tiled_diffusion.errors import SettingsError, TiledError
+from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.frame.steps import tries_in_frame
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.fields import row
 from tiled_diffusion.settings.frame import PADS, CornersKind, Frame, Framing, Redraw
 from tiled_diffusion.settings.print_size import FORM, PRINT_FITS, Print, paper_size
 from tiled_diffusion.settings.request import Request
-from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.print_files import FORMATS
 from tiled_diffusion.standalone.samplers import default_sampler, samplers_of
 from tiled_diffusion.ui.frame_view import corner_editor_html
 from tiled_vae import Interrupted
 
+from .draw_fields import known, whole_numbers
 from .frames import Frames, Made, print_table
+from .model_picker import Follower, its_samplers, native_px
 
 Values = dict[str, Any]
 Answer = tuple[Any, ...]
@@ -59,8 +60,8 @@ class Shown:
         return list(vars(self).values())
 
 
-def build_frame(frames: Frames) -> None:
-    """Builds the tab and binds it."""
+def build_frame(frames: Frames) -> list[Follower]:
+    """Builds the tab and binds it; returns what another model changes in it."""
     with gr.Row():
         with gr.Column(scale=3):
             fields = _frame_fields()
@@ -88,6 +89,7 @@ def build_frame(frames: Frames) -> None:
             file = gr.File(label="For the print shop", interactive=False, elem_id=_id("file"))
     shown = Shown(status, tries, photo, picture, table, file, gr.State({"tries": [], "picture": None}))
     _bind(frames, fields, shown, {"draw": draw, "redraw": redraw, "print": make, "stop": stop})
+    return [(fields["side_px"], native_px), (fields["sampler"], its_samplers)]
 
 
 def _bind(frames: Frames, fields: Values, shown: Shown, buttons: Values) -> None:
@@ -140,8 +142,7 @@ def _drawing_fields(frames: Frames) -> Values:
     with gr.Row():
         fields["sampler"] = gr.Dropdown(list(samplers_of(model)), value=default_sampler(model),
                                         **_known(Request, "sampler"))  # fmt: skip
-        native = DiffusersHost(model).native_px
-        fields["side_px"] = gr.Number(native, precision=0, **_known(Frame, "side_px"))
+        fields["side_px"] = gr.Number(native_px(model), precision=0, **_known(Frame, "side_px"))
     return fields
 
 
@@ -170,8 +171,7 @@ def _print_fields() -> Values:
 
 def _known(cls: type, name: str, more: str = "") -> Values:
     """What the table knows of a setting that pages show."""
-    setting = row(cls, name)
-    return {"label": setting.label, "info": f"{setting.info} {more}".strip(), "elem_id": _id(name)}
+    return known(cls, name, _id(name), more)
 
 
 def _id(name: str) -> str:
@@ -182,14 +182,11 @@ def _framing(frames: Frames, values: Values, **more: Any) -> Framing:
     """What the tab's components ask for, without prompt, second prompt and print."""
     if not values["photo"]:
         raise TiledError("photo: choose a photo of a frame first")
-    for name in WHOLE:
-        if values[name] is None or not float(values[name]).is_integer():
-            raise SettingsError(f"{name}: got {values[name]!r}, allowed is a whole number")
-        values[name] = int(values[name])
     text = values["corners"]
     corners = CornersKind().from_json("corners", parse_json(text, "corners"), 2) if text else None
     names = ("context", "light", "feather", "side_px")
-    frame = Frame(frames.kept(values["photo"]), corners, values["shape"] or None, **{n: values[n] for n in names})
+    photo = str(frames.studio.kept(values["photo"], "photos"))
+    frame = Frame(photo, corners, values["shape"] or None, **{n: values[n] for n in names})
     return Framing(frame, **more)
 
 
@@ -233,7 +230,7 @@ def _handler(frames: Frames, names: tuple[str, ...], ask: Callable[..., Framing]
 
     def handle(paths: Values, *given: Any) -> Iterator[Answer]:
         values = dict(zip(names, given, strict=True))
-        yield from _answers(frames, lambda: ask(frames, values, paths), values, paths)
+        yield from _answers(frames, lambda values: ask(frames, values, paths), values, paths)
 
     return handle
 
@@ -244,14 +241,14 @@ def _picking(frames: Frames, names: tuple[str, ...]) -> Callable[..., Iterator[A
     def pick(event: gr.SelectData, paths: Values, *given: Any) -> Iterator[Answer]:
         values = dict(zip(names, given, strict=True))
         chosen = paths["tries"][event.index]
-        yield from _answers(frames, lambda: _framing(frames, values, picture=chosen), values, paths)
+        yield from _answers(frames, lambda values: _framing(frames, values, picture=chosen), values, paths)
 
     return pick
 
 
-def _answers(frames: Frames, ask: Callable[[], Framing], values: Values, paths: Values) -> Iterator[Answer]:
+def _answers(frames: Frames, ask: Callable[[Values], Framing], values: Values, paths: Values) -> Iterator[Answer]:
     try:
-        framing = ask()
+        framing = ask({**values, **whole_numbers(values, WHOLE)})
         for update in frames.make(framing, values["format"]):
             if isinstance(update, Made):
                 yield _shown(framing, update, values, paths)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -57,15 +56,6 @@ class Frames:
     def folder(self) -> Path:
         """Where they all are."""
         return self.studio.folder / "frames"
-
-    def kept(self, photo: str) -> str:
-        """A copy of a photo beside the results, so that they can be made again."""
-        data = Path(photo).read_bytes()
-        kept = self.folder / "photos" / f"{hashlib.sha256(data).hexdigest()[:16]}{Path(photo).suffix.lower()}"
-        if not kept.is_file():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(data)
-        return str(kept)
 
     def make(self, framing: Framing, ending: str = ".png") -> Iterator[str | Made]:
         """Does what is asked for, each time in a new folder.

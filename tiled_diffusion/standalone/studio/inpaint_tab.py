@@ -18,8 +18,8 @@ from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.images import open_image
 from tiled_diffusion.standalone.samplers import default_sampler
 
-from .draw_fields import whole_number
-from .messages import file_url, followed, wipe
+from .draw_fields import whole_numbers
+from .messages import MARK, file_url, followed, wipe
 from .studio import Job, Studio, Update
 
 PREFIX = "studio_inpaint_"
@@ -34,7 +34,9 @@ def build_inpaint(studio: Studio) -> Any:
                 start = gr.Button("Inpaint", variant="primary", scale=2, min_width=120, elem_id=f"{PREFIX}start")
                 cancel = gr.Button("Cancel", min_width=80, elem_id=f"{PREFIX}cancel")
             line = gr.HTML("", elem_id=f"{PREFIX}progress")
-            strength = gr.Slider(0, 1, 0.75, step=0.05, label="Denoising strength", elem_id=f"{PREFIX}strength")
+            strength = gr.Slider(
+                0, 1, 0.75, step=0.05, label="Denoising strength", elem_id=f"{PREFIX}denoising_strength"
+            )
             begin = gr.Radio(
                 [(option.label, option.value) for option in INPAINT_FROM.options], value="original",
                 label="Masked part begins as", elem_id=f"{PREFIX}inpaint_from",
@@ -57,7 +59,7 @@ def build_inpaint(studio: Studio) -> Any:
     inputs = [photo, mask, prompt, strength, begin, feather, seed]
     start.click(_inpainting(studio), inputs, [line, made], concurrency_limit=1, show_progress="hidden")
     cancel.click(studio.cancel, None, None, queue=False)
-    line.change(None, None, None, js="() => { tiledDiffusion.studio?.mark(); }")
+    line.change(None, None, None, js=MARK)
     return photo
 
 
@@ -103,7 +105,8 @@ def _request(
     photo_file, mask_file = (studio.kept_bytes(_png(i), ".png", "photos") for i in (photo.convert("RGB"), shown))
     request = Request(
         prompt, sampler=default_sampler(studio.model), init_image=str(photo_file), mask=str(mask_file),
-        denoising_strength=strength, inpaint_from=begin, mask_feather=int(feather), seed=whole_number("seed", seed),
+        denoising_strength=strength, inpaint_from=begin, mask_feather=int(feather),
+        seed=whole_numbers({"seed": seed}, ["seed"])["seed"],
     )  # fmt: skip
     return inpaint_request(DiffusersHost(studio.model), request, photo)
 

@@ -19,6 +19,8 @@ from tiled_vae import Interrupted
 from .studio import Update
 
 JPEG_QUALITY = 85
+MARK = "() => { tiledDiffusion.studio?.mark(); }"
+"""JavaScript for where a run's line has changed: errors are repeated beside their fields."""
 CANCELLED = "Cancelled"
 _FIELD = re.compile(rf"(?:{re.escape(NAME)}\.)?([a-z_]+)[^:\s]*: ")
 

@@ -14,20 +14,23 @@ from tiled_diffusion.recipes.mosaic.draw import BATCH
 from tiled_diffusion.settings.fields import row
 from tiled_diffusion.settings.mosaic import COLOURS, TILE_REQUEST, GridKind, Mosaic
 from tiled_diffusion.settings.request import Request
-from tiled_diffusion.standalone.host import DiffusersHost
+from tiled_diffusion.standalone.model import Model
 from tiled_diffusion.standalone.samplers import default_sampler, samplers_of
 from tiled_diffusion.ui.mosaic_view import viewer_html
 from tiled_vae import Interrupted
 
+from .draw_fields import known, whole_numbers
+from .model_picker import Follower, native_px
 from .mosaics import Mosaics, MosaicUpdate
 
+QUICK = "DDIM"
 NUMBERS = ("depth", "tile", "steps", "seed")
 Answer = tuple[Any, Any, Any]
 """Status, picture, and what stands for viewer and player."""
 
 
-def build_mosaic(mosaics: Mosaics) -> None:
-    """Builds the tab."""
+def build_mosaic(mosaics: Mosaics) -> list[Follower]:
+    """Builds the tab; returns what another model changes in it."""
     with gr.Row():
         with gr.Column(scale=2):
             fields = _fields(mosaics)
@@ -54,11 +57,17 @@ def build_mosaic(mosaics: Mosaics) -> None:
     picture.select(_selecting(mosaics), name, [place, tile, status])
     redo.click(_redoing(mosaics), [name, batch, place], out)
     zoom.click(_zooming(mosaics), [name, seconds], [status, made])
+    return [(fields["tile"], native_px), (fields["sampler"], _samplers)]
+
+
+def _samplers(model: Model) -> Any:
+    """A sampler that is quick and draws no noise, where the model has it: many tiles want few steps."""
+    choices = list(samplers_of(model))
+    return gr.update(choices=choices, value=QUICK if QUICK in choices else default_sampler(model))
 
 
 def _fields(mosaics: Mosaics) -> dict[str, Any]:
     model = mosaics.studio.model
-    samplers = samplers_of(model)
     components: dict[str, Any] = {
         "name": gr.Textbox("mosaic", label="Name", info="Of its folder.", elem_id=_id("name")),
         "prompt": gr.Textbox(lines=2, **_known(Request, "prompt")),
@@ -68,7 +77,7 @@ def _fields(mosaics: Mosaics) -> dict[str, Any]:
     }  # fmt: skip
     with gr.Row():
         components["grid"] = gr.Textbox("16", **_known(Mosaic, "grid"))
-        components["tile"] = gr.Number(DiffusersHost(model).native_px, precision=0, **_known(Mosaic, "tile"))
+        components["tile"] = gr.Number(native_px(model), precision=0, **_known(Mosaic, "tile"))
         components["depth"] = gr.Number(row(Mosaic, "depth").default, precision=0, **_known(Mosaic, "depth"))
     components["loop"] = gr.Checkbox(False, **_known(Mosaic, "loop"))
     colour = row(Mosaic, "colour").default
@@ -80,8 +89,8 @@ def _fields(mosaics: Mosaics) -> dict[str, Any]:
         components["steps"] = gr.Slider(1, 150, 20, step=1, **_known(Request, "steps"))
         components["cfg_scale"] = gr.Slider(1, 30, row(Request, "cfg_scale").default, step=0.5,
                                             **_known(Request, "cfg_scale"))  # fmt: skip
-        quick = "DDIM" if "DDIM" in samplers else default_sampler(model)
-        components["sampler"] = gr.Dropdown(list(samplers), value=quick, **_known(Request, "sampler"))
+        quick = _samplers(model)
+        components["sampler"] = gr.Dropdown(quick["choices"], value=quick["value"], **_known(Request, "sampler"))
         components["seed"] = gr.Number(0, precision=0, **_known(Request, "seed"))
         components["batch"] = gr.Slider(1, 64, BATCH, step=1, label="Tiles at once", elem_id=_id("batch"))
     return components
@@ -89,8 +98,7 @@ def _fields(mosaics: Mosaics) -> dict[str, Any]:
 
 def _known(cls: type, name: str) -> dict[str, Any]:
     """What the table knows of a setting that pages show."""
-    setting = row(cls, name)
-    return {"label": setting.label, "info": setting.info, "elem_id": _id(name)}
+    return known(cls, name, _id(name))
 
 
 def _id(name: str) -> str:
@@ -99,11 +107,8 @@ def _id(name: str) -> str:
 
 def _settings(mosaics: Mosaics, values: dict[str, Any]) -> Mosaic:
     """The mosaic that the page's components ask for."""
-    native = DiffusersHost(mosaics.studio.model).native_px
-    for name in NUMBERS:
-        if values[name] is None or not float(values[name]).is_integer():
-            raise TiledError(f"{name}: got {values[name]!r}, allowed is a whole number")
-        values[name] = int(values[name])
+    native = native_px(mosaics.studio.model)
+    values = {**values, **whole_numbers(values, NUMBERS)}
     names = ("prompt", "negative_prompt", "denoising_strength", "hold", "steps", "cfg_scale", "sampler", "seed")
     request = replace(TILE_REQUEST, width=native, height=native, **{name: values[name] for name in names})
     grid = GridKind().from_text("grid", str(values["grid"]))

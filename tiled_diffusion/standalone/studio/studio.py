@@ -158,8 +158,9 @@ class Studio:
     def kept_bytes(self, data: bytes, suffix: str, room: str) -> Path:
         """As `kept`, of a file's bytes; the file's name is their digest."""
         kept = self.folder / room / f"{hashlib.sha256(data).hexdigest()[:16]}{suffix}"
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(data)
+        if not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(data)
         return kept
 
     def load(self, path: str | None) -> None:
@@ -172,7 +173,7 @@ class Studio:
             TiledError: as `load_model` does; the model before stays.
         """
         with self._turn:
-            self.model = load_model(path, device=str(self.model.device))
+            self.model = load_model(path, str(self.model.device), self.model.precision)
 
     def make(self, request: Request, init_image: Image.Image | None = None) -> Iterator[Update]:
         """Makes the pictures of a request and saves them with their records; as `run`.
