@@ -44,7 +44,7 @@ def test_the_table_of_costs(name):
     row = re.search(rf"^\| `{name}`.*\| ([\d.]+) \|$", README, re.MULTILINE)
     assert row, f"the README has no row for {name}"
     planner = Planner(Extent(128, 512), Settings(method=name), ModelTraits(64, 8))
-    work = [planner.plan(step).work_ratio for step in range(64)]
+    work = [planner.plan(step).work_ratio for step in range(512)]  # spot's grids differ: 64 of them say 1.90
     assert float(row[1]) == pytest.approx(sum(work) / len(work), abs=0.02)
 
 

@@ -109,7 +109,7 @@ def _upscale(parser: Parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--creativity", type=creativity, metavar="X|NAME",
-        help="how far the result may leave the picture: sets denoising strength, kept noise, hold and the weights of "
+        help="how far the result may leave the picture: sets denoising strength, kept noise and the weights of "
         f"ControlNets, each of which a flag of its own sets again ({CREATIVITY_FORM})",
     )  # fmt: skip
     add_print_flags(parser)
