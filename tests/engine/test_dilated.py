@@ -1,16 +1,19 @@
 """DemoFusion's dilated views and skip residual: sub-grids, blur, and what they add to a step."""
 
+import gc
 import math
 from dataclasses import replace
+from weakref import ref
 
 import pytest
 import torch
 
 from tests.engine.models import ConvNet, pointwise
+from tiled_diffusion.engine import dilated as dilated_module
 from tiled_diffusion.engine.describe import describe
-from tiled_diffusion.engine.dilated import blurred, dilated, kernel, read
+from tiled_diffusion.engine.dilated import Seen, blurred, dilated, kernel
 from tiled_diffusion.engine.dilations import Dilations, dilation
-from tiled_diffusion.engine.fuse import Batching, fuse
+from tiled_diffusion.engine.fuse import BYTES_PER_LATENT_PIXEL, Batching, automatic_batch, fitted_batch, fuse
 from tiled_diffusion.engine.geometry import Box, Extent
 from tiled_diffusion.engine.guides import Moment
 from tiled_diffusion.engine.guides.control import hint_crops
@@ -166,8 +169,39 @@ def test_only_what_the_model_sees_is_blurred():
     view = dilated(Extent(16, 16), Extent(0, 1), 2, blur=1.0)
     x = latent((16, 16))
     assert torch.equal(view.gather(x), x[..., ::2, 1::2])
-    assert not torch.allclose(read(view, x), x[..., ::2, 1::2])
-    assert torch.equal(read(Box(1, 2, 4, 4), x), x[..., 1:5, 2:6])
+    seen = Seen(x)
+    assert torch.equal(seen.through(view), blurred(x, 1.0, 3, (False, False))[..., ::2, 1::2])
+    assert not torch.allclose(seen.through(view), x[..., ::2, 1::2])
+    assert torch.equal(seen.through(Box(1, 2, 4, 4)), x[..., 1:5, 2:6])
+
+
+def test_a_call_blurs_the_canvas_once_and_keeps_nothing_of_it(monkeypatch):
+    calls, planner = [], planner_of((48, 48))
+    monkeypatch.setattr(dilated_module, "blurred", lambda x, *how: calls.append(ref(x)) or blurred(x, *how))
+    (guide,) = demofusion_guides(planner, None)
+    guide.begin_step(Moment(0, 0.0, level_at(700)))
+    plan, shown = guide.plan(planner.plan()), []
+    for seed in (1, 2):
+        x = latent((48, 48), seed=seed)
+        fuse(x, plan, lambda crops, tiles: shown.append(crops.clone()) or crops, Batching(1))
+        kept = ref(x)
+        del x
+        gc.collect()
+        assert kept() is None
+    assert len(calls) == 2
+    assert not torch.equal(shown[len(plan.tiles) - 1], shown[-1])
+
+
+def test_their_size_and_number_count_in_a_call():
+    """Tiles of 8 x 8 latent pixels beside views of 16 x 16."""
+    planner = planner_of((64, 64), tile_width=64, tile_height=64, overlap=0)
+    (views,) = dilations(planner)
+    assert (views.extent, views.count) == (Extent(16, 16), 16)
+    free = 3 * 2 * 16 * 16 * BYTES_PER_LATENT_PIXEL
+    assert automatic_batch(planner, 1, 5 * free) == 5
+    assert automatic_batch(planner_of((64, 64), tile_width=64, tile_height=64, overlap=0, dilated=False), 1, 5 * free) == 20
+    tiles = len(planner.plan().tiles)
+    assert fitted_batch(64, planner, 4) == -(-(tiles + 16) // 4)
 
 
 @pytest.mark.parametrize("kind", ["eps", "v", "x0"])

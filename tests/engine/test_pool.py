@@ -262,6 +262,36 @@ def test_one_that_is_left_in_the_middle_does_not_disturb_the_next():
     assert doubled(done(runner)) == EVEN
 
 
+class Gone(Worker):
+    """Is lost, never comes back, and never says that it will not."""
+
+    def __init__(self):
+        super().__init__(_raises(WorkerLost("gone")))
+
+    def ready(self):
+        return Future()
+
+
+class Hangs(Worker):
+    """Never ends its first job."""
+
+    def start(self, job):
+        return Future()
+
+
+@pytest.mark.parametrize(("other", "fails_at"), [(Gone, 1), (Gone, 2), (Hangs, 2)])
+def test_what_the_only_worker_that_is_there_failed_at_is_tried_there_again(other, fails_at):
+    begun = time.monotonic()
+
+    def idle():
+        assert time.monotonic() - begun < 20, "it waits for what does not come"
+
+    once = Worker(lambda k, job: (BROKEN["raises"] if k == fails_at else after(0.002))(k, job))
+    runner = pool(once, other())
+    assert done(runner, count=3, idle=idle) == [(0, False), (2, False), (4, False)]
+    assert once in [seat.worker for seat in runner.seats]
+
+
 def test_closing_stops_all():
     workers = [Worker(), Worker()]
     runner = pool(*workers)

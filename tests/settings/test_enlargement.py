@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.settings.test_mosaic import PLAIN
+from tiled_diffusion.engine.methods import METHODS
 from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.settings.enlargement import NOISY, Enlargement, enlargement_from_dict, refusals
 from tiled_diffusion.settings.fields import rows
 from tiled_diffusion.settings.request import SAMPLERS, Request
+from tiled_diffusion.settings.values import Settings
 
 REQUEST = Request("a tree", sampler="DDIM")
 WHOLE = Enlargement(REQUEST, 16384, 8192, "0" * 64, block=1024, jpeg=90)
@@ -41,6 +43,16 @@ def test_samplers_that_blocks_share_the_noise_of(sampler):
             replace(WHOLE, request=request)
     else:
         assert replace(WHOLE, request=request).request.sampler == sampler
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_whose_tiles_stand_still(method):
+    request = replace(REQUEST, tiling=Settings(method=method))
+    if METHODS[method].moves:
+        with pytest.raises(SettingsError, match="^method: a picture that is enlarged in blocks cannot have it"):
+            replace(WHOLE, request=request)
+    else:
+        assert replace(WHOLE, request=request).request.tiling.method == method
 
 
 def test_a_plain_request_has_nothing_that_is_refused():

@@ -3,7 +3,7 @@
 import pytest
 
 from tiled_diffusion.errors import SettingsError
-from tiled_diffusion.settings.print_size import Print, paper_size
+from tiled_diffusion.settings.print_size import PaperKind, Print, paper_size
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,32 @@ def test_a_paper_that_is_named_lies_as_it_is_wanted():
     assert paper_size("15x10cm") == paper_size("15x10cm", wide=True) == (150, 100)
 
 
-@pytest.mark.parametrize("text", ["", "A9", "30x40", "30cm", "x40cm", "30x40x50cm", "-3x4cm", "30x40px", "1e3x4cm", "A4 A4"])
+@pytest.mark.parametrize("text", ["", "A9", "30x40", "30cm", "x40cm", "30x40x50cm", "-3x4cm", "30x40px", "1e3x4cm", "A4 A4", f"{'9' * 400}x1in"])
 def test_no_sizes(text):
     with pytest.raises(SettingsError, match="print: got .*, allowed is WIDTHxHEIGHT in mm, cm or in, such as 30x40cm, or a paper"):
         paper_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("10x5000mm", None), ("500x1 cm", None), ("A0", None),
+        ("9.9x100mm", "print_size: got '9.9x100mm', allowed is 10 to 5000 mm a side"),
+        ("30x500,1cm", "print_size: got '30x500,1cm', allowed is 10 to 5000 mm a side"),
+        ("0x0cm", "print_size: got '0x0cm', allowed is 10 to 5000 mm a side"),
+        ("A7", "print_size: got 'A7', allowed is WIDTHxHEIGHT in mm, cm or in"),
+        (7, "print_size: got 7, allowed is WIDTHxHEIGHT in mm, cm or in"),
+    ],
+)  # fmt: skip
+def test_sizes_in_settings_are_those_of_prints(text, message):
+    kind = PaperKind()
+    if message is None:
+        kind.check("print_size", text)
+        Print(*paper_size(text), dpi=30)
+        return
+    with pytest.raises(SettingsError) as error:
+        kind.check("print_size", text)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Prompts of tiles in the standalone program: by list, by content, by a captioner."""
 
 import json
+import shlex
 import sys
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.engine.geometry import Box
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.recipes.captioner import command_captioner, cut
+from tiled_diffusion.recipes.captioner import command_captioner, command_words, cut
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.tile_texts import TileText
 from tiled_diffusion.settings.values import Settings
@@ -108,7 +109,11 @@ def test_captions_go_to_the_record_as_a_list(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("code", "message"),
-    [("raise SystemExit('no model here')", "ended with status 1: no model here"), ("", None)],
+    [
+        ("raise SystemExit('no model here')", "ended with status 1: no model here"),
+        ("import sys; sys.stderr.buffer.write(b'caf\\xe9'); sys.exit(3)", "ended with status 3: caf\ufffd"),
+        ("", None),
+    ],
 )
 def test_a_captioner_that_fails_is_named(code, message, tmp_path):
     caption = command_captioner(captioner(tmp_path, code))
@@ -119,7 +124,35 @@ def test_a_captioner_that_fails_is_named(code, message, tmp_path):
         caption(Image.new("RGB", (8, 8)))
 
 
-@pytest.mark.parametrize(("command", "message"), [("", "it is empty"), ("/nowhere/captioner", "cannot be run")])
+def test_what_is_no_utf_8_is_replaced(tmp_path):
+    caption = command_captioner(captioner(tmp_path, "import sys; sys.stdout.buffer.write(b'a caf\\xe9')"))
+    assert caption(Image.new("RGB", (8, 8))) == "a caf\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("command", "windows", "words"),
+    [
+        (r"C:\captions\caption.exe --top 3", True, [r"C:\captions\caption.exe", "--top", "3"]),
+        (r'"C:\Program Files\python.exe" \\server\new\caption.py', True, [r"C:\Program Files\python.exe", r"\\server\new\caption.py"]),
+        (r'"C:\captions\" x', True, ["C:\\captions\\", "x"]),
+        (r"/opt/my\ captions/run 'a \ b' #1", False, ["/opt/my captions/run", r"a \ b", "#1"]),
+        ("", False, []),
+    ],
+)
+def test_words_of_a_command(command, windows, words):
+    assert command_words(command, windows=windows) == words
+    if not windows:
+        assert shlex.split(command) == words
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("", "it is empty"),
+        ("/nowhere/captioner", "cannot be run"),
+        ('python "caption.py', 'caption-command: python "caption.py cannot be read: no closing quotation'),
+    ],
+)
 def test_a_captioner_that_is_not_there(command, message):
     with pytest.raises(TiledError, match=message):
         command_captioner(command)(Image.new("RGB", (8, 8)))

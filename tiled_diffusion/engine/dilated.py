@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv1d, interpolate
 
 from .geometry import Box, Extent
+from .placing import moved
 from .view import Indexed, View
 
 Rings = tuple[bool, bool]
 """Axes that are rings, (down, across)."""
+
+
+class Filter(NamedTuple):
+    """How a canvas is blurred; see `blurred`."""
+
+    canvas: Extent
+    deviation: float
+    size: int
+    rings: Rings
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The canvas, [B, C, H, W], of an x that may be larger."""
+        return blurred(x[..., : self.canvas.h, : self.canvas.w], self.deviation, self.size, self.rings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +57,10 @@ class Dilated(Indexed):
         """All of the canvas."""
         return Box(0, 0, *self.canvas)
 
-    def read(self, x: Tensor) -> Tensor:
-        """What the model sees of it, [B, C, h, w] of [B, C, H, W] or more: blurred, which `gather` is not."""
-        return self.gather(blurred(x[..., : self.canvas.h, : self.canvas.w], self.blur, 2 * self.step - 1, self.rings))
+    @property
+    def filter(self) -> Filter:
+        """What the canvas goes through before; `gather` does without."""
+        return Filter(self.canvas, self.blur, 2 * self.step - 1, self.rings)
 
     def weights(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """[h, w]: 1 where a pixel is the canvas's own, 0 where one is repeated."""
@@ -88,9 +104,24 @@ def _last(length: int, offset: int, step: int) -> int:
     return (length - 1 - offset) // step * step + offset
 
 
-def read(view: View, x: Tensor) -> Tensor:
-    """What the model sees of a view of x [B, C, H, W]."""
-    return view.read(x) if isinstance(view, Dilated) else view.gather(x)
+class Seen:
+    """The canvas of one denoiser call as its views see it: what views alike in their blur see is blurred once.
+
+    Args:
+        x: [B, C, H, W], with what rings repeat.
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+        self._filtered: dict[Filter, Tensor] = {}
+
+    def through(self, view: View) -> Tensor:
+        """What the model sees of a view, [rows, C, h, w]."""
+        if not isinstance(view, Dilated):
+            return view.gather(self.x)
+        if view.filter not in self._filtered:
+            self._filtered[view.filter] = view.filter(self.x)
+        return view.gather(self._filtered[view.filter])
 
 
 def kernel(deviation: float, size: int) -> Tensor:
@@ -113,12 +144,13 @@ def blurred(x: Tensor, deviation: float, size: int, rings: Rings) -> Tensor:
     """
     if deviation == 0:
         return x
-    weights, out = kernel(deviation, size), x.float()
+    out = x.float()
+    weights = moved(kernel(deviation, size).to(out.dtype), out.device)
     for axis, ring in zip((-2, -1), rings, strict=True):
-        out = _along(out.transpose(axis, -1), weights.to(out), ring).transpose(axis, -1)
+        out = _along(out.transpose(axis, -1), weights, ring).transpose(axis, -1)
     spread = x.float().std(dim=(-2, -1), keepdim=True) / out.std(dim=(-2, -1), keepdim=True).clamp(min=1e-6)
-    moved = (out - out.mean(dim=(-2, -1), keepdim=True)) * spread + x.float().mean(dim=(-2, -1), keepdim=True)
-    return moved.to(x.dtype)
+    restored = (out - out.mean(dim=(-2, -1), keepdim=True)) * spread + x.float().mean(dim=(-2, -1), keepdim=True)
+    return restored.to(x.dtype)
 
 
 def _along(x: Tensor, weights: Tensor, ring: bool) -> Tensor:

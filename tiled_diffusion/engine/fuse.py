@@ -11,10 +11,10 @@ from torch import Tensor
 
 from tiled_diffusion.errors import OutOfMemoryError
 
-from .dilated import read
+from .dilated import Seen
 from .geometry import Extent
 from .placing import Placed
-from .plan import Planner
+from .plan import Planner, dilations
 from .runner import Runner
 from .tiles import Plan, Tile
 
@@ -93,14 +93,17 @@ def automatic_batch(planner: Planner, images: int, free: int | None) -> int:
     """
     if free is None:
         return 1
-    tile = planner.largest_crop()
-    per_tile = 2 * images * tile.h * tile.w * BYTES_PER_LATENT_PIXEL
+    crops = [planner.largest_crop(), *(views.extent for views in dilations(planner))]
+    per_tile = 2 * images * max(crop.h * crop.w for crop in crops) * BYTES_PER_LATENT_PIXEL
     return max(1, min(MOST_TILES_A_CALL, free // 3 // per_tile))
 
 
 def fitted_batch(size: int, planner: Planner, places: int) -> int:
     """Tiles per model call, at most `size`, so that none of several places is left without any."""
-    return size if places == 1 else max(1, min(size, -(-len(planner.plan().tiles) // places)))
+    if places == 1:
+        return size
+    tiles = len(planner.plan().tiles) + sum(views.count for views in dilations(planner))
+    return max(1, min(size, -(-tiles // places)))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -131,7 +134,8 @@ def fuse(x: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching, spread: 
         batching.on_batch(1)
         return result
     padded = _ring_padded(x, plan)
-    batches = _spread(padded, plan, spread, batching) if spread else _evaluated(padded, plan, evaluate, batching)
+    seen = Seen(padded)
+    batches = _spread(seen, plan, spread, batching) if spread else _evaluated(seen, plan, evaluate, batching)
     total: Tensor | None = None
     batching.done = 0
     for tiles, out in batches:
@@ -146,7 +150,7 @@ def fuse(x: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching, spread: 
 
 
 def _evaluated(
-    padded: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching
+    seen: Seen, plan: Plan, evaluate: Evaluate, batching: Batching
 ) -> Iterator[tuple[Sequence[Tile], Tensor]]:
     """Batches and their predictions; a batch for which memory runs out is halved."""
     pending = list(plan.batches(batching.size))[::-1]
@@ -155,7 +159,7 @@ def _evaluated(
         if len(tiles) > batching.size:
             pending += [tiles[i : i + batching.size] for i in range(0, len(tiles), batching.size)][::-1]
             continue
-        out = _try(evaluate, padded, tiles, batching.placed)
+        out = _try(evaluate, seen, tiles, batching.placed)
         if isinstance(out, Exception):
             batching.halve(tiles[0].view.extent, out)
             pending.append(tiles)
@@ -164,22 +168,22 @@ def _evaluated(
 
 
 def _spread(
-    padded: Tensor, plan: Plan, spread: Spread, batching: Batching
+    seen: Seen, plan: Plan, spread: Spread, batching: Batching
 ) -> Iterator[tuple[Sequence[Tile], Tensor]]:
     """Batches and their predictions; places halve their own where memory runs out."""
     batches = list(plan.batches(batching.size))
-    crops = ((_crops(padded, tiles, batching.placed), tiles) for tiles in batches)
+    crops = ((_crops(seen, tiles, batching.placed), tiles) for tiles in batches)
     return zip(batches, spread(crops, batching.still), strict=True)
 
 
-def _crops(padded: Tensor, tiles: Sequence[Tile], placed: Placed) -> Tensor:
-    return torch.cat([read(placed.of(tile, padded.device)[0], padded) for tile in tiles])
+def _crops(seen: Seen, tiles: Sequence[Tile], placed: Placed) -> Tensor:
+    return torch.cat([seen.through(placed.of(tile, seen.x.device)[0]) for tile in tiles])
 
 
-def _try(evaluate: Evaluate, padded: Tensor, tiles: Sequence[Tile], placed: Placed) -> Tensor | Exception:
+def _try(evaluate: Evaluate, seen: Seen, tiles: Sequence[Tile], placed: Placed) -> Tensor | Exception:
     """The predictions, or the exception if memory ran out; any other exception passes."""
     try:
-        return evaluate(_crops(padded, tiles, placed), tiles)
+        return evaluate(_crops(seen, tiles, placed), tiles)
     except Exception as e:
         if not is_out_of_memory(e):
             raise

@@ -102,6 +102,11 @@ class Seat:
     pace: float | None = None
     lost: bool = False
 
+    @property
+    def is_away(self) -> bool:
+        """Whether nobody knows when it will be free: it has vanished, or is at what nobody waits for any more."""
+        return self.future is not None and (self.piece is None or self.piece.done)
+
     def begin(self, piece: Piece) -> None:
         """Starts a piece."""
         piece.places += 1
@@ -218,10 +223,10 @@ class _Run:
                 seat.begin(piece)
 
     def _next(self, seat: Seat) -> Piece | None:
-        """The next that waits and did not fail here, or failed everywhere."""
+        """The next that waits and did not fail here, or failed wherever it could go."""
         if self._exhausted():
             return None
-        everywhere = {id(other) for other in self.pool.seats}
+        everywhere = {id(other) for other in self.pool.seats if not other.is_away}
         for piece in self.again:
             if id(seat) not in piece.failed or piece.failed >= everywhere:
                 self.again.remove(piece)

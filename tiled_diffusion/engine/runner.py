@@ -55,9 +55,6 @@ class Runner(Protocol):
             (number of the job from 0, its result), in any order.
         """
 
-    def close(self) -> None:
-        """Lets go of all that it holds."""
-
 
 @dataclass(frozen=True)
 class Kept:
@@ -96,9 +93,6 @@ class Local:
         for number, job in enumerate(jobs):
             idle()
             yield number, job(self.replica)
-
-    def close(self) -> None:
-        """There is nothing to let go of."""
 
 
 def ordered(results: Iterable[tuple[int, Result]]) -> Iterator[Result]:

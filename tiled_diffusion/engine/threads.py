@@ -15,10 +15,19 @@ DEVICE_KINDS = ("cuda", "cpu")
 """For which autocast is a thread's own."""
 
 
+def autocast_of(kind: str) -> tuple[bool, torch.dtype]:
+    """Whether autocast is on in this thread for a kind of DEVICE_KINDS, and its dtype."""
+    if hasattr(torch, "get_autocast_dtype"):  # since PyTorch 2.4
+        return torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
+    if kind == "cpu":
+        return torch.is_autocast_cpu_enabled(), torch.get_autocast_cpu_dtype()
+    return torch.is_autocast_enabled(), torch.get_autocast_gpu_dtype()
+
+
 def as_here() -> Callable[[], ExitStack]:
     """What opens the modes of PyTorch that this thread is in, gradients and autocast, in another thread."""
     inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
-    casts = [(kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in DEVICE_KINDS]
+    casts = [(kind, *autocast_of(kind)) for kind in DEVICE_KINDS]
 
     def opened() -> ExitStack:
         stack = ExitStack()

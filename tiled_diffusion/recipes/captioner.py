@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -22,12 +23,12 @@ def command_captioner(command: str) -> Captioner:
     """A captioner that is a program: it gets the path of a PNG as its last argument and prints the caption.
 
     Args:
-        command: the program and its first arguments, quoted as in a shell; no shell runs it.
+        command: the program and its first arguments, quoted as in a shell; no shell runs it. What it prints is UTF-8.
 
     Raises:
-        TiledError: there is no such program; and when it is asked, that it failed.
+        TiledError: the command cannot be read, there is no such program; and when it is asked, that it failed.
     """
-    words = shlex.split(command)
+    words = command_words(command)
     if not words:
         raise TiledError("caption-command: it is empty: say a program that takes the path of a picture")
     if shutil.which(words[0]) is None:
@@ -38,7 +39,9 @@ def command_captioner(command: str) -> Captioner:
             path = Path(folder) / "tile.png"
             picture.save(path)
             try:
-                done = subprocess.run([*words, path], capture_output=True, check=False, encoding="utf-8")
+                done = subprocess.run(
+                    [*words, path], capture_output=True, check=False, encoding="utf-8", errors="replace"
+                )
             except OSError as e:
                 raise TiledError(f"caption-command: {words[0]!r} cannot be run: {e}") from None
         if done.returncode:
@@ -47,6 +50,26 @@ def command_captioner(command: str) -> Captioner:
         return " ".join(done.stdout.split())
 
     return caption
+
+
+def command_words(command: str, *, windows: bool = os.name == "nt") -> list[str]:
+    r"""The words of a command, quoted as in a shell.
+
+    Args:
+        command: on one line.
+        windows: whether a backslash is a part of a path, as in C:\captions\caption.exe, and quotes nothing.
+
+    Raises:
+        TiledError: a quotation is not closed.
+    """
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    if windows:
+        lexer.escape = ""
+    try:
+        return list(lexer)
+    except ValueError as e:
+        raise TiledError(f"caption-command: {command} cannot be read: {str(e).lower()}") from None
 
 
 def cut(picture: Image.Image, area: Box) -> Image.Image:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass
 class TimeLeft:
-    """How long a work will still take, of which some may have been done before it was begun here.
+    """How long a job will still take, a part of which may have been done before this run of it.
 
     Attributes:
         clock: seconds.
@@ -21,7 +21,7 @@ class TimeLeft:
     _begun: tuple[float, float] | None = field(default=None, init=False)
 
     def at(self, done: float) -> float | None:
-        """Seconds, when this part of the work is done, 0 to 1; None as long as nothing is known."""
+        """Seconds that are left when a part of the job, 0 to 1, is done; None before anything was done here."""
         if self._begun is None:
             self._begun = self.clock(), done
         since, before = self._begun
@@ -29,8 +29,9 @@ class TimeLeft:
 
     @staticmethod
     def text(seconds: float) -> str:
-        """As people say it: "40 s", "2 min"."""
+        """For people: "40 s", "2 min"."""
         return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
 
 class Progress:
     """Says nothing; the methods are what each run of a sampler calls, in this order.

@@ -16,6 +16,8 @@ NOISY = ("Euler a", "DPM++ 2M SDE", "LCM")
 """Samplers that draw new noise at every step, which blocks beside one another do not share."""
 SAMPLER = "DPM++ 2M"
 """In their place, where none was asked for."""
+MOVING = ("jittered", "spot", "elastic")
+"""Methods whose tiles lie elsewhere at every step, or that draw all of the picture small first."""
 SIDE = Whole(64, 2**20, multiple=8)
 BLOCK = Whole(64, 16384, multiple=8)
 
@@ -33,6 +35,8 @@ class Enlargement:
         DIGEST, "Picture's digest", "SHA-256 of the pixels of the picture that is enlarged.", since=2))
     upscaler: str = field(default="lanczos", metadata=entry(
         Text(), "Upscaler", "How it is enlarged before: lanczos, or the file of a network.", since=2))
+    upscaler_sha256: str | None = field(default=None, metadata=entry(
+        DIGEST, "Upscaler's digest", "SHA-256 of the file of that network.", null="no file", since=2))
     block: int | None = field(default=None, metadata=entry(
         BLOCK, "Block", "Side of a block, rounded up to whole tiles.", "px",
         null="7 tiles", since=2, flag="PX"))
@@ -46,8 +50,8 @@ class Enlargement:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name, no in refusals(self.request).items():
-            if no:
+        for name, there in refusals(self.request).items():
+            if there:
                 raise SettingsError(f"{name}: a picture that is enlarged in blocks cannot have it: leave it out")
         if self.request.sampler in NOISY:
             raise SettingsError(
@@ -76,7 +80,7 @@ def refusals(request: Request) -> dict[str, bool]:
         "tile_prompts": tiling.tile_prompts != "same",
         "wrap_x": tiling.wrap_x,
         "wrap_y": tiling.wrap_y,
-        "method": tiling.method == "elastic",
+        "method": tiling.method in MOVING,
     }
 
 

@@ -25,7 +25,7 @@ PRINT_FITS = Choices((
     Choice("contain", "contain", "All of the picture lies on the paper, with a white border where it is too narrow."),
 ))  # fmt: skip
 SIDE_MM = Number(10, 5000)
-_SIZE = re.compile(r"(\d+(?:[.,]\d+)?)\s*[x\u00d7]\s*(\d+(?:[.,]\d+)?)\s*(mm|cm|in)")
+_SIZE = re.compile(r"(\d{1,9}(?:[.,]\d+)?)\s*[x\u00d7]\s*(\d{1,9}(?:[.,]\d+)?)\s*(mm|cm|in)")
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,14 @@ class PaperKind(Text):
     needed: str = FORM
 
     def check(self, name: str, value: object) -> None:
-        """Also that it says a size."""
+        """Also that it says a size that a print may have."""
         super().check(name, value)
         try:
-            paper_size(str(value))
+            sides = paper_size(str(value))
         except SettingsError:
             raise wrong(name, value, self.allowed) from None
+        if not all(map(SIDE_MM.fits, sides)):
+            raise wrong(name, value, f"{SIDE_MM.values('mm')} a side")
 
 
 @dataclass(frozen=True)

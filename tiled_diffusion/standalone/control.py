@@ -167,6 +167,14 @@ def with_hint(net: Any, hint: Tensor, control: Control, factor: int = 8) -> Cont
     return ControlNet(net, hint, control.weight, control.start, control.end, factor)
 
 
+def with_full_paths(request: Request) -> Request:
+    """The request with its ControlNets' full paths, for a process that stands in another folder."""
+    controls = (
+        replace(c, model=str(Path(c.model).resolve())) if Path(c.model).exists() else c for c in request.controls
+    )
+    return replace(request, controls=tuple(controls))
+
+
 def load_controlnet(name: str | Path, model: Model) -> Any:
     """The ControlNetModel of diffusers for a model; nothing is fetched from the network.
 

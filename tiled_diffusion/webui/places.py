@@ -64,7 +64,7 @@ class Places:
     """
 
     copies: Copies
-    pool: Runner
+    pool: Pool
 
     @classmethod
     def wanted(cls, p: Job, tiling: Tiling) -> Places | None:

@@ -1,5 +1,6 @@
 """Pictures enlarged in blocks: the same as in one piece where blocks agree, to the bit however often they were cut off."""
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -245,6 +246,42 @@ def test_another_picture_another_model_and_another_program_are_refused(made):
         drawn(made, host=host)
     with locked(made), pytest.raises(TiledError, match=f"process {os.getpid()} works in this folder"):
         drawn(made)
+
+
+class NetworkHost(Host):
+    """Its upscaler is whatever file is named."""
+
+    def upscale(self, image, size, upscaler="lanczos"):
+        return super().upscale(image, size, "lanczos")
+
+
+def test_an_upscalers_file_that_has_changed_is_refused_where_blocks_are_missing(tmp_path):
+    network, path = tmp_path / "4x.pth", tmp_path / "m"
+    network.write_bytes(b"one")
+    settings = job(upscaler=str(network))
+    assert settings.upscaler_sha256 == hashlib.sha256(b"one").hexdigest()
+    with pytest.raises(KeyboardInterrupt):
+        drawn(path, settings, host=NetworkHost(2))
+    before = digests(path)
+    for change in (lambda: network.write_bytes(b"two"), network.unlink):
+        change()
+        with pytest.raises(TiledError, match=r"^upscaler_sha256: the picture was begun with a file .*4x.pth of the SHA-256"):
+            drawn(path, opened_folder(path).settings, host=NetworkHost())
+        with pytest.raises(TiledError, match=r"^upscaler_sha256: the enlarged picture in .* has .*, and this is"):
+            drawn(path, job(upscaler=str(network)), host=NetworkHost())
+        assert digests(path) == before
+    network.write_bytes(b"one")
+    assert drawn(path, opened_folder(path).settings, host=NetworkHost())
+    network.unlink()
+    assert drawn(path, opened_folder(path).settings, host=NetworkHost()) == [], "all is there, and nobody needs it"
+
+
+def test_tiles_and_blocks_know_each_other(made):
+    folder = opened_folder(made)
+    columns, rows = folder.pyramid.grid
+    tiles = [(x, y) for y in range(rows) for x in range(columns)]
+    for place in folder.layout.places():
+        assert folder.tiles_of(place) == [tile for tile in tiles if place in folder.blocks_of(tile)]
 
 
 def test_foreign_files_are_named_and_left(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tiled_diffusion.engine.geometry import flat_starts
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.blocks.layout import Area, Layout, axis
 
@@ -59,7 +60,36 @@ def test_an_area_knows_its_blocks():
         assert block.top < area.bottom
         total += weights
     assert np.allclose(total, 1, atol=1e-5)
+    assert layout.places_over(area) == [(x, y) for x, y, _ in layout.over(area)]
     assert layout.count == len(list(layout.places()))
+
+
+@given(length=st.integers(33, 900), start=st.integers(0, 899), size=st.integers(1, 100))
+def test_a_block_that_counts_in_a_span_is_missed_by_nobody(length, start, size):
+    blocks, stop = axis(length * 8, 72, 24, 264, None), min(length, start + size) * 8
+    start = min(start, length - 1) * 8
+    counting = dict(blocks.counting(start, stop))
+    for i in range(len(blocks.starts)):
+        weights = blocks.weights(i, start, stop)
+        assert (i in counting) == bool(weights.any())
+        assert i not in counting or np.array_equal(counting[i], weights)
+
+
+def tiles_along(blocks, i):
+    start, stop = blocks.span(i)
+    return [start + 8 * at for at in flat_starts((stop - start) // 8, 9, 3)]
+
+
+@pytest.mark.parametrize(("length", "same"), [(1464, True), (1488, False)])
+def test_blocks_are_cut_into_the_same_tiles_but_the_last_one(length, same):
+    blocks = axis(length, 72, 24, 264, None)
+    last = len(blocks.starts) - 1
+    assert last > 2
+    for i in range(last):
+        both = [at for at in tiles_along(blocks, i) if at >= blocks.starts[i + 1]]
+        beside = [at for at in tiles_along(blocks, i + 1) if at + 72 <= blocks.span(i)[1]]
+        assert len(both) > 1
+        assert (both == beside) == (same or i + 1 < last)
 
 
 @pytest.mark.parametrize(("block", "overlap", "message"), [

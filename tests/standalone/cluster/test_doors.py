@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from concurrent.futures import TimeoutError as LateError
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -29,7 +30,7 @@ from tiled_diffusion.standalone.cluster.cost import Cost, cost_of
 from tiled_diffusion.standalone.cluster.replica import Card, model_digest
 from tiled_diffusion.standalone.cluster.where import Cluster, checked, known_cluster, noted, state_path
 from tiled_diffusion.standalone.cluster.wire import Parcel
-from tiled_diffusion.standalone.cluster.workers import workers
+from tiled_diffusion.standalone.cluster.workers import LOAD_SECONDS, workers
 from tiled_diffusion.standalone.metadata import read_png
 from tiled_diffusion.standalone.model import load_model
 
@@ -115,6 +116,65 @@ CARD = Card("0.1.0", "abc", "float16", "1234", "cuda:0")
 )
 def test_what_is_not_alike_is_refused_with_both_values(there, told):
     assert CARD.refusal(replace(CARD, **there)) == told
+
+
+class Late:
+    """The future of a worker that is ready at a moment of a clock that is no real one, or never."""
+
+    def __init__(self, clock, at, card):
+        self.clock, self.at, self.card = clock, at, card
+
+    def result(self, timeout):
+        self.clock[0] = min(self.clock[0] + timeout, max(self.at, self.clock[0]))
+        if self.clock[0] < self.at:
+            raise LateError
+        if isinstance(self.card, Exception):
+            raise self.card
+        return self.card
+
+
+class Lent(SimpleNamespace):
+    """A worker of no process."""
+
+    def ready(self):
+        return self.future
+
+    def stop(self):
+        self.stopped = True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [50.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def session_of(clock, *answers):
+    """A session with a place for each worker that answers (seconds from now, card), and the workers."""
+    lent = [Lent(name=f"w{k}", future=Late(clock, clock[0] + s, card), stopped=False) for k, (s, card) in enumerate(answers)]
+    waiting, place = iter(lent), SimpleNamespace(seats=len(lent), processors=4)
+    return SimpleNamespace(places=lambda: [place], start=lambda *asked: next(waiting)), lent
+
+
+def test_all_workers_have_one_deadline_together_and_a_taken_place_is_told(clock, caplog):
+    model = tiny_model("sd1")
+    card, never = replace(Card.of(model), device="cuda:1"), (math.inf, None)
+    session, lent = session_of(clock, (3, card), never, (5, card), never, (7, RuntimeError("no such file")))
+    assert [worker.name for worker in module._joined(session, model, here=True)] == ["w0 (cuda:1)", "w2 (cuda:1)"]
+    assert clock[0] - 50 == LOAD_SECONDS == 900
+    assert [worker.stopped for worker in lent] == [False, True, False, True, True]
+    late = "is refused: not ready within 15 minutes: another program draws there, or its model is slow to load"
+    assert [r.message for r in caplog.records] == [f"w1 {late}", f"w3 {late}", "w4 is refused: no such file"]
+
+
+def test_where_no_worker_can_draw_all_reasons_are_told(clock):
+    model = tiny_model("sd1")
+    session, lent = session_of(clock, (1, replace(Card.of(model), digest="9")), (math.inf, None))
+    told = r"^workers: none can draw with this model. w0 is refused: .*digest.*; w1 is refused: not ready within 15 minutes"
+    with pytest.raises(TiledError, match=told):
+        module._joined(session, model, here=True)
+    assert all(worker.stopped for worker in lent)
 
 
 def test_a_models_digest_goes_by_every_tensor():

@@ -85,7 +85,7 @@ def test_start_pictures_masks_regions_and_hints_are_sent(control, tmp_path, monk
     mask.paste(255, (64, 0, 200, 64))
     PHOTO.save("photo.png")
     mask.save("mask.png")
-    region = Region("", picture="photo.png", w=0.3)
+    region, control = Region("", picture="photo.png", w=0.3), replace(control, model="net")
     request = replace(
         WIDE, init_image="photo.png", mask="mask.png", inpaint_from="noise", controls=(control,),
         tiling=replace(TILES, regions=(region,)),
@@ -95,6 +95,8 @@ def test_start_pictures_masks_regions_and_hints_are_sent(control, tmp_path, monk
     jobs = [DrawJob.of([task], 1, None) for task in tasks]
     for name in ("photo.png", "mask.png", control.image):
         (tmp_path / name).unlink()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
     runner = places(tiny_model("sd1"), home=object())
     there = [picture for _, (picture,) in sorted(runner.submit(jobs), key=lambda numbered: numbered[0])]
     assert all(map(np.array_equal, arrays(there), arrays(here)))

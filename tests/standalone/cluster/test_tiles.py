@@ -1,6 +1,7 @@
 """Tiles of one step at workers: the picture is the same bit for bit, whatever acts on the tiles."""
 
 import logging
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from tiled_diffusion.settings.match import MatchKind
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.tile_texts import TileText
 from tiled_diffusion.settings.values import Region, Settings
-from tiled_diffusion.standalone.control import ControlNets
+from tiled_diffusion.standalone.control import ControlNets, with_full_paths
 from tiled_diffusion.standalone.sampling import generate, sample_latents
 
 TILES = Settings(tile_width=64, tile_height=64, overlap=32, tile_batch=1)
@@ -94,6 +95,24 @@ def test_controlnets_act_at_workers_which_get_the_hint_and_no_path_of_it(control
     runner = places(model, home=object())
     assert same(drawn(model, request, runner=runner), here)
     assert not same(here, free)
+
+
+def test_paths_of_controlnets_hold_in_every_folder(control, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = (replace(control, model="net"), replace(control, model="edges"), replace(control, model="nowhere/net"))
+    request = with_full_paths(replace(WIDE, controls=named))
+    assert [c.model for c in request.controls] == [str((tmp_path / "net").resolve()), "edges", "nowhere/net"]
+    here = drawn(tiny_model("sd1"), replace(WIDE, controls=(control,)))
+    runner, model, elsewhere = places(tiny_model("sd1"), home=object()), tiny_model("sd1"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def does(job, replica):
+        os.chdir(elsewhere)
+        return job(replica)
+
+    for seat in runner.seats:
+        seat.worker.does = does
+    assert same(drawn(model, replace(WIDE, controls=named[:1]), runner=runner), here)
 
 
 def test_controlnets_that_were_loaded_here_stay_here(control):

@@ -1,9 +1,9 @@
 """Enlarges a picture in overlapping blocks, each an ordinary job, and puts them together on disk.
 
 No more than a few blocks are ever in memory, whatever the picture's size. Blocks that overlap begin with the same noise
-and the same enlarged picture there, and are cut into the same tiles, so that they agree but for what each sees beyond;
-in the middle of what they share one gives way to the other. What is drawn is kept at once; whatever ends the work, the
-same call goes on with what is missing.
+and the same enlarged picture there, and are cut into the same tiles but for the last column and row (see layout.py), so
+that they agree but for what each sees beyond; in the middle of what they share one gives way to the other. What is
+drawn is kept at once; whatever ends the work, the same call goes on with what is missing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tiled_diffusion.settings.request import Request
 
 from .folder import FACTOR, MANIFEST, BlockFolder, Place, layout_of, tile_overlap
 from .layout import Area
-from .start import LANCZOS, enlarged_part
+from .start import LANCZOS, check_upscaler, enlarged_part, upscaler_digest
 
 SCALE = Number(1, 64)
 LARGE = 100_000_000
@@ -86,7 +86,7 @@ def enlarge_in_blocks(
 
     Raises:
         TiledError: the folder is another picture's, or something else's, or in use; the disk is full; the settings are
-            of another picture; the model cannot draw a block.
+            of another picture or another upscaler's file; the model cannot draw a block.
         Interrupted: the user stopped it.
     """
     how = how or How()
@@ -98,6 +98,8 @@ def enlarge_in_blocks(
         MANIFEST.settle(path, settings, host.name)
         folder = BlockFolder(path, settings, host.name)
         missing, needed = folder.check_room()
+        if missing:
+            check_upscaler(settings)
         how.say(
             f"{len(missing)} of {folder.layout.count} blocks of about {folder.layout.columns.block} px are to be "
             f"drawn, about {gigabytes(needed)} on disk, into {path}"
@@ -132,7 +134,8 @@ def enlargement(
     tiling = replace(tiling, tile_width=width, tile_height=height, overlap=overlap // FACTOR * FACTOR)
     one = replace(request, width=width, height=height, init_image=None, init_image_sha256=None, tiling=tiling)
     sides = enlarged_size(host, picture, scale)
-    settings = Enlargement(one, *sides, _digest(_flat(host, picture)), upscaler, **kept)
+    digest = _digest(_flat(host, picture))
+    settings = Enlargement(one, *sides, digest, upscaler, upscaler_digest(upscaler), **kept)
     layout_of(settings)
     return settings
 

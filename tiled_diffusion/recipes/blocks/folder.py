@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from tiled_diffusion.recipes.mosaic.pyramid import Pyramid, check_picture, opene
 from tiled_diffusion.recipes.upscale import dpi_of
 from tiled_diffusion.settings.enlargement import Enlargement, enlargement_from_dict
 
-from .layout import Area, Layout, axis
+from .layout import Area, Axis, Layout, axis
 
 MANIFEST = Manifest("upscale.json", "enlarged picture", "upscale", enlargement_from_dict)
 SOURCE = "0.png"
@@ -91,20 +90,14 @@ class BlockFolder:
         """Writes a block."""
         write_kept(self.block_path(place), picture_bytes(image, None))
 
-    def tiles_in(self, area: Area) -> Iterator[Place]:
-        """(x, y) of the Deep Zoom tiles that have pixels in an area."""
-        for y in range(area.top // TILE, (area.bottom - 1) // TILE + 1):
-            for x in range(area.left // TILE, (area.right - 1) // TILE + 1):
-                yield x, y
-
     def tiles_of(self, place: Place) -> list[Place]:
         """(x, y) of the Deep Zoom tiles that a block counts in."""
-        tiles = self.tiles_in(self.layout.area(*place))
-        return [tile for tile in tiles if place in self.blocks_of(tile)]
+        columns = _tiles_along(self.layout.columns, place[0])
+        return [(x, y) for y in _tiles_along(self.layout.rows, place[1]) for x in columns]
 
     def blocks_of(self, tile: Place) -> list[Place]:
         """(x, y) of the blocks that a Deep Zoom tile is made of."""
-        return [(x, y) for x, y, _ in self.layout.over(Area(*self.pyramid.box(*tile)))]
+        return self.layout.places_over(Area(*self.pyramid.box(*tile)))
 
     def missing(self) -> list[Place]:
         """(x, y) of the blocks that are still to be drawn, row by row.
@@ -138,6 +131,13 @@ class BlockFolder:
     def write_page(self) -> Path:
         """Writes the page that shows it; returns its path."""
         return write_viewer(self.path, self.settings.request.prompt or "An enlarged picture", [Shown(self.pyramid)])
+
+
+def _tiles_along(blocks: Axis, i: int) -> list[int]:
+    """The numbers of the Deep Zoom tiles along an axis that its block i counts in."""
+    start, stop = blocks.span(i)
+    numbers = range(start // TILE, (stop - 1) // TILE + 1)
+    return [n for n in numbers if blocks.weights(i, n * TILE, min((n + 1) * TILE, blocks.length)).any()]
 
 
 def layout_of(settings: Enlargement) -> Layout:

@@ -1,11 +1,14 @@
 """Which blocks a picture is drawn in, and how much each counts where they overlap.
 
-Blocks begin where tiles do, so that blocks that overlap are cut into the same tiles there. Near its edge a block knows
-less of what lies around it than its neighbour does; so one gives way to the other in the middle of what they share.
+Blocks begin where tiles do, and hold a whole number of strides, so that blocks that overlap are cut into the same tiles
+there. Only the last column and the last row have tiles of their own, unless the picture's edge is the end of a tile
+there: their blocks are longer, and spread their tiles evenly up to the edge. Near its edge a block knows less of what
+lies around it than its neighbour does; so one gives way to the other in the middle of what they share.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,7 +45,7 @@ class Axis:
 
     Attributes:
         length: of the axis, image pixels.
-        block: length of a block; the last one may be longer, by less than `stride`.
+        block: length of a block; the last one may be longer, by less than `stride`, and so be cut into other tiles.
         overlap: that blocks side by side share at least.
         stride: from one tile to the next.
     """
@@ -64,6 +67,13 @@ class Axis:
         """First pixel of a block, and the one after its last."""
         last = i == len(self.starts) - 1
         return self.starts[i], self.length if last else self.starts[i] + self.block
+
+    def counting(self, start: int, stop: int) -> Iterator[tuple[int, Weights]]:
+        """The blocks that count between two pixels, and how much each does."""
+        first = bisect_right(self.starts, start - self.block)
+        for i in range(min(first, len(self.starts) - 1), bisect_left(self.starts, stop)):
+            if (weights := self.weights(i, start, stop)).any():
+                yield i, weights
 
     def weights(self, i: int, start: int, stop: int) -> Weights:
         """How much block i counts from pixel `start` to `stop`; all blocks together count 1 everywhere."""
@@ -107,16 +117,14 @@ class Layout:
 
     def over(self, area: Area) -> Iterator[tuple[int, int, Weights]]:
         """(x, y, weights [h, w]) of the blocks that count in an area."""
-        for y, down in _counting(self.rows, area.top, area.bottom):
-            for x, across in _counting(self.columns, area.left, area.right):
+        for y, down in self.rows.counting(area.top, area.bottom):
+            for x, across in self.columns.counting(area.left, area.right):
                 yield x, y, down[:, None] * across
 
-
-def _counting(axis: Axis, start: int, stop: int) -> Iterator[tuple[int, Weights]]:
-    for i in range(len(axis.starts)):
-        first, end = axis.span(i)
-        if first < stop and start < end and (weights := axis.weights(i, start, stop)).any():
-            yield i, weights
+    def places_over(self, area: Area) -> list[tuple[int, int]]:
+        """(x, y) of the blocks that count in an area, without their weights."""
+        columns = [x for x, _ in self.columns.counting(area.left, area.right)]
+        return [(x, y) for y, _ in self.rows.counting(area.top, area.bottom) for x in columns]
 
 
 def axis(length: int, tile: int, tile_overlap: int, block: int | None, overlap: int | None) -> Axis:

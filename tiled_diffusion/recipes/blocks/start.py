@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from PIL import Image
 
+from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.host import Host
+from tiled_diffusion.settings.enlargement import Enlargement
+from tiled_diffusion.settings.pictures import digest
 
 from .layout import Area
 
@@ -15,6 +19,22 @@ AROUND = 32
 """Pixels of the picture around a part that an upscaling network sees besides."""
 REACH = 4
 """Pixels around a part that a Lanczos filter, which enlarges, looks at."""
+
+
+def upscaler_digest(upscaler: str) -> str | None:
+    """SHA-256 of the file of an upscaling network; None of one that has no file."""
+    path = Path(upscaler)
+    return digest(path.read_bytes()) if upscaler != LANCZOS and path.is_file() else None
+
+
+def check_upscaler(settings: Enlargement) -> None:
+    """Raises TiledError where the upscaler's file is not there any more, or is another one."""
+    recorded = settings.upscaler_sha256
+    if recorded is not None and upscaler_digest(settings.upscaler) != recorded:
+        raise TiledError(
+            f"upscaler_sha256: the picture was begun with a file {settings.upscaler} of the SHA-256 {recorded}, and "
+            "there is no such file now: put it back, or take another folder"
+        )
 
 
 def enlarged_part(

@@ -3,51 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
-from typing import Any
 
-from tiled_diffusion.recipes.mosaic.status import disk_line, seconds_for, time_line, used_bytes
+from tiled_diffusion.recipes.mosaic.status import Status, seconds_for, used_bytes
 
 from .folder import BlockFolder
 
 
-@dataclass(frozen=True)
-class Status:
-    """How far an enlarged picture is.
+class BlockStatus(Status[int]):
+    """How far an enlarged picture is: `done` and `total` are blocks."""
 
-    Attributes:
-        done, total: blocks.
-        seconds_left: at the pace of the latest blocks; None where nothing tells.
-        bytes_used: of the whole folder.
-        bytes_needed: that are still to be written, more or less.
-        bytes_free: on its disk.
-    """
-
-    done: int
-    total: int
-    seconds_left: float | None
-    bytes_used: int
-    bytes_needed: int
-    bytes_free: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-    def lines(self) -> list[str]:
-        """For people."""
-        disk = disk_line(self.bytes_used, self.bytes_needed, self.bytes_free)
-        return [f"{self.done} of {self.total} blocks", time_line(self.seconds_left), disk]
+    def counts(self) -> list[str]:
+        """One line."""
+        return [f"{self.done} of {self.total} blocks"]
 
 
-def status(folder: BlockFolder) -> Status:
+def status(folder: BlockFolder) -> BlockStatus:
     """Reads a folder, which may be in work.
 
     Raises:
         TiledError: a file of a block or a tile is none.
     """
     missing, total = len(folder.missing()), folder.layout.count
-    return Status(
+    return BlockStatus(
         total - missing,
         total,
         seconds_for(missing, (folder.path / "blocks").glob("*.png")),

@@ -26,7 +26,7 @@ class DiskFullError(TiledError):
 
 
 def write_kept(path: Path, data: bytes) -> None:
-    """Writes a file of a mosaic whole, with the folders that it lies in.
+    """Writes a file that is whole or not there, and makes the folders that it lies in.
 
     Raises:
         DiskFullError: names the folder.

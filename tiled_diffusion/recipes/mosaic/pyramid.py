@@ -115,7 +115,7 @@ class Pyramid:
         """
         path = self.path(level, x, y)
         if not path.is_file():
-            raise TiledError(f"{path}: this tile is not there yet: finish the mosaic first")
+            raise TiledError(f"{path}: this tile is not there yet: finish the picture first")
         with opened(path) as image:
             return image.convert("RGB")
 

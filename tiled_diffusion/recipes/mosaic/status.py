@@ -6,29 +6,30 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from .files import gigabytes
 from .folder import MosaicFolder
 
 LATEST = 50
-"""Tiles, the latest ones, whose times say how quickly it goes on."""
+"""Files, the latest ones, whose times say how quickly it goes on."""
+D = TypeVar("D")
 
 
 @dataclass(frozen=True)
-class Status:
-    """How far a mosaic is.
+class Status(Generic[D]):
+    """How far the work in a folder is.
 
     Attributes:
-        done: tiles of each level that are there.
-        total: tiles of a level.
-        seconds_left: at the pace of the latest tiles; None where nothing tells.
+        done: its parts that are there.
+        total: parts.
+        seconds_left: at the pace of the latest parts; None where nothing tells.
         bytes_used: of the whole folder.
         bytes_needed: that are still to be written, more or less.
         bytes_free: on its disk.
     """
 
-    done: tuple[int, ...]
+    done: D
     total: int
     seconds_left: float | None
     bytes_used: int
@@ -39,14 +40,26 @@ class Status:
         """For JSON."""
         return asdict(self)
 
+    def counts(self) -> list[str]:
+        """What there is, for people."""
+        raise NotImplementedError
+
     def lines(self) -> list[str]:
         """For people."""
-        levels = [f"level {n}: {done} of {self.total} tiles" for n, done in enumerate(self.done, start=1)]
-        disk = disk_line(self.bytes_used, self.bytes_needed, self.bytes_free)
-        return [*levels, time_line(self.seconds_left), disk]
+        seconds = "not known" if self.seconds_left is None else f"about {self.seconds_left / 60:.1f} min"
+        used, needed, free = map(gigabytes, (self.bytes_used, self.bytes_needed, self.bytes_free))
+        return [*self.counts(), f"time left: {seconds}", f"disk: {used} used, about {needed} more, {free} free"]
 
 
-def status(folder: MosaicFolder) -> Status:
+class MosaicStatus(Status[tuple[int, ...]]):
+    """How far a mosaic is: `done` are the tiles of each level, `total` those of a level."""
+
+    def counts(self) -> list[str]:
+        """Level by level."""
+        return [f"level {n}: {done} of {self.total} tiles" for n, done in enumerate(self.done, start=1)]
+
+
+def status(folder: MosaicFolder) -> MosaicStatus:
     """Reads a folder, which may be in work.
 
     Raises:
@@ -55,7 +68,7 @@ def status(folder: MosaicFolder) -> Status:
     levels = range(1, folder.settings.depth + 1)
     done = tuple(len(folder.done(level)) for level in levels)
     missing = len(done) * folder.tiles - sum(done)
-    return Status(
+    return MosaicStatus(
         done,
         folder.tiles,
         seconds_for(missing, _tiles(folder)),
@@ -89,13 +102,3 @@ def seconds_for(missing: int, finished: Iterable[Path]) -> float | None:
         return 0.0
     times = sorted(path.stat().st_mtime for path in finished)[-LATEST:]
     return None if len(times) < 2 else (times[-1] - times[0]) / (len(times) - 1) * missing
-
-
-def time_line(seconds: float | None) -> str:
-    """The time left, for people."""
-    return "time left: " + ("not known" if seconds is None else f"about {seconds / 60:.1f} min")
-
-
-def disk_line(used: int, needed: int, free: int) -> str:
-    """Bytes of a folder, for people."""
-    return f"disk: {gigabytes(used)} used, about {gigabytes(needed)} more, {gigabytes(free)} free"

@@ -15,6 +15,7 @@ from tiled_diffusion.recipes.host import Picture, Task
 from tiled_diffusion.settings.pictures import picture_bytes
 from tiled_diffusion.settings.request import Request, alone
 from tiled_diffusion.standalone.batches import Drawing
+from tiled_diffusion.standalone.control import with_full_paths
 from tiled_diffusion.standalone.images import open_image
 from tiled_diffusion.standalone.model import Model
 from tiled_diffusion.standalone.pictures import allowed
@@ -62,8 +63,8 @@ class DrawJob:
 
 
 def _packed(task: Task, folders: Sequence[Path], files: list[bytes]) -> Task:
-    """The task without names of files of this machine."""
-    request, start, mask = task.request, task.start, task.mask
+    """The task without names of files of this machine; models, which lie at the same place on all, keep theirs."""
+    request, start, mask = with_full_paths(task.request), task.start, task.mask
     if start is None and request.init_image is not None:
         start = open_image(request.init_image, sha256=request.init_image_sha256)
     if mask is None and request.mask is not None:

@@ -18,7 +18,7 @@ from tiled_diffusion.engine.guides import Guide, Moment
 from tiled_diffusion.engine.runner import Runner, Shared, ordered
 from tiled_diffusion.engine.tiles import Tile
 from tiled_diffusion.settings.request import Request
-from tiled_diffusion.standalone.control import ControlNets, load_controls
+from tiled_diffusion.standalone.control import ControlNets, load_controls, with_full_paths
 from tiled_diffusion.standalone.control_hints import open_hint
 from tiled_diffusion.standalone.denoiser import Denoiser
 from tiled_diffusion.standalone.prompts import Conditioning
@@ -32,7 +32,7 @@ class Context:
     """All that the tiles of a run have in common; sent to each worker once.
 
     Attributes:
-        request: size and tiling.
+        request: size, tiling and ControlNets.
         guidances: by a tile's prompt number.
         encoded: (text, pooled or None) of every text.
         context: what an inpainting U-Net sees beside the latent.
@@ -57,7 +57,7 @@ class Context:
         context = None if denoiser.context is None else Parcel.of(denoiser.context)
         own = {text: tuple(texts) for text, texts in denoiser.own.items()}
         hints = tuple(Path(control.image).read_bytes() for control in denoiser.request.controls)
-        return cls(denoiser.request, denoiser.guidances, encoded, context, own, hints)
+        return cls(with_full_paths(denoiser.request), denoiser.guidances, encoded, context, own, hints)
 
     def at(self, replica: Replica) -> tuple[Denoiser, ControlNets]:
         """The denoiser and its ControlNets with a worker's model."""

@@ -35,8 +35,3 @@ class Parcel:
         plain = torch.empty(self.shape, dtype=getattr(torch, self.dtype))
         plain.reshape(-1).view(torch.uint8).numpy()[:] = self.data
         return plain if device is None else plain.to(device)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the numbers."""
-        return int(self.data.nbytes)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as LateError
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("tiled_diffusion")
 
 LOAD_SECONDS = 900.0
-"""How long a worker may take to load its model, tens of gigabytes from a slow disk."""
+"""How long all workers together may take to load their models, tens of gigabytes from a slow disk."""
+LATE = f"not ready within {LOAD_SECONDS / 60:.0f} minutes: another program draws there, or its model is slow to load"
+
 
 @contextmanager
 def workers(where: str | int, model: Model, token: str | None = None) -> Iterator[Runner]:
@@ -86,20 +90,32 @@ def _joined(session: Session, model: Model, *, here: bool) -> list[RayWorker]:
         threads = max(1, (os.cpu_count() or 1 if here else place.processors) // place.seats)
         started += [session.start(place, path, device, dtype, threads) for _ in range(place.seats)]
     own, joined, reasons = Card.of(model), [], list[str]()
+    ends = time.monotonic() + LOAD_SECONDS
     for worker, ready in [(worker, worker.ready()) for worker in started]:
         try:
-            card = ready.result(LOAD_SECONDS)
-            reason = own.refusal(card)
-        except (TiledError, WorkerLost, LateError, RuntimeError, OSError, ImportError, AttributeError) as e:
-            reason, card = str(e) or type(e).__name__, None
-        if reason is None and card is not None:
-            worker.name += f" ({card.device})"
-            joined.append(worker)
-        else:
-            reasons.append(f"{worker.name} is refused: {reason}")
+            card = _card(own, ready, ends)
+        except TiledError as e:
+            reasons.append(f"{worker.name} is refused: {e}")
             worker.stop()
+            continue
+        worker.name += f" ({card.device})"
+        joined.append(worker)
     if not joined:
         raise TiledError("workers: none can draw with this model. " + "; ".join(dict.fromkeys(reasons)))
     for line in reasons:
         log.warning("%s", line)
     return joined
+
+
+def _card(own: Card, ready: Future[Card], ends: float) -> Card:
+    """What a worker says of itself until a moment; raises TiledError that says why it cannot draw."""
+    try:
+        card = ready.result(max(0.0, ends - time.monotonic()))
+    except LateError:
+        raise TiledError(LATE) from None
+    except (WorkerLost, RuntimeError, OSError, ImportError, AttributeError) as e:
+        raise TiledError(str(e) or type(e).__name__) from e
+    reason = own.refusal(card)
+    if reason is not None:
+        raise TiledError(reason)
+    return card
