@@ -6,6 +6,8 @@ Every process has one thread. `speedup` is the time of this process alone / that
 average at the beginning: with more than one besides this bench's own two processes, the ratios are not those of an
 idle machine. `by_cpu` is the same by seconds of the processor, which a busy machine changes little: what this process
 takes alone / (what the busier worker takes + what this process takes beside it), as if nothing of that overlapped.
+`ceiling` is what this machine has room for: twice what one process takes for a picture's tiles while the other core is
+free / what two processes take that draw the same at once and have nothing to do with one another.
 `messages` and `table` are the sizes of messages and what they come to (docs/cluster.md).
 """
 
@@ -18,8 +20,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +44,7 @@ from tiled_diffusion.standalone.model import Model, load_model
 from tiled_diffusion.standalone.sampling import sample_latents
 
 PAIRS = 5
+CEILING_STEPS = 10
 PICTURE = Request(
     "a red house on grass, blue sky", width=512, height=512, steps=20, sampler="DDIM",
     tiling=Settings(tile_width=128, tile_height=128, overlap=48, tile_batch=1),
@@ -96,6 +101,23 @@ def cpu_ratio(here: Callable[[], Any], there: Callable[[], Any]) -> float:
     return used(here)[0] / sum(used(there))
 
 
+def _drawing_seconds(times: int) -> float:
+    """Of a process of its own: seconds of a picture's sampling, the first of them not counted."""
+    with one_thread():
+        model = load_model(device="cpu")
+        request = replace(PICTURE, steps=CEILING_STEPS)
+        sample_latents(model, request)
+        return seconds(lambda: [sample_latents(model, request) for _ in range(times)])
+
+
+def ceiling(times: int = 2) -> float:
+    """How many times as fast two processes are as one where neither waits for the other."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        alone = processes.submit(_drawing_seconds, times).result()
+        both = [future.result() for future in [processes.submit(_drawing_seconds, times) for _ in range(2)]]
+    return 2 * alone / max(both)
+
+
 def drawn_mosaic(model: Model, runner: Runner | None) -> Callable[[], int]:
     """Draws a mosaic of 32 tiles, each by itself, into a folder of its own."""
     first = Image.effect_mandelbrot((128, 64), (-2, -1, 1, 1), 40).convert("RGB")
@@ -143,6 +165,7 @@ def run(pairs: int = PAIRS, steps: int = PICTURE.steps) -> dict[str, Any]:
     picture, large = replace(PICTURE, steps=steps), replace(LARGE_TILES, steps=max(1, steps // 10))
     model = load_model(device="cpu")
     report: dict[str, Any] = {"load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None, "pairs": pairs}
+    report["ceiling"] = ceiling(max(1, pairs // 2))
     with one_thread():
         for count in (1, 2):
             start = time.perf_counter()
