@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from tiled_diffusion.engine.describe import Description, describe
@@ -55,7 +56,7 @@ def add_routes(
         return {"counts": [tokens(text) for text in _texts((await _object(request)).get("texts"))]}
 
     async def frame(request: Request) -> Any:
-        return looked_at(await _object(request))
+        return await run_in_threadpool(looked_at, await _object(request))
 
     routes = [("/plan", "POST", plan), ("/tokens", "POST", lengths), ("/import", "POST", _imported)]
     routes.append(("/frame", "POST", frame))
