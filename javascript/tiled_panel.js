@@ -9,8 +9,8 @@ tiledDiffusion.HelpTips = class HelpTips extends tiledDiffusion.Part {
         super();
         this.during(signal => tiledDiffusion.gradio.root().addEventListener("pointerover", event => {
             const node = /** @type {HTMLElement} */ (event.target);
-            const cut = node.scrollWidth > node.clientWidth;
-            if (cut && node.matches(HelpTips.#HELP)) node.title = node.textContent || "";
+            if (!node.matches(HelpTips.#HELP)) return; // before sizes are asked for: that lays out the page anew
+            if (node.scrollWidth > node.clientWidth) node.title = node.textContent || "";
         }, {passive: true, signal}));
     }
 };
