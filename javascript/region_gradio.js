@@ -27,13 +27,28 @@ tiledDiffusion.gradio = (() => {
         return typed.type === "number" ? Number(typed.value) : typed.value;
     }
 
-    /** Sets number fields of the page, as if typed. @param {string} text JSON: numbers by their elements' ids */
+    /**
+     * What `fill` has set fields to, and what they held before, by id.
+     * @type {Map<string, {set: string, before: string}>}
+     */
+    const filled = new Map();
+
+    /**
+     * Sets number fields of the page, as if typed.
+     * @param {string} text JSON: numbers by their elements' ids; null: what was there before, unless typed over
+     */
     function fill(text) {
-        for (const [id, value] of Object.entries(/** @type {Record<string, number>} */ (JSON.parse(text || "{}")))) {
+        const values = /** @type {Record<string, number | null>} */ (JSON.parse(text || "{}"));
+        for (const [id, value] of Object.entries(values)) {
             const selector = `#${id} input[type=number]`;
             const field = /** @type {HTMLInputElement | null} */ (root().querySelector(selector));
             if (!field) continue;
-            field.value = String(value);
+            const known = filled.get(id), before = known?.set === field.value ? known.before : field.value;
+            filled.delete(id);
+            if (value !== null) filled.set(id, {set: String(value), before});
+            const next = value === null ? before : String(value);
+            if (next === field.value) continue;
+            field.value = next;
             for (const kind of ["input", "change"]) field.dispatchEvent(new Event(kind, {bubbles: true}));
         }
     }

@@ -16,6 +16,10 @@ tiledDiffusion.StudioPage = class StudioPage {
         return rounded(size(StudioPage.TAB));
     }
 
+    way() {
+        return "";
+    }
+
     height() {
         return window.innerHeight * StudioPage.#HEIGHT;
     }

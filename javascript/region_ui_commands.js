@@ -45,16 +45,20 @@ tiledDiffusion.RegionCommands = class RegionCommands {
         if (this.#store.single) this.#prompt.focus();
     }
 
-    /** Fills the canvas with regions, and waits for the prompt of the first of them. @param {"columns" | "rows" | "grid"} how @param {string} ratios */
+    /** Fills the canvas with regions. @param {"columns" | "rows" | "grid"} how @param {string} ratios */
     arrange(how, ratios) {
         this.#notices.told(() => {
             const parts = tiledDiffusion.layout.ratios(ratios), {columns, rows, grid} = tiledDiffusion.layout;
             const whole = RegionCommands.#WHOLE;
-            const there = this.#store.state.regions.length;
             this.add(how === "grid" ? grid(whole, parts, parts) : (how === "rows" ? rows : columns)(whole, parts));
-            this.#store.dispatch({type: "select", ids: [this.#store.state.regions[there].id]});
-            this.#prompt.focus();
         });
+    }
+
+    /** Fills an empty canvas with columns, and waits for the prompt of the first of them. @param {string} ratios */
+    begin(ratios) {
+        this.arrange("columns", ratios);
+        this.#store.dispatch({type: "select", ids: [this.#store.state.regions[0].id]});
+        this.write();
     }
 
     /** The selected region becomes several of its kind, side by side, in one step. @param {string} ratios */

@@ -112,6 +112,8 @@ tiledDiffusion.CornerEditor = class CornerEditor extends tiledDiffusion.Widget {
     #url = "";
     #picture = "";
     #asking = false;
+    /** How often corners were moved by hand: what was looked for meanwhile does not take their place. */
+    #moves = 0;
     /** What is to be asked after the present answer: with corners, or to find them. @type {"look" | "find" | null} */
     #next = null;
 
@@ -132,12 +134,14 @@ tiledDiffusion.CornerEditor = class CornerEditor extends tiledDiffusion.Widget {
         });
     }
 
-    /** Takes the page's photo, if it is another one. */
+    /** Takes the page's photo, if it is another one; nothing while nobody sees the editor. */
     refresh() {
+        if (!this.#container.getClientRects().length) return;
         const url = this.#source();
         if (url === this.#url) return;
         this.#url = url;
         this.#photoIs(false);
+        this.#front.removeAttribute("src");
         this.#write("");
         if (!url) return;
         this.#handles.show(url, () => {
@@ -148,9 +152,9 @@ tiledDiffusion.CornerEditor = class CornerEditor extends tiledDiffusion.Widget {
         });
     }
 
-    /** Looks at the frame again, as its fields now say. */
+    /** Looks at the frame again, as its fields now say; a search that is to come does so too. */
     look() {
-        if (this.#picture) this.#ask("look");
+        if (this.#picture && this.#next !== "find") this.#ask("look");
     }
 
     /** The page's photo: where it is. */
@@ -167,6 +171,7 @@ tiledDiffusion.CornerEditor = class CornerEditor extends tiledDiffusion.Widget {
     }
 
     #moved() {
+        this.#moves++;
         this.#write(JSON.stringify(tiledDiffusion.corners.pairs(this.#handles.corners)));
         this.#ask("look");
     }
@@ -199,14 +204,14 @@ tiledDiffusion.CornerEditor = class CornerEditor extends tiledDiffusion.Widget {
 
     /** @param {"look" | "find"} what */
     async #answer(what) {
-        const {corners, routes} = tiledDiffusion, picture = this.#picture;
+        const {corners, routes} = tiledDiffusion, picture = this.#picture, moves = this.#moves;
         const own = what === "find" ? null : corners.pairs(this.#handles.corners);
+        const holds = () => picture === this.#picture && (what === "look" || moves === this.#moves);
         try {
             const seen = await routes.frame({picture, corners: own, ...this.#fields()});
-            if (picture === this.#picture) this.#show(seen, what);
+            if (holds()) this.#show(seen, what);
         } catch (error) {
-            this.#say(`${error instanceof Error ? error.message : error}`, true);
-            if (what === "find") this.#moved();
+            if (holds()) this.#say(`${error instanceof Error ? error.message : error}`, true);
         }
     }
 
@@ -242,6 +247,8 @@ tiledDiffusion.CornerPage = class CornerPage extends tiledDiffusion.Part {
     static #DELAY_MS = 100;
     /** @type {Map<HTMLElement, tiledDiffusion.CornerEditor>} */
     #editors = new Map();
+    /** Tells of editors that come to be seen, for instance as their script is chosen. @type {ResizeObserver | null} */
+    #sizes = null;
 
     constructor() {
         super();
@@ -261,12 +268,14 @@ tiledDiffusion.CornerPage = class CornerPage extends tiledDiffusion.Part {
             }, CornerPage.#DELAY_MS);
         };
         const observer = new MutationObserver(soon), root = tiledDiffusion.gradio.root();
+        const sizes = this.#sizes = new ResizeObserver(soon);
         observer.observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ["src"]});
         const look = (/** @type {Event} */ event) => this.#changed(event);
         root.addEventListener("input", look);
         soon();
         return () => {
             observer.disconnect();
+            sizes.disconnect();
             root.removeEventListener("input", look);
             window.clearTimeout(timer);
         };
@@ -284,6 +293,7 @@ tiledDiffusion.CornerPage = class CornerPage extends tiledDiffusion.Part {
         if (known) return known;
         const editor = new tiledDiffusion.CornerEditor(container, CornerPage.#translate);
         this.#editors.set(container, editor);
+        this.#sizes?.observe(container);
         editor.enable();
         return editor;
     }

@@ -28,6 +28,11 @@ tiledDiffusion.WebuiPage = class WebuiPage {
         return rounded(this.#tab === "img2img" ? this.#afterResize(asked) : asked);
     }
 
+    way() {
+        if (this.#tab === "img2img") return "img2img";
+        return WebuiPage.#hires() ? "hires fix" : "";
+    }
+
     height() {
         return WebuiPage.#HEIGHT_PX;
     }
@@ -50,10 +55,15 @@ tiledDiffusion.WebuiPage = class WebuiPage {
         } catch { /* it is there, but has not been set up yet: the next selected region asks again */ }
     };
 
+    /** Whether hires fix is ticked. */
+    static #hires() {
+        return tiledDiffusion.gradio.valueOf("txt2img_hr-checkbox") === true;
+    }
+
     /** @param {Size} size */
     static #afterHires({width, height}) {
         const number = (/** @type {string} */ name) => Number(tiledDiffusion.gradio.valueOf(`txt2img_hr_${name}`));
-        if (tiledDiffusion.gradio.valueOf("txt2img_hr-checkbox") !== true) return {width, height};
+        if (!WebuiPage.#hires()) return {width, height};
         const x = number("resize_x") || 0, y = number("resize_y") || 0, scale = number("scale") || 1;
         if (!x && !y) return {width: width * scale, height: height * scale};
         return {width: x || width * y / height, height: y || height * x / width};

@@ -9,8 +9,8 @@ tiledDiffusion.HelpTips = class HelpTips extends tiledDiffusion.Part {
         super();
         this.during(signal => tiledDiffusion.gradio.root().addEventListener("pointerover", event => {
             const node = /** @type {HTMLElement} */ (event.target);
-            const cut = node.scrollWidth > node.clientWidth;
-            if (cut && node.matches(HelpTips.#HELP)) node.title = node.textContent || "";
+            if (!node.matches(HelpTips.#HELP)) return; // before sizes are asked for: that lays out the page anew
+            if (node.scrollWidth > node.clientWidth) node.title = node.textContent || "";
         }, {passive: true, signal}));
     }
 };
@@ -89,9 +89,11 @@ tiledDiffusion.CostLine = class CostLine extends tiledDiffusion.Part {
     async #refresh(tab) {
         const {root, valueOf, controls} = tiledDiffusion.gradio, line = root().querySelector(`#td_${tab}_status`);
         if (!line) return;
-        const size = tiledDiffusion.around(tab).size();
+        const around = tiledDiffusion.around(tab), size = around.size();
         this.#sizes[tab] = JSON.stringify(size);
-        const job = {settings: valueOf(`td_${tab}_regions`) || "", controls: controls(tab), ...size, fixed_size: true};
+        const kind = {way: around.way(), steps: Number(valueOf(`${tab}_steps`)) || null};
+        const settings = valueOf(`td_${tab}_regions`) || "";
+        const job = {settings, controls: controls(tab), ...size, fixed_size: true, ...kind};
         const plan = await tiledDiffusion.routes.plan(job).catch(() => null);
         if (!this.enabled) return;
         line.classList.toggle("td-wrong", typeof plan === "string");

@@ -23,6 +23,8 @@ interface Presets {
 interface Surroundings {
     /** Size of the picture that is to be made, in pixels. */
     size(): Size;
+    /** Of what a job is a part, as the server calls it: "img2img", "hires fix", or nothing for txt2img. */
+    way(): string;
     /** The most that the canvas may be high on the page, in the page's pixels. */
     height(): number;
     /** Names of pictures that may lie below the regions, and where they are now. */
@@ -35,7 +37,7 @@ interface Surroundings {
 }
 
 /** What an editor asks of its host: what is around it, and the answers of the server. */
-interface EditorHost extends Surroundings {
+interface EditorHost extends Omit<Surroundings, "way"> {
     /** The model's multiple in pixels. */
     unit(): number;
     readonly controlnet: boolean;

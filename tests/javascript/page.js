@@ -96,6 +96,10 @@ class Element extends EventTarget {
 
     getBoundingClientRect() { return {left: 0, top: 0, width: 512, height: 256, right: 512, bottom: 256}; }
 
+    getClientRects() { return [this.getBoundingClientRect()]; }
+
+    toDataURL() { return "data:,"; }
+
     getContext() {
         const canvas = this;
         return new Proxy({}, {get: (_, name) => name === "canvas" ? canvas : () => ({data: []}), set: () => true});

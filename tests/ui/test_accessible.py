@@ -43,7 +43,15 @@ def test_the_empty_canvas_offers_starts_until_there_is_a_region(editor):
     assert len(editor.regions) == 2
     assert not starts.is_visible()
     assert not editor.all(".td-empty").is_visible()
-    editor.key("Control+z")
+    editor.page.keyboard.type("a tree")
+    editor.page.keyboard.press("Alt+ArrowDown")
+    editor.page.keyboard.type("a house")
+    editor.page.keyboard.press("Alt+ArrowDown")
+    editor.page.keyboard.type(" on grass")
+    editor.page.wait_for_timeout(500)
+    assert [region["prompt"] for region in editor.regions] == ["a tree on grass", "a house"]
+    for _ in range(4):
+        editor.key("Control+z")
     starts.wait_for(state="visible")
 
 

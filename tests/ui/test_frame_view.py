@@ -2,6 +2,8 @@
 
 import base64
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from PIL import Image
 from tests.recipes.frame.rendered import camera, photo_of_frame
 from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.settings.presets import Presets
+from tiled_diffusion.ui import routes
 from tiled_diffusion.ui.frame_view import corner_editor_html
 from tiled_diffusion.ui.routes import add_routes
 
@@ -26,7 +29,12 @@ def ask(tmp_path_factory):
     presets = Presets(tmp_path_factory.mktemp("presets"))
     add_routes(app, presets, lambda: ModelTraits(64, 8), lambda text: (0, 75))
     with TestClient(app) as client:
-        yield lambda **data: client.post("/tiled-diffusion/frame", json=data)
+
+        def answer(**data):
+            return client.post("/tiled-diffusion/frame", json=data)
+
+        answer.client = client
+        yield answer
 
 
 def as_data(image, kind="PNG"):
@@ -81,6 +89,22 @@ def test_without_opencv_the_corners_have_to_be_dragged(ask, monkeypatch):
     assert answer.status_code == 422
     assert "opencv is needed; drag the corners" in answer.json()["detail"]
     assert ask(picture=as_data(PHOTO), corners=FRACTIONS).status_code == 200
+
+
+def test_while_a_frame_is_looked_at_other_requests_are_answered(ask, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(data):
+        begun.set()
+        return {"in time": go_on.wait(5)}
+
+    monkeypatch.setattr(routes, "looked_at", slow)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask, picture="")
+        assert begun.wait(10)
+        assert ask.client.get("/tiled-diffusion/presets").status_code == 200
+        go_on.set()
+        assert answer.result(10).json() == {"in time": True}
 
 
 def test_the_element_names_its_components():

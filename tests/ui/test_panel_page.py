@@ -131,6 +131,36 @@ def test_a_style_sets_what_belongs_together(page):
     assert (job["method"], job["keep_picture"], job["inversion_freedom"]) == ("jittered", True, wanted.freedom)
 
 
+def test_another_style_after_quick_takes_its_tiles_and_steps_back(page):
+    page.locator("button:visible", has_text="img2img").last.click()
+    page.locator("#img2img_steps input[type=number]").first.fill("33")
+    page.locator("#img2img_steps input[type=number]").first.press("Tab")
+    number(page, "img2img", "overlap").fill("40")
+    number(page, "img2img", "overlap").press("Tab")
+    page.wait_for_timeout(300)
+
+    def chosen(style, strength):
+        page.locator("#td_img2img_style").get_by_label(LABELS[style], exact=True).check()
+        page.wait_for_function(
+            "value => Number(gradioApp().querySelector('#img2img_denoising_strength input[type=number]').value) === value",
+            arg=strength, timeout=10000,
+        )  # fmt: skip
+        page.wait_for_timeout(500)
+        job, steps = asked(page, "img2img"), page.locator("#img2img_steps input[type=number]").first
+        return job.get("method", "mixture"), job.get("overlap"), float(steps.input_value())
+
+    quick, faithful = rung(STYLES[QUICK]).denoising_strength, rung(STYLES["faithful"]).denoising_strength
+    assert chosen(QUICK, quick) == ("jittered", None, QUICK_STEPS)
+    assert chosen("faithful", faithful) == ("mixture", 40, 33)
+    assert chosen(QUICK, quick) == ("jittered", None, QUICK_STEPS)
+    number(page, "img2img", "overlap").fill("24")
+    number(page, "img2img", "overlap").press("Tab")
+    page.locator("#img2img_steps input[type=number]").first.fill("12")
+    page.locator("#img2img_steps input[type=number]").first.press("Tab")
+    page.wait_for_timeout(300)
+    assert chosen("faithful", faithful) == ("jittered", 24, 12)
+
+
 def test_growing_in_stages(page):
     assert page.locator("#td_img2img_growth").count() == 0
     page.locator("#td_txt2img_growth .label-wrap, #td_txt2img_growth > button").first.click()

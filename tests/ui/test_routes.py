@@ -53,6 +53,58 @@ def test_a_plan_tells_of_the_last_job_like_it(tmp_path):
         assert plan(client)["more"] == ["the last job like it (2048 x 1024 px, 20 steps) took 33 s and 3.0 GiB"]
         jobs.add(FinishedJob(kind, 25, 30.0))
         assert plan(client)["more"] == ["the last job like it (2048 x 1024 px, 25 steps) took 30 s"]
+        assert "33 s" in plan(client, steps=20)["more"][0]
+        assert "30 s" in plan(client, steps=40)["more"][0]
+
+
+WAYS = {
+    "plain": ({}, ()),
+    "img2img": ({"way": "img2img"}, ("img2img",)),
+    "hires": ({"way": "hires fix"}, ("hires fix",)),
+    "one pass": (
+        {"way": "hires fix", "controls": {"passes": "Hires pass"}}, ("hires fix, hires pass in tiles",),
+    ),
+    "grown": ({"controls": {"grow": True}}, ("grown in stages at 0.5",)),
+    "in three": ({"controls": {"grow": True, "growth_stages": 3, "growth_stage_strength": 0.3}}, ("grown in 3 stages at 0.3",)),
+    "inverted": (
+        {"way": "img2img", "controls": {"keep_picture": True, "inversion_steps": 12}}, ("img2img", "inversion of 12 steps"),
+    ),
+    "nothing to invert": ({"controls": {"keep_picture": True}}, ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_jobs_of_other_kinds_are_not_like_it(name, tmp_path):
+    app, jobs = FastAPI(), LastJobs()
+    add_routes(app, Presets(tmp_path), lambda: ModelTraits(64, 8), lambda text: (0, 75), jobs=jobs)
+    kind = kind_of(describe(Settings(), 2048, 1024, ModelTraits(64, 8)), (2048, 1024))
+    for seconds, (_, ways) in enumerate(WAYS.values()):
+        jobs.add(FinishedJob(replace(kind, ways=ways), 20, seconds))
+    body, ways = WAYS[name]
+    with TestClient(app) as client:
+        (line,) = [line for line in plan(client, **body)["more"] if line.startswith("the last job")]
+        wrong = client.post("/tiled-diffusion/plan", json={"width": 64, "height": 64, "way": "video"})
+    last = max(seconds for seconds, (_, others) in enumerate(WAYS.values()) if others == ways)
+    what = ", ".join(("2048 x 1024 px", "20 steps", *ways))
+    assert line == f"the last job like it ({what}) took {last} s"
+    assert wrong.json()["detail"] == "way: got 'video', allowed is one of '', 'img2img', 'hires fix'"
+
+
+def test_jobs_may_end_while_they_are_looked_through():
+    """deque refuses to be gone through while it changes."""
+    jobs, kind = LastJobs(), kind_of(describe(Settings(), 2048, 1024, ModelTraits(64, 8)), (2048, 1024))
+
+    class Slow(int):
+        def __eq__(self, other):
+            jobs.add(FinishedJob(kind, 1, 1.0))
+            return False
+
+        __hash__ = int.__hash__
+
+    for _ in range(3):
+        jobs.add(FinishedJob(replace(kind, tile=(Slow(8), 8)), 20, 1.0))
+    jobs.like(kind)
+    assert len(jobs.jobs) > 3
 
 
 @pytest.mark.parametrize(("controls", "text"), [

@@ -235,6 +235,10 @@ class Job:
     fail_at: int | None = None
     init_latent: Tensor | None = None
     denoising_strength: float = 0.6
+    hr_resize_x: int = 0
+    hr_resize_y: int = 0
+    hr_upscale_to_x: int = 640
+    hr_upscale_to_y: int = 320
 
     def __post_init__(self):
         count = self.batch_size * self.n_iter

@@ -17,6 +17,7 @@ from tests.webui.host_model import Job, run
 from tiled_diffusion.webui.growth import APART, digest_of
 from tiled_diffusion.webui.hosts import host
 from tiled_diffusion.webui.hosts.failure import JobError
+from tiled_diffusion.webui.timing import LAST_JOBS
 
 GROW = {"version": 2, "grow": True}
 JOBS = []
@@ -204,6 +205,7 @@ def test_what_scripts_are_told_counts(tmp_path):
         (1, None), (2, None), ("1", None), (unit, "x"), (SimpleNamespace(weight=0.5, image=picture), "x"),
         (SimpleNamespace(weight=1.0, image=picture + 1), "x"), ({"image": picture},), ([picture],), (kind.A,), (kind.B,),
         (Image.new("RGB", (4, 4)),), (torch.ones(2),), (torch.zeros(2),),
+        (np.float32(0.5),), (np.int64(7),), (np.int64(8),), (Path("a"),), (Path("b"),), ({"a", "b"},), ({"a", "c"},),
     ]  # fmt: skip
     digests = [digest_of(value) for value in told]
     assert len({*digests}) == len(told)
@@ -211,6 +213,36 @@ def test_what_scripts_are_told_counts(tmp_path):
     circle = []
     circle.append(circle)
     assert digest_of(circle) == digest_of(circle)
+
+
+def test_it_is_remembered_as_one_job_unless_some_of_it_was_there(tmp_path):
+    LAST_JOBS.jobs.clear()
+    saving = {"do_not_save_samples": False, "outpath_samples": str(tmp_path)}
+    grown(**saving)
+    (job,) = LAST_JOBS.jobs
+    assert (job.kind.size, job.kind.ways) == ((256, 224), ("grown in stages at 0.5",))
+    grown(**saving)
+    assert list(LAST_JOBS.jobs) == [job]
+
+
+def test_a_finished_job_is_read_again_with_all_that_was_said_of_it(tmp_path):
+    saving = {"do_not_save_samples": False, "outpath_samples": str(tmp_path), "batch_size": 2, "n_iter": 2}
+    first, drawn = grown(**saving)
+    assert len(JOBS) == 8
+    folders = sorted(tmp_path.glob("stages/*"))
+    JOBS.clear()
+    again, read = grown(**saving)
+    assert JOBS == []
+    assert sorted(tmp_path.glob("stages/*")) == folders
+    assert all(same(a, b) for a, b in zip(drawn, read, strict=True))
+    assert again.extra_generation_params == first.extra_generation_params
+    assert again.extra_generation_params["Schedule type"] == "Karras"
+    assert again.comments == first.comments
+    for broken in (b"[]", b"\xff", b'{"records": 1, "comments": []}'):
+        for file in tmp_path.glob("stages/*/*.json"):
+            file.write_bytes(broken)
+        assert "Schedule type" not in grown(**saving)[0].extra_generation_params
+    assert JOBS == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.webui.host_model import Job, Model, copied, job, run, written
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.webui import timing
 from tiled_diffusion.webui.hosts import host
 from tiled_diffusion.webui.hosts.failure import JobError
 from tiled_diffusion.webui.timing import LAST_JOBS
@@ -50,6 +51,29 @@ def test_a_job_that_is_done_is_remembered_with_the_time_of_a_picture():
     shared.state.interrupted = True
     run(Job(args=(True, TILES)))
     assert list(LAST_JOBS.jobs) == [job]
+
+
+@pytest.mark.parametrize(("resize", "size"), [((0, 0), (512, 384)), ((512, 0), (512, 384)), ((480, 384), (480, 384))])
+def test_a_job_with_hires_fix_is_remembered_as_one_of_its_last_size(resize, size):
+    LAST_JOBS.jobs.clear()
+    p = Job(args=(True, {**TILES, "passes": "first"}), hr_upscale_to_x=512, hr_upscale_to_y=384)
+    p.enable_hr, (p.hr_resize_x, p.hr_resize_y) = True, resize
+    run(p)
+    (job,) = LAST_JOBS.jobs
+    assert job.kind.size == size
+    assert job.kind.ways == ("hires fix, first pass in tiles",)
+
+
+def test_the_memory_of_a_job_is_not_that_of_the_one_before(monkeypatch):
+    """The card's own count of the most that was held goes on until somebody sets it back."""
+    card = torch.device("cuda", 1)
+    held = {card: 9 * 2**30}
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: held.update({device: 2**30}))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: held[device])
+    monkeypatch.setattr(timing, "_card", lambda: card)
+    LAST_JOBS.jobs.clear()
+    run(Job(args=(True, TILES)))
+    assert LAST_JOBS.jobs[0].peak == 2**30
 
 
 @pytest.mark.parametrize("at", [0, 2])

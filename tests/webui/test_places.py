@@ -11,6 +11,7 @@ from modules import lowvram, shared
 from tests.webui.host_model import Job, Model, job, run
 from tests.webui.test_jobs import CLEAN, REGION, TILES, traces
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.webui.hosts.a1111.copies import copied
 from tiled_diffusion.webui.hosts.failure import JobError
 from tiled_diffusion.webui.places import OPTION, check_served
 
@@ -115,6 +116,36 @@ def test_one_that_breaks_is_left_out_and_the_picture_is_the_same(monkeypatch, ca
     assert "cpu failed twice and is left out from now on: CUDA error" in caplog.text
 
 
+@pytest.mark.parametrize("fits", [1, 2])
+def test_where_memory_runs_out_a_place_takes_fewer_tiles(fits, monkeypatch, caplog):
+    """Rows are two to a tile; on the other device there is room for fewer."""
+    settings = {**TILES, "tile_batch": 3}
+    here = drawn({**settings, "tile_batch": fits}, "")
+    own, original, sizes = unet(), UNet.forward, []
+
+    def small(self, x, *args, **more):
+        if self is not own:
+            if x.shape[0] > 2 * fits:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            sizes.append(x.shape[0])
+        return original(self, x, *args, **more)
+
+    monkeypatch.setattr(UNet, "forward", small)
+    assert torch.equal(drawn(settings, "cpu,cpu"), here)
+    assert sizes
+    assert caplog.text.count("Out of memory: going on with") == 1
+    assert "left out" not in caplog.text
+
+
+def test_a_tile_that_fits_nowhere_is_told(monkeypatch):
+    def full(self, *args, **more):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(UNet, "forward", full)
+    with pytest.raises(JobError, match="out of memory with a single tile of 16 x 16 latent pixels"):
+        drawn({**TILES, "tile_batch": 2}, "cpu,cpu")
+
+
 def test_interrupt_ends_it():
     on("cpu,cpu")
     p = Job(args=(True, {**TILES, "tile_batch": 1}))
@@ -134,6 +165,27 @@ def test_interrupt_ends_it():
     assert len(calls) <= 3 + 4
     assert shared.state.interrupted
     assert traces(p) == CLEAN
+
+
+def test_a_copy_lies_on_its_own_device_from_the_beginning(monkeypatch):
+    """None of its weights is copied where the model is, and what is shared in it stays shared."""
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 2))
+    module[2].weight = module[0].weight
+    module.eval()
+    copied_here = []
+    for kind in (torch.nn.Parameter, torch.Tensor):
+        monkeypatch.setattr(kind, "__deepcopy__", lambda self, memo: copied_here.append(self))
+    away, here = copied(module, torch.device("meta")), copied(module, torch.device("cpu"))
+    assert copied_here == []
+    assert {tensor.device.type for tensor in away.state_dict().values()} == {"meta"}
+    assert away[2].weight is away[0].weight
+    own, others = module.state_dict(keep_vars=True), here.state_dict(keep_vars=True)
+    for name, tensor in own.items():
+        assert torch.equal(others[name], tensor)
+        assert (type(others[name]), others[name].requires_grad) == (type(tensor), tensor.requires_grad)
+        assert others[name].data_ptr() != tensor.data_ptr()
+    x = torch.ones(1, 2)
+    assert torch.equal(here(x), module(x))
 
 
 def refuse_lowvram(monkeypatch):

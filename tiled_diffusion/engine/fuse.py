@@ -114,6 +114,37 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
 
 
+def evaluated_in_halves(crops: Tensor, tiles: Sequence[Tile], evaluate: Evaluate, batching: Batching) -> Tensor:
+    """A batch at one place, at once or, where memory runs out there, of half as many tiles at a time.
+
+    Args:
+        crops: [k * B, C, h, w].
+        tiles: k, of the crops.
+        evaluate: the place's own.
+        batching: the place's own; it stays as small as it had to become.
+
+    Returns:
+        As of Evaluate.
+
+    Raises:
+        OutOfMemoryError: a single tile is too large.
+    """
+    rows, first, out = crops.shape[0] // len(tiles), 0, list[Tensor]()
+    while first < len(tiles):
+        some = tiles[first : first + batching.size]
+        part = crops[first * rows : (first + len(some)) * rows]
+        try:
+            out.append(evaluate(part, some))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            batching.size = len(some)
+            batching.halve(Extent(*part.shape[-2:]), error)
+            continue
+        first += len(some)
+    return torch.cat(out)
+
+
 def fuse(x: Tensor, plan: Plan, evaluate: Evaluate, batching: Batching, spread: Spread | None = None) -> Tensor:
     """The canvas's prediction: sum_i V_i^T [ w_i * D(V_i x) ] with weights that sum to 1 at every pixel.
 
@@ -170,7 +201,7 @@ def _evaluated(
 def _spread(
     seen: Seen, plan: Plan, spread: Spread, batching: Batching
 ) -> Iterator[tuple[Sequence[Tile], Tensor]]:
-    """Batches and their predictions; places halve their own where memory runs out."""
+    """Batches and their predictions; places halve their own where memory runs out, see evaluated_in_halves."""
     batches = list(plan.batches(batching.size))
     crops = ((_crops(seen, tiles, batching.placed), tiles) for tiles in batches)
     return zip(batches, spread(crops, batching.still), strict=True)

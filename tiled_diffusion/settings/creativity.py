@@ -41,6 +41,8 @@ RUNGS = (Rung(0.0, 0.2, 0.2, 1.0), Rung(0.5, 0.5, 0.5, 1.0), Rung(1.0, 0.65, 0.5
 QUICK = "quick"
 """Few steps, shallow, on tiles that move (after PixelRush, arXiv 2602.12769)."""
 QUICK_STEPS = 8
+QUICK_TILES: dict[str, Any] = {"method": "jittered", "overlap": None}
+"""Its fields of `Settings`."""
 STYLES = {"faithful": 0.0, "balanced": 0.5, "creative": 1.0, QUICK: 0.25}
 FORM = f"0 to 1, or one of {', '.join(STYLES)}"
 
@@ -96,7 +98,7 @@ def with_creativity(request: Request, creativity: Creativity) -> Request:
     """The request of an enlarging with what a creativity sets; all of it can be changed afterwards."""
     to, more = rung(creativity.value), dict[str, Any]()
     if creativity.quick:
-        more = {"steps": QUICK_STEPS, "tiling": replace(request.tiling, method="jittered", overlap=None)}
+        more = {"steps": QUICK_STEPS, "tiling": replace(request.tiling, **QUICK_TILES)}
     controls = tuple(replace(c, weight=round(c.weight * to.control, 3)) for c in request.controls)
     values = {"denoising_strength": to.denoising_strength, "inversion": Inversion(freedom=to.freedom), **more}
     return replace(request, controls=controls, **values)

@@ -8,12 +8,13 @@ from typing import Any
 
 import gradio as gr
 
-from tiled_diffusion.settings.creativity import QUICK, QUICK_STEPS, STYLES, rung
-from tiled_diffusion.settings.values import METHODS
+from tiled_diffusion.settings.creativity import QUICK, QUICK_STEPS, QUICK_TILES, STYLES, rung
+from tiled_diffusion.settings.panel import PanelSettings, control_rows
 
 LABELS = {"faithful": "Faithful", "balanced": "Balanced", "creative": "Creative", QUICK: "Quick"}
-SET = ("keep_picture", "inversion_freedom", "method", "overlap")
-"""The panel's controls that are set; denoising strength and steps are the page's own."""
+SET = ("keep_picture", "inversion_freedom")
+TILES = tuple(QUICK_TILES)
+"""The panel's controls that are set, and those that *Quick* sets too; denoising strength and steps are the page's."""
 UNSEEN: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 """How an event runs of which nobody shall see that it does."""
 
@@ -49,18 +50,19 @@ def connect_creativity(row: tuple[Any, Any, Any], tab: str, controls: dict[str, 
         js: name of the argument of an event that runs JavaScript.
     """
     styles, number, around = row
-    outputs = [around, *(controls[key] for key in SET)]
+    before, tiles = gr.State(None), [controls[key] for key in TILES]
+    outputs = [around, before, *(controls[key] for key in SET), *tiles]
     fill: dict[str, Any] = {js: "(text) => { tiledDiffusion.gradio.fill(text); }"}
 
-    def styled(label: str) -> list[Any]:
+    def styled(label: str, known: Any, *now: Any) -> list[Any]:
         style = _name(label)
-        return [STYLES[style], *_values(tab, STYLES[style], style == QUICK)]
+        return [STYLES[style], *_values(tab, STYLES[style], known, list(now), quick=style == QUICK)]
 
-    def numbered(value: float) -> list[Any]:
-        return [None, *_values(tab, value)]
+    def numbered(value: float, known: Any, *now: Any) -> list[Any]:
+        return [None, *_values(tab, value, known, list(now))]
 
-    chosen = styles.input(styled, inputs=[styles], outputs=[number, *outputs], **UNSEEN)
-    moved = number.release(numbered, inputs=[number], outputs=[styles, *outputs], **UNSEEN)
+    chosen = styles.input(styled, inputs=[styles, before, *tiles], outputs=[number, *outputs], **UNSEEN)
+    moved = number.release(numbered, inputs=[number, before, *tiles], outputs=[styles, *outputs], **UNSEEN)
     for event in (chosen, moved):
         event.then(None, [around], None, **fill)
 
@@ -69,9 +71,25 @@ def _name(label: str) -> str:
     return next(key for key, known in LABELS.items() if known == label)
 
 
-def _values(tab: str, creativity: float, quick: bool = False) -> list[Any]:
-    """What components show: fields of the page as JSON, and the panel's controls, of which some stay as they are."""
+def _values(tab: str, creativity: float, before: list[Any] | None, now: list[Any], *, quick: bool = False) -> list[Any]:
+    """What components show: fields of the page as JSON, the tiles before *Quick*, and the panel's controls.
+
+    Args:
+        tab: of the page.
+        creativity: 0 to 1.
+        before: the tiles as they were before *Quick* set them; None where it has not.
+        now: the tiles that the panel shows.
+        quick: whether that style is chosen.
+    """
     to = rung(creativity)
-    around = {f"{tab}_denoising_strength": to.denoising_strength} | ({f"{tab}_steps": QUICK_STEPS} if quick else {})
-    tiles = [next(o.label for o in METHODS.options if o.value == "jittered"), -1] if quick else [gr.update()] * 2
-    return [json.dumps(around), True, to.freedom, *tiles]
+    around = {f"{tab}_denoising_strength": to.denoising_strength, f"{tab}_steps": QUICK_STEPS if quick else None}
+    own = _shown(QUICK_TILES)
+    kept = before if now == own else None
+    tiles, after = (own, kept or now) if quick else (kept or [gr.update()] * len(TILES), None)
+    return [json.dumps(around), after, *_shown(dict(zip(SET, (True, to.freedom), strict=True))), *tiles]
+
+
+def _shown(values: dict[str, Any]) -> list[Any]:
+    """What the components of settings show."""
+    rows = {row.name: row for row in control_rows(PanelSettings)}
+    return [rows[name].to_page(value) for name, value in values.items()]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from tiled_diffusion.engine.describe import Description, describe
@@ -13,16 +14,19 @@ from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.errors import SettingsError, TiledError
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.foreign import document_of
-from tiled_diffusion.settings.panel import PanelSettings, merge
+from tiled_diffusion.settings.panel import PASSES, PanelSettings, merge
 from tiled_diffusion.settings.presets import NotFoundError, Presets
 from tiled_diffusion.settings.quoting import quoted
 
 from .frame_view import looked_at
-from .last_jobs import JobKind, LastJobs
+from .last_jobs import JobKind, LastJobs, inverted_steps, ways_of
 
 BASE = "/tiled-diffusion"
 MOST_BYTES = 4 * 2**20
 MOST_TEXTS, MOST_TEXT = 16, 20000
+HIRES = "hires fix"
+WAYS = ("", "img2img", HIRES)
+"""Of what a panel's job is a part; nothing is txt2img."""
 
 Counter = Callable[[str], tuple[int | str, int | str]]
 """Tokens of a prompt, and how many fit into as many chunks as it takes; "-" where no model is loaded."""
@@ -55,7 +59,7 @@ def add_routes(
         return {"counts": [tokens(text) for text in _texts((await _object(request)).get("texts"))]}
 
     async def frame(request: Request) -> Any:
-        return looked_at(await _object(request))
+        return await run_in_threadpool(looked_at, await _object(request))
 
     routes = [("/plan", "POST", plan), ("/tokens", "POST", lengths), ("/import", "POST", _imported)]
     routes.append(("/frame", "POST", frame))
@@ -72,23 +76,32 @@ def _plan(data: dict[str, Any], model_size: Callable[[], ModelTraits], jobs: Las
     if not data.get("fixed_size"):
         width, height = job.width or width, job.height or height
     plan = describe(job.tiling, width, height, model_size())
-    known = jobs.like(kind_of(plan, (width, height)))
+    known = jobs.like(kind_of(plan, (width, height), panel_ways(job, _way(data.get("way")))), data.get("steps"))
     more = [_inversion(job), known and known.line()]
     return {**plan.to_dict(), "more": [text for text in more if text]}
 
 
-def kind_of(plan: Description, size: tuple[int, int]) -> JobKind:
+def kind_of(plan: Description, size: tuple[int, int], ways: tuple[str, ...] = ()) -> JobKind:
     """What a plan's jobs are like; `size` is the picture's width and height, image pixels."""
-    return JobKind(size, plan.tile, plan.rows)
+    return JobKind(size, plan.tile, plan.rows, ways)
+
+
+def panel_ways(job: PanelSettings, way: str) -> tuple[str, ...]:
+    """What makes a panel's job take another time than plain txt2img; `way` is one of WAYS."""
+    if way == HIRES and job.passes != "both":
+        way = f"{HIRES}, {PASSES.to_page(job.passes).lower()} in tiles"
+    return ways_of(way, job.growth if job.grow else None, job.kept if way else None)
+
+
+def _way(value: object) -> str:
+    if value not in (None, *WAYS):
+        raise SettingsError(f"way: got {quoted(value)}, allowed is one of {', '.join(map(repr, WAYS))}")
+    return str(value or "")
 
 
 def _inversion(job: PanelSettings) -> str:
     """What the noise inversion adds to the sampling's steps."""
-    if job.kept is None:
-        return ""
-    steps = "as many steps" if job.kept.steps is None else f"{job.kept.steps} steps"
-    rounds = f", each {job.kept.rounds} times" if job.kept.rounds > 1 else ""
-    return f"the inversion adds {steps}{rounds}, without the negative prompt"
+    return f"the inversion adds {inverted_steps(job.kept)}, without the negative prompt" if job.kept else ""
 
 
 def _preset_routes(presets: Presets) -> list[tuple[str, str, Callable[[Request], Any]]]:

@@ -7,10 +7,12 @@ job gets is the finished picture, as after hires fix.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.host import Picture, Task
 from tiled_diffusion.recipes.progress import Progress, TimeLeft
 from tiled_diffusion.recipes.progressive import StageFiles, progressive, stage_folder, stage_sizes
+from tiled_diffusion.settings.files import write_whole
 from tiled_diffusion.settings.panel import PanelSettings
 from tiled_diffusion.settings.request import Request
 from tiled_vae import Interrupted
@@ -86,7 +89,7 @@ def _picture(p: Job, run: Run, image: int) -> Image.Image:
         tiling=run.texts.resolved(image, styled=True), growth=run.job.growth,
     )  # fmt: skip
     stages = Stages(p, run.job, image)
-    files = StageFiles(_folder(p, stages, request, image)) if host.jobs.saves(p) else None
+    files = JobFiles(_folder(p, run, stages, request), stages) if host.jobs.saves(p) else None
     host.jobs.announce_more(len(stage_sizes(stages, request)))
     try:
         return progressive(stages, request, files, Told())[0].image
@@ -94,17 +97,52 @@ def _picture(p: Job, run: Run, image: int) -> Image.Image:
         p.comment(f"{TITLE}: stopped while it grew: this is the last stage that was finished, enlarged")
         size = (p.width, p.height)
         return Image.new("RGB", size) if stages.last is None else stages.upscale(stages.last, size)
+    finally:
+        run.resumed |= stages.resumed
 
 
-def _folder(p: Any, stages: Stages, request: Request, image: int) -> Path:
-    """Beside the job's pictures; of its own for all that changes the picture, what scripts are told included."""
+def _folder(p: Any, run: Run, stages: Stages, request: Request) -> Path:
+    """Beside the job's pictures; of its own for all that changes the picture, what scripts are told included.
+
+    It is looked at for all pictures before the first one is drawn, for each of them adds to the job's record.
+    """
+    if not run.told:
+        scripts = digest_of(p.script_args)
+        run.told = tuple((host.jobs.described(p, image), scripts) for image in range(len(p.all_prompts)))
     samples = p.outpath_samples or host.page.option("outdir_txt2img_samples", "outputs/txt2img-images")
-    return stage_folder(Path(samples), stages, request, [host.jobs.described(p, image), digest_of(p.script_args)])
+    return stage_folder(Path(samples), stages, request, run.told[stages.image])
 
 
 def _pixels(image: Image.Image) -> Tensor:
     """[3, H, W] in -1..1."""
     return torch.from_numpy(np.asarray(image.convert("RGB"), dtype=np.float32)).permute(2, 0, 1) / 127.5 - 1
+
+
+@dataclass(frozen=True)
+class Said:
+    """What sampler and scripts say of a stage.
+
+    Attributes:
+        records: fields of its picture's record, of the first stage alone.
+        comments: lines below it.
+    """
+
+    records: Mapping[str, Any] = field(default_factory=dict)
+    comments: Sequence[str] = ()
+
+    def to_json(self) -> str:
+        """Records that are functions of the host's are left out."""
+        records = {name: value for name, value in self.records.items() if isinstance(value, (str, int, float))}
+        return json.dumps({"records": records, "comments": list(self.comments)})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Said:
+        """Nothing, where the text is of another kind."""
+        try:
+            data = json.loads(text)
+            return cls(dict(data["records"]), [str(comment) for comment in data["comments"]])
+        except (ValueError, TypeError, KeyError):
+            return cls()
 
 
 @dataclass
@@ -116,12 +154,16 @@ class Stages:
         job: what its panel asks for.
         image: number of the picture in the job.
         last: where it was stopped: the last stage that was finished, or what there is of the first one.
+        said: of the stage that was drawn last.
+        resumed: a stage was there already, from a run before.
     """
 
     p: Any
     job: PanelSettings
     image: int
     last: Image.Image | None = field(default=None, init=False)
+    said: Said = field(default_factory=Said, init=False)
+    resumed: bool = field(default=False, init=False)
 
     @property
     def name(self) -> str:
@@ -155,26 +197,55 @@ class Stages:
             (request.width, request.height), request.denoising_strength,
             {APART: settings, **xyz.VAE.carried(self.p)},
         ))  # fmt: skip
-        for comment in drawn.comments:
-            if comment not in self.p.comments:
-                self.p.comment(comment)
-        if task.start is None:
-            self._note(drawn.records)
+        self.said = Said(drawn.records if task.start is None else {}, drawn.comments)
+        self.tell(self.said)
         image: Image.Image | None = None if drawn.image is None else drawn.image.convert("RGB")
         if image is None or host.jobs.stop_wanted():
             self.last = task.start or image
             raise Interrupted
         return image
 
-    def _note(self, records: Mapping[str, Any]) -> None:
-        """What sampler and scripts say of the first stage holds for the picture; what the job says itself stays."""
-        for name, value in records.items():
+    def tell(self, said: Said) -> None:
+        """What is said of a stage holds for the picture; what the job says itself stays."""
+        for comment in said.comments:
+            if comment not in self.p.comments:
+                self.p.comment(comment)
+        for name, value in said.records.items():
             if name not in self.p.extra_generation_params:
                 host.jobs.note(self.p, name, value)
 
     def upscale(self, image: Image.Image, size: tuple[int, int], upscaler: str = "lanczos") -> Image.Image:  # noqa: ARG002
         """By Lanczos."""
         return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+
+
+@dataclass(frozen=True)
+class JobFiles(StageFiles):
+    """Beside each stage's picture is kept what was said of it, and told when the picture is read.
+
+    Attributes:
+        stages: whose they are.
+    """
+
+    stages: Stages
+
+    def read(self, name: str) -> Image.Image | None:
+        """See StageFiles."""
+        image = super().read(name)
+        if image is not None:
+            self.stages.resumed = True
+            with suppress(OSError):  # an older version's picture has none
+                self.stages.tell(Said.from_json(self._beside(name).read_bytes()))
+        return image
+
+    def write(self, name: str, image: Image.Image) -> None:
+        """See StageFiles; the picture comes last, so that none is without what was said of it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self._beside(name), self.stages.said.to_json().encode())
+        super().write(name, image)
+
+    def _beside(self, name: str) -> Path:
+        return (self.folder / name).with_suffix(".json")
 
 
 @dataclass
@@ -196,15 +267,23 @@ def digest_of(value: Any, depth: int = 0) -> str:
 
 
 def _plain(value: Any, depth: int) -> Any:
+    if isinstance(value, (np.generic, PurePath)):
+        value = str(value) if isinstance(value, PurePath) else value.item()
     if value is None or isinstance(value, (str, int, float, bool, bytes)):
         return value
     if isinstance(value, (np.ndarray, Image.Image, Tensor)):
         pixels = value.detach().cpu().float().numpy() if isinstance(value, Tensor) else np.asarray(value)
         return pixels.shape, str(pixels.dtype), hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
-    kind = type(value).__name__
     if depth >= MOST_DEPTH or isinstance(value, Enum):
-        return kind, getattr(value, "name", None)
+        return type(value).__name__, getattr(value, "name", None)
+    return type(value).__name__, _parts(value, depth + 1)
+
+
+def _parts(value: Any, depth: int) -> list[Any]:
+    """Of a list, a set, a mapping, or an object's attributes."""
     if isinstance(value, (list, tuple)):
-        return kind, [_plain(v, depth + 1) for v in value]
+        return [_plain(v, depth) for v in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(repr(_plain(v, depth)) for v in value)
     inner = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
-    return kind, [(str(k), _plain(v, depth + 1)) for k, v in inner.items()]
+    return [(str(k), _plain(v, depth)) for k, v in inner.items()]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from tiled_diffusion.engine.fuse import Evaluate, Spread
+from tiled_diffusion.engine.fuse import MOST_TILES_A_CALL, Batching, Evaluate, Spread, evaluated_in_halves
 from tiled_diffusion.engine.pool import Pool
 from tiled_diffusion.engine.runner import Runner, kept, ordered
 from tiled_diffusion.engine.threads import ThreadWorker
@@ -18,12 +18,27 @@ from tiled_diffusion.errors import TiledError
 
 from .hosts import host
 from .hosts.port import Copies, Job
+from .hosts.values import DRAW_ON
 
 if TYPE_CHECKING:
     from .denoiser import Tiling
 
 OPTION = "tiled_diffusion_devices"
-TITLE = "Draw tiles on"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device with its copy of the U-Net.
+
+    Attributes:
+        copies: of all places.
+        number: of this one.
+        batching: how many tiles fit into its memory.
+    """
+
+    copies: Copies
+    number: int
+    batching: Batching = field(default_factory=lambda: Batching(MOST_TILES_A_CALL))
 
 
 @dataclass(frozen=True)
@@ -40,11 +55,10 @@ class TileCall:
     crops: Tensor
     tiles: Sequence[Tile]
 
-    def __call__(self, replica: tuple[Copies, int]) -> Tensor:
-        """The predictions, by the copy of a place."""
-        copies, place = replica
-        with copies.at(place):
-            return self.evaluate(self.crops, self.tiles)
+    def __call__(self, replica: Place) -> Tensor:
+        """The predictions, by the copy of a place; where memory runs out, of half as many tiles at a time."""
+        with replica.copies.at(replica.number):
+            return evaluated_in_halves(self.crops, self.tiles, self.evaluate, replica.batching)
 
     def check(self, result: Any) -> None:
         """Numbers of the crops' size, all of them finite."""
@@ -78,8 +92,8 @@ class Places:
             return None
         check_served(tiling)
         copies = host.sampling.copies(p, names)
-        workers = [ThreadWorker(name, (copies, place)) for place, name in enumerate(copies.names)]
-        return cls(copies, Pool(workers, (copies, 0), kept))
+        workers = [ThreadWorker(name, Place(copies, number)) for number, name in enumerate(copies.names)]
+        return cls(copies, Pool(workers, Place(copies, 0), kept))
 
     def close(self) -> None:
         """Nothing of it is left on the model."""
@@ -90,11 +104,11 @@ class Places:
 def check_served(tiling: Tiling) -> None:
     """Raises TiledError that names what acts on the one model alone, and so on no copy of it."""
     if tiling.controls is not None:
-        raise TiledError(f"{TITLE}: ControlNets act on one U-Net alone: switch them off, or leave the setting empty")
+        raise TiledError(f"{DRAW_ON}: ControlNets act on one U-Net alone: switch them off, or leave the setting empty")
     if tiling.networks is not None:
-        raise TiledError(f"{TITLE}: LoRAs of single regions act on one U-Net alone; leave the setting empty")
+        raise TiledError(f"{DRAW_ON}: LoRAs of single regions act on one U-Net alone; leave the setting empty")
     if tiling.main is not None:
-        raise TiledError(f"{TITLE}: elastic draws its small picture first, at one place; leave the setting empty")
+        raise TiledError(f"{DRAW_ON}: elastic draws its small picture first, at one place; leave the setting empty")
 
 
 def spread_by(runner: Runner, evaluate: Evaluate) -> Spread:

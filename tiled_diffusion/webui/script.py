@@ -26,7 +26,7 @@ from .run import HOLD, RUN, TITLE, WRAPPED, Run, failing, guard, refuse, run_of
 from .sampling import attach, grid_seed
 from .scope import unwrap, wrap
 from .styles import with_styles
-from .timing import remember
+from .timing import begin, remember
 
 PEER = "multidiffusion-upscaler-for-automatic1111"
 BUILT_IN = "MultiDiffusion Integrated"
@@ -70,6 +70,7 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
             elif HOLD in p.__dict__:
                 p.__dict__[RUN] = Run(PanelSettings(), RegionTexts(Settings()), hold=p.__dict__[HOLD])
             elif on:
+                begin()
                 p.__dict__[RUN] = self._begun(p, settings, controls)
             else:
                 xyz.DIFFUSION.say_if_idle(p)
@@ -151,8 +152,8 @@ class TiledDiffusionScript(Script):  # type: ignore[misc]
         run = run_of(p)
         if run is not None or xyz.DIFFUSION.chosen(p):
             host.jobs.finish(p, processed)
-        if run is not None:
-            remember(p, run)
+        if run is not None and APART not in p.__dict__:
+            remember(p, run, img2img=self.is_img2img)
 
 
 def _arrived(p: Job) -> None:

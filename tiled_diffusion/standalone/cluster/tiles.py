@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tiled_diffusion.engine.fuse import Batching, is_out_of_memory
-from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.fuse import Batching, evaluated_in_halves
 from tiled_diffusion.engine.guidance import Guidance, Wanted, guided
 from tiled_diffusion.engine.guides import Guide, Moment
 from tiled_diffusion.engine.runner import Runner, Shared, ordered
@@ -99,8 +98,7 @@ class TilesJob:
         device = replica.model.device
         time, crops = self.time.tensor(device), self.crops.tensor(device)
         controls.begin_step(self.moment)
-        batching, smalls = Batching(len(self.tiles)), dict[int, Parcel]()
-        rows, first, out = crops.shape[0] // len(self.tiles), 0, list[Tensor]()
+        smalls = dict[int, Parcel]()
 
         def small(tile: Tile, _: Tensor, whole: Tensor) -> None:
             smalls[next(k for k, own in enumerate(self.tiles) if own is tile)] = Parcel.of(whole)
@@ -108,18 +106,11 @@ class TilesJob:
         def evaluate(wanted: Sequence[Wanted]) -> Sequence[Tensor]:
             return denoiser.evaluate(wanted, time, controls)
 
-        while first < len(self.tiles):
-            tiles = self.tiles[first : first + batching.size]
-            some = crops[first * rows : (first + len(tiles)) * rows]
-            try:
-                out.append(guided(some, tiles, denoiser.guidances, evaluate, small))
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                batching.halve(Extent(*some.shape[-2:]), error)
-                continue
-            first += len(tiles)
-        return Evaluated(Parcel.of(torch.cat(out)), smalls)
+        def predicted(some: Tensor, tiles: Sequence[Tile]) -> Tensor:
+            return guided(some, tiles, denoiser.guidances, evaluate, small)
+
+        out = evaluated_in_halves(crops, self.tiles, predicted, Batching(len(self.tiles)))
+        return Evaluated(Parcel.of(out), smalls)
 
     def check(self, result: Any) -> None:
         """The shape must be the crops', and all numbers finite."""

@@ -26,7 +26,7 @@ from tiled_diffusion.standalone.images import to_images
 from tiled_diffusion.standalone.metadata import save_png
 from tiled_diffusion.standalone.model import Model, load_model
 from tiled_diffusion.standalone.output import numbered, numbered_names
-from tiled_diffusion.ui.last_jobs import FinishedJob, LastJobs
+from tiled_diffusion.ui.last_jobs import FinishedJob, LastJobs, ways_of
 from tiled_diffusion.ui.routes import kind_of
 from tiled_vae import Interrupted
 
@@ -250,7 +250,9 @@ class Studio:
         plan = describe(request.tiling, *size, self.model.traits, cfg_scale=request.cfg_scale)
         device = self.model.device
         peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
-        self.jobs.add(FinishedJob(kind_of(plan, size), request.steps, seconds, peak))
+        way = "" if request.init_image is None else "img2img"
+        kind = kind_of(plan, size, ways_of(way, request.growth, request.inversion))
+        self.jobs.add(FinishedJob(kind, request.steps, seconds, peak))
 
     def _save(self, pictures: Sequence[Picture], job: Job, seconds: float) -> tuple[Path, ...]:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -103,6 +103,9 @@ class Jobs(Protocol):
     def has_hires(self, p: Any) -> bool:
         """Whether a pass of hires fix is to come, or at work."""
 
+    def final_size(self, p: Any) -> tuple[int, int]:
+        """Width and height of a job's pictures in the end, image pixels."""
+
     def captioner(self, name: str) -> Callable[[Any], str]:
         """What says what a picture shows; raises TiledError that names those that there are."""
 

@@ -18,6 +18,8 @@ Denoise = Callable[[Forward, Tensor, Tensor, dict[str, Any], list[Row] | None], 
 """What is asked in the model's place: (the model call, x, sigma, cond, rows if the host names them) -> as the call."""
 Networks = Mapping[str, Sequence[Any]]
 """Extra networks such as LoRAs by kind; each has `items`, name first."""
+DRAW_ON = "Draw tiles on"
+"""What the setting is called that names several devices."""
 TokenCount = tuple[int | str, int | str]
 """(tokens of a prompt, how many fit into as many chunks as it takes); "-" where no model is loaded."""
 

@@ -18,10 +18,9 @@ from torch import Tensor
 
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.webui.hosts.port import Copies
+from tiled_diffusion.webui.hosts.values import DRAW_ON
 
 from .page import option
-
-OPTION = "Draw tiles on"
 
 
 class UNetCopies:
@@ -36,7 +35,7 @@ class UNetCopies:
         self._unet = shared.sd_model.model.diffusion_model
         self._mine = threading.local()
         self._devices = devices
-        self._copies = [self._unet, *(copy.deepcopy(self._unet).to(device) for device in devices[1:])]
+        self._copies = [self._unet, *(copied(self._unet, device) for device in devices[1:])]
         original = self._unet.forward
 
         def forward(*args: Any, **kwargs: Any) -> Any:
@@ -65,6 +64,16 @@ class UNetCopies:
         self._copies = [self._unet]
 
 
+def copied(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """A copy on a device, of which at no time a part lies anywhere else."""
+    memo: dict[int, Any] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        moved = tensor.detach().to(device, copy=True)
+        is_parameter = isinstance(tensor, torch.nn.Parameter)
+        memo[id(tensor)] = torch.nn.Parameter(moved, tensor.requires_grad) if is_parameter else moved
+    return copy.deepcopy(module, memo)
+
+
 def copies(p: Any, names: Sequence[str]) -> Copies:
     """Copies for a job on devices by their names, of which one is the model's own.
 
@@ -74,10 +83,10 @@ def copies(p: Any, names: Sequence[str]) -> Copies:
     own = _device(str(shared.device))
     devices = [_device(name) for name in names]
     if own not in devices:
-        raise TiledError(f"{OPTION}: got {', '.join(names)}, allowed is a list with {own}, where the model is")
+        raise TiledError(f"{DRAW_ON}: got {', '.join(names)}, allowed is a list with {own}, where the model is")
     refusal = _refusal(p)
     if refusal is not None:
-        raise TiledError(f"{OPTION}: {refusal}; leave the setting empty")
+        raise TiledError(f"{DRAW_ON}: {refusal}; leave the setting empty")
     devices.remove(own)
     return UNetCopies([own, *devices])
 
@@ -86,11 +95,11 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as e:
-        raise TiledError(f"{OPTION}: got {name!r}, allowed are devices such as cuda:0, cuda:1") from e
+        raise TiledError(f"{DRAW_ON}: got {name!r}, allowed are devices such as cuda:0, cuda:1") from e
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
-            raise TiledError(f"{OPTION}: got {name}, but there are {count} such devices here")
+            raise TiledError(f"{DRAW_ON}: got {name}, but there are {count} such devices here")
         return torch.device("cuda", device.index or 0)
     return device
 

@@ -41,6 +41,14 @@ def has_hires(p: Any) -> bool:
     return bool(getattr(p, "enable_hr", False))
 
 
+def final_size(p: Any) -> tuple[int, int]:
+    """After the second pass, where there is one: where both sides are given it cuts off what is too much."""
+    if not has_hires(p):
+        return p.width, p.height
+    both = p.hr_resize_x and p.hr_resize_y
+    return (p.hr_resize_x, p.hr_resize_y) if both else (p.hr_upscale_to_x, p.hr_upscale_to_y)
+
+
 CAPTIONERS = ("clip", "deepbooru")
 
 

@@ -25,7 +25,7 @@ from tiled_diffusion.webui.hosts.a1111.sampling import is_edit_model as is_edit_
 from tiled_diffusion.webui.hosts.a1111.sampling import start_level as start_level
 from tiled_diffusion.webui.hosts.a1111.sampling import traits_of
 from tiled_diffusion.webui.hosts.port import Copies
-from tiled_diffusion.webui.hosts.values import Denoise, DenoiserCall
+from tiled_diffusion.webui.hosts.values import DRAW_ON, Denoise, DenoiserCall
 
 from .beginning import before_img2img as before_img2img
 from .beginning import model_call as model_call
@@ -82,7 +82,7 @@ def flow_model() -> str | None:
 
 def copies(p: Any, names: Sequence[str]) -> Copies:  # noqa: ARG001 the protocol's
     """Not here, where the WebUI itself moves its models between memories; raises TiledError."""
-    raise TiledError("Draw tiles on: Forge and reForge place their models themselves: leave the setting empty")
+    raise TiledError(f"{DRAW_ON}: Forge and reForge place their models themselves: leave the setting empty")
 
 
 def model_size() -> ModelTraits:
