@@ -83,7 +83,7 @@ def test_where_there_is_no_frame_none_is_found(kind):
         grey[(y - 120) ** 2 + (x - 160) ** 2 < 80**2] = 30
     photo = Image.fromarray((grey + rng.normal(0, 40 if kind == "noise" else 3, grey.shape)).clip(0, 255).astype(np.uint8))
     assert find_frame(photo) is None
-    with pytest.raises(TiledError, match="no frame is seen in the photo; give its corners"):
+    with pytest.raises(TiledError, match="corners: no frame is seen in the photo; say where its four corners are"):
         make_frame(host(), asked(corners=None), photo, find=find_frame)
 
 
@@ -275,7 +275,9 @@ def test_the_command(folder, tmp_path, capsys):
     assert report["files"] == [str(out / name) for name in names]
     assert report["seeds"] == [0, 1]
     assert np.abs(np.array(report["corners"]) - CORNERS).max() < 2
-    assert any(note.startswith("corners: found") and "correct them" in note for note in report["notes"])
+    (told,) = (note.removeprefix("corners: found at ") for note in report["notes"] if note.startswith("corners: found at "))
+    assert f"to correct the corners, look at corners.png and say --corners {told}" in report["notes"]
+    assert not any("--shape" in note for note in report["notes"])
     photo = Image.open(out / "photo.png")
     assert "a red house" in photo.text["parameters"]
     assert round(photo.info["dpi"][0]) == 144
@@ -385,7 +387,7 @@ def test_enlarging_keeps_the_dpi(folder, tmp_path):
         (["none.png"], "none.png: there is no such file"),
         (["text.png"], "photo: text.png cannot be read as a picture"),
         (["deep.png"], "photo: deep.png has 16 bits a channel; allowed are photos of 8 bits"),
-        (["wall.png"], "corners: no frame is seen in the photo; give its corners"),
+        (["wall.png"], "corners: no frame is seen in the photo; say where its four corners are"),
         (["photo.png", "--corners", "1,2,3"], "corners: got '1,2,3', allowed is x,y,x,y,x,y,x,y in image pixels, or auto"),
         (["photo.png", "--corners", "1,1,90,1,90,500,1,90"], "corners: got (90, 500), allowed is within the photo of 320x240 px"),
         (["photo.png", "--corners", "1,1,90,90,90,1,1,90"], "corners: the sides cross"),

@@ -157,7 +157,7 @@ WRONG = {
     "crossing corners": ({}, {"corners": "10,10,200,200,200,10,10,200"}, "corners: the sides cross"),
     "no corners": ({}, {"corners": "[1, 2]"}, "corners: got"),
     "no frame": ({"init_images": [Image.new("RGB", SIZE, "grey")]}, {"corners": ""}, "no frame is seen"),
-    "another beginning": ({}, {"begin": "fill"}, "begin: got 'fill', allowed is one of noise, original"),
+    "another beginning": ({}, {"begin": "fill"}, "begin: got 'fill', allowed is one of original, noise"),
     "too much room": ({}, {"context": 3}, "context: got 3"),
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from tiled_diffusion.settings.fields import Row
-from tiled_diffusion.settings.kinds import Choices
+from tiled_diffusion.settings.kinds import Choices, Number, Whole
 from tiled_diffusion.settings.panel import control_rows
 
 Name = Callable[[str], str]
@@ -43,6 +43,18 @@ def controls_of(
                     make = _automatic if row.entry.widget.automatic else _component
                     made[row.name] = make(row, name(row.name), value, (choices or {}).get(row.name))
     return made
+
+
+def slider_of(row: Row, step: float, **known: Any) -> Any:
+    """A slider over all that a number may be, which begins with its default.
+
+    Args:
+        row: of the number.
+        step: between two values.
+        known: label and the like.
+    """
+    assert isinstance(row.kind, (Number, Whole))
+    return gr.Slider(row.kind.low, row.kind.high, row.default, step=step, **known)
 
 
 def _automatic(row: Row, elem_id: str, value: Any, choices: Sequence[str] | None) -> Any:

@@ -18,7 +18,9 @@ from tiled_diffusion.recipes.frame.steps import framed, laid_out
 from tiled_diffusion.settings.document import parse_json
 from tiled_diffusion.settings.fields import row
 from tiled_diffusion.settings.frame import Corners, CornersKind, Frame, Framing, corners_from_text
-from tiled_diffusion.settings.kinds import Choice, Choices
+from tiled_diffusion.settings.kinds import Choices
+from tiled_diffusion.settings.request import INPAINT_FROM
+from tiled_diffusion.ui.controls import slider_of
 from tiled_diffusion.ui.frame_view import corner_editor_html, find
 
 from .hosts import Script, host, require_known_host
@@ -28,10 +30,8 @@ from .run import failing
 
 TITLE = "Frame"
 UNIT_PX = 8
-BEGINS = Choices((
-    Choice("noise", "noise", "As noise: what was in the frame does not count, nor does the denoising strength."),
-    Choice("original", "original", "As what the photo shows there, as far as the denoising strength says."),
-))  # fmt: skip
+BEGINS = Choices(tuple(option for option in INPAINT_FROM.options if option.value in ("noise", "original")))
+"""Of the ways to begin those that `MaskedPicture` has."""
 
 
 class FrameScript(Script):  # type: ignore[misc]
@@ -52,13 +52,13 @@ class FrameScript(Script):  # type: ignore[misc]
         corners.do_not_save_to_config = True
         with gr.Row():
             begin = gr.Radio(
-                list(BEGINS.names), value="noise", label="The picture begins as", elem_id=_id("begin"),
+                list(BEGINS.names), value=Framing.request.inpaint_from,
+                label="The picture begins as", elem_id=_id("begin"),
                 info="Noise, or what the photo shows there: an empty frame is grey, and so will be what is drawn.",
             )  # fmt: skip
             shape = gr.Number(0, **_known("shape"))
         with gr.Row():
-            context = gr.Slider(0, 2, row(Frame, "context").default, step=0.05, **_known("context"))
-            light = gr.Slider(0, 1, row(Frame, "light").default, step=0.05, **_known("light"))
+            context, light = (slider_of(row(Frame, name), 0.05, **_known(name)) for name in ("context", "light"))
             feather = gr.Number(0, precision=0, **_known("feather"))
         return [corners, begin, shape, context, light, feather]
 

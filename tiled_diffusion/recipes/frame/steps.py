@@ -140,14 +140,14 @@ def laid_out(framing: Framing, photo: Photo, sizes: tuple[int, int], find: Finde
     else:
         seen = None if find is None else find(photo.image.convert("RGB"))
         if seen is None:
-            raise TiledError("corners: no frame is seen in the photo; give its corners, --corners x,y,x,y,x,y,x,y")
+            raise TiledError("corners: no frame is seen in the photo; say where its four corners are")
         corners = ordered_corners(seen, size)
         numbers = ",".join(f"{n:.1f}" for n in corners.ravel())
-        notes.append(f"corners: found {numbers}; look at corners.png, and correct them with --corners {numbers}")
+        notes.append(f"corners: found at {numbers}")
     estimate, told = estimated_shape(corners, size)
     shape = framing.shape or estimate
     if not framing.shape:
-        how = "" if told else ", by a guess of the lens: the corners do not tell it; say --shape or --print"
+        how = "" if told else ", by a guess of the lens: the corners do not tell it; say the shape, or the print"
         notes.append(f"shape: the frame is {estimate:.3f} times as wide as high{how}")
     layout = FlatLayout.of(corners, shape, sizes[0], framing.frame.context, sizes[1])
     flat = photo.to_srgb(layout.flattened(photo.image))

@@ -14,6 +14,7 @@ from PIL import Image
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.frame.find import find_frame
 from tiled_diffusion.recipes.frame.quad import ordered_corners
+from tiled_diffusion.recipes.frame.steps import FrameResult
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.files import read_text
 from tiled_diffusion.settings.frame import Frame, Framing, Redraw, framing_from_json
@@ -112,14 +113,25 @@ def make_frame_files(
         host.model, framing, on_result=files.write, progress=progress, folders=host.folders, runner=host.runner
     )
     corners = [[round(float(n), 2) for n in point] for point in result.layout.corners]
-    seconds = time.monotonic() - start
+    notes, seconds = [*result.notes, *_flags(framing, result)], time.monotonic() - start
     data = {
         "files": [str(path) for path in files.paths],
         "corners": corners,
         "shape": round(result.layout.inside[0] / result.layout.inside[1], 4),
         "shape_told": result.shape_told,
         "seeds": [picture.seed for picture in result.tries],
-        "notes": result.notes,
+        "notes": notes,
         "seconds": round(seconds, 2),
     }
-    return data, [*result.notes, *map(str, files.paths), f"done in {seconds:.1f} s"]
+    return data, [*notes, *map(str, files.paths), f"done in {seconds:.1f} s"]
+
+
+def _flags(framing: Framing, result: FrameResult) -> list[str]:
+    """How to say otherwise what was found or guessed."""
+    flags = []
+    if framing.frame.corners is None:
+        numbers = ",".join(f"{n:.1f}" for n in result.layout.corners.ravel())
+        flags.append(f"to correct the corners, look at corners.png and say --corners {numbers}")
+    if not result.shape_told:
+        flags.append("to correct the shape, say --shape or --print")
+    return flags

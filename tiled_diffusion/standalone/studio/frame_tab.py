@@ -20,6 +20,7 @@ from tiled_diffusion.settings.request import Request
 from tiled_diffusion.standalone.host import DiffusersHost
 from tiled_diffusion.standalone.print_files import FORMATS
 from tiled_diffusion.standalone.samplers import default_sampler, samplers_of
+from tiled_diffusion.ui.controls import slider_of
 from tiled_diffusion.ui.frame_view import corner_editor_html
 from tiled_vae import Interrupted
 
@@ -110,10 +111,10 @@ def _frame_fields() -> Values:
     gr.HTML(corner_editor_html(_id("corners"), **ids))
     fields: Values = {"photo": photo, "corners": gr.Textbox("", elem_id=_id("corners"), elem_classes=["td-hidden"])}
     with gr.Row():
-        fields["context"] = gr.Slider(0, 2, row(Frame, "context").default, step=0.05, **_known(Frame, "context"))
+        fields["context"] = slider_of(row(Frame, "context"), 0.05, **_known(Frame, "context"))
         fields["shape"] = gr.Number(0, **_known(Frame, "shape", "0: estimated from the corners."))
     with gr.Row():
-        fields["light"] = gr.Slider(0, 1, row(Frame, "light").default, step=0.05, **_known(Frame, "light"))
+        fields["light"] = slider_of(row(Frame, "light"), 0.05, **_known(Frame, "light"))
         fields["feather"] = gr.Number(0, **_known(Frame, "feather"))
     return fields
 
