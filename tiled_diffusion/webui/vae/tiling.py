@@ -19,7 +19,9 @@ log = logging.getLogger("tiled_vae")
 TITLE = "Tiled VAE"
 NOT_ASKED = "this WebUI decoded without asking the VAE that was tiled: the picture is without tiles"
 PEER_HOOK = "VAEHook"
-GOOD_TILE_LP = 96
+ROOM_LP = 96
+"""Side of the tile that memory is kept free for where the size is left to the plan, which takes the largest that fits;
+not the least that is worth it, which is `tiled_vae.plan.GOOD_TILE_LP`."""
 
 
 class Tiling:
@@ -98,9 +100,9 @@ class Tiling:
         self._vae = vae
 
     def _largest_tile(self) -> tuple[int, int]:
-        """Sides for which memory is kept free; without a wish, of a tile that is good for every plan."""
+        """Sides for which memory is kept free."""
         settings, factor = self.job.settings(), host.sampling.LATENT_PX
-        return settings.decoder_tile_lp or GOOD_TILE_LP, settings.encoder_tile_px or GOOD_TILE_LP * factor
+        return settings.decoder_tile_lp or ROOM_LP, settings.encoder_tile_px or ROOM_LP * factor
 
     def _note_call(self, decoder: Any, args: Any) -> None:  # noqa: ARG002 a hook of torch
         self.asked |= get_ident() == self._thread
