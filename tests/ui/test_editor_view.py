@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 
 import pytest
 from PIL import Image
@@ -144,6 +145,46 @@ def test_reference_picture_from_a_file_a_drop_and_the_clipboard(editor, tmp_path
     assert editor.page.evaluate("() => window.revoked.length") == 3
     editor.click("Use as the reference picture")
     assert "no such picture" in editor.said
+
+
+def test_the_tiles_lie_over_the_last_picture(editor):
+    """Their edges are seen on it, and it between them; nothing of them is left when they are hidden again."""
+    editor.page.evaluate(
+        "src => { const gallery = document.createElement('div'); gallery.id = 'txt2img_gallery';"
+        " gallery.innerHTML = `<img hidden src='${src}'>`; document.body.append(gallery); }",
+        "data:image/png;base64," + base64.b64encode(picture("blue")).decode(),
+    )
+    editor.click("Use as the reference picture")
+    assert shown_colour(editor) == [0, 0, 255]
+    editor.shown('input[aria-label="Opacity of the reference picture"]').fill("1")
+    editor.all("details").evaluate_all("nodes => nodes.forEach(node => node.removeAttribute('open'))")
+
+    def seen():
+        editor.page.mouse.move(0, 0)
+        editor.page.wait_for_timeout(300)
+        return Image.open(io.BytesIO(editor.surface.screenshot())).convert("RGB")
+
+    def blue(image, box):
+        x, y, w, h = (n * side for n, side in zip(box, image.size * 2, strict=True))
+        down = round(y + h / 8)
+        edge = [image.getpixel((round(x + w) + by, down)) for by in range(-3, 3)]
+        return set(edge) == {(0, 0, 255)}, image.getpixel((round(x + w / 8), down)) == (0, 0, 255)
+
+    plain = seen()
+    editor.click("Show the tiles of the plan")
+    tiles = editor.all(".td-tile")
+    assert (
+        tiles.count() == int(re.search(r"(\d+) tiles", editor.page.locator("#td_txt2img_status").inner_text())[1]) > 2
+    )
+    sides = [
+        [float(side) / 100 for side in re.findall(r"([\d.]+)%", style)]
+        for style in tiles.evaluate_all("t => t.map(n => n.style.cssText)")
+    ]
+    inner = next(box for box in sides if box[0] + box[2] < 0.99)
+    assert blue(plain, inner) == (True, True)
+    assert blue(seen(), inner) == (False, True)
+    editor.click("Show the tiles of the plan")
+    assert blue(seen(), inner) == (True, True)
 
 
 def luminance(colour):
