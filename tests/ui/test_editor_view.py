@@ -18,9 +18,9 @@ def loaded(browser, address, path="", **options):
     return page
 
 
-def picture(colour):
+def picture(colour, size=(64, 32)):
     out = io.BytesIO()
-    Image.new("RGB", (64, 32), colour).save(out, "PNG")
+    Image.new("RGB", size, colour).save(out, "PNG")
     return out.getvalue()
 
 
@@ -148,11 +148,14 @@ def test_reference_picture_from_a_file_a_drop_and_the_clipboard(editor, tmp_path
 
 
 def test_the_tiles_lie_over_the_last_picture(editor):
-    """Their edges are seen on it, and it between them; nothing of them is left when they are hidden again."""
+    """Their edges are seen on it, and it between them; nothing of them is left when they are hidden again.
+
+    The picture fills the canvas, whatever its shape.
+    """
     editor.page.evaluate(
         "src => { const gallery = document.createElement('div'); gallery.id = 'txt2img_gallery';"
         " gallery.innerHTML = `<img hidden src='${src}'>`; document.body.append(gallery); }",
-        "data:image/png;base64," + base64.b64encode(picture("blue")).decode(),
+        "data:image/png;base64," + base64.b64encode(picture("blue", (64, 16))).decode(),
     )
     editor.click("Use as the reference picture")
     assert shown_colour(editor) == [0, 0, 255]
@@ -171,6 +174,7 @@ def test_the_tiles_lie_over_the_last_picture(editor):
         return set(edge) == {(0, 0, 255)}, image.getpixel((round(x + w / 8), down)) == (0, 0, 255)
 
     plain = seen()
+    assert {plain.getpixel((plain.width // 2, y)) for y in (3, plain.height - 4)} == {(0, 0, 255)}
     editor.click("Show the tiles of the plan")
     tiles = editor.all(".td-tile")
     assert (
