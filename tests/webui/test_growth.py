@@ -215,11 +215,14 @@ def test_what_scripts_are_told_counts(tmp_path):
     assert digest_of(circle) == digest_of(circle)
 
 
-def test_it_is_remembered_as_one_job():
+def test_it_is_remembered_as_one_job_unless_some_of_it_was_there(tmp_path):
     LAST_JOBS.jobs.clear()
-    grown()
+    saving = {"do_not_save_samples": False, "outpath_samples": str(tmp_path)}
+    grown(**saving)
     (job,) = LAST_JOBS.jobs
     assert (job.kind.size, job.kind.ways) == ((256, 224), ("grown in stages at 0.5",))
+    grown(**saving)
+    assert list(LAST_JOBS.jobs) == [job]
 
 
 def test_a_finished_job_is_read_again_with_all_that_was_said_of_it(tmp_path):

@@ -97,6 +97,8 @@ def _picture(p: Job, run: Run, image: int) -> Image.Image:
         p.comment(f"{TITLE}: stopped while it grew: this is the last stage that was finished, enlarged")
         size = (p.width, p.height)
         return Image.new("RGB", size) if stages.last is None else stages.upscale(stages.last, size)
+    finally:
+        run.resumed |= stages.resumed
 
 
 def _folder(p: Any, run: Run, stages: Stages, request: Request) -> Path:
@@ -153,6 +155,7 @@ class Stages:
         image: number of the picture in the job.
         last: where it was stopped: the last stage that was finished, or what there is of the first one.
         said: of the stage that was drawn last.
+        resumed: a stage was there already, from a run before.
     """
 
     p: Any
@@ -160,6 +163,7 @@ class Stages:
     image: int
     last: Image.Image | None = field(default=None, init=False)
     said: Said = field(default_factory=Said, init=False)
+    resumed: bool = field(default=False, init=False)
 
     @property
     def name(self) -> str:
@@ -229,6 +233,7 @@ class JobFiles(StageFiles):
         """See StageFiles."""
         image = super().read(name)
         if image is not None:
+            self.stages.resumed = True
             with suppress(OSError):  # an older version's picture has none
                 self.stages.tell(Said.from_json(self._beside(name).read_bytes()))
         return image

@@ -52,6 +52,7 @@ class Run:
         write_record: writes the records of all pictures, with what is known of them.
         hold: for how much of the sampling the means of an input picture's areas hold.
         told: of each picture that grows, what decides it besides its request.
+        resumed: some of it was not drawn now, but in a run before.
     """
 
     job: PanelSettings
@@ -70,6 +71,7 @@ class Run:
     write_record: Callable[[], None] = lambda: None
     hold: float = 0.0
     told: tuple[tuple[str, str], ...] = ()
+    resumed: bool = False
 
     def finished(self, samples: Any) -> Any:
         """What is kept to the end is exactly that, where a sampler leaves some noise; pictures stay as they are."""

@@ -26,14 +26,14 @@ def begin() -> None:
 
 
 def remember(p: Job, run: Run, *, img2img: bool) -> None:
-    """Remembers a job that is done, with the mean time of a picture; no part of another job, and none that was stopped.
+    """Remembers a job that is done, with the mean time of a picture; none that was stopped or resumed.
 
     Args:
         p: the job.
         run: what it kept.
         img2img: whether it began with a picture.
     """
-    if run.hold or host.jobs.stop_wanted():
+    if run.hold or run.resumed or host.jobs.stop_wanted():
         return
     way = "img2img" if img2img else HIRES if host.jobs.has_hires(p) else ""
     size, card = host.jobs.final_size(p), _card()
