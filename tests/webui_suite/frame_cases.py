@@ -130,6 +130,8 @@ def _(w: Webui):
         PHOTO.resize((960, 720)).save(Path(place) / "wall.png")
         page.locator("#tabs button", has_text="img2img").first.click()
         page.locator("#img2img_image input[type=file]").first.set_input_files(str(Path(place) / "wall.png"))
+        page.wait_for_timeout(1500)
+        assert page.locator("#td_frame_corners textarea").input_value() == "", "a script that is not chosen has looked"
         scripts = page.locator("#img2img_script_container #script_list input").first
         scripts.click()
         scripts.fill("Frame")

@@ -200,6 +200,9 @@ def _(w: Webui):
         assert result.pictures[0].shape == (256, 320, 3)
         assert plain.difference(result) > 5, "nothing was tiled"
     assert found["first"].difference(found["hires"]) > 5
+    asked = {"settings": {**TILES, "passes": "hires"}, "width": 320, "height": 256, "way": "hires fix"}
+    told = w.call("/tiled-diffusion/plan", asked)["more"]
+    assert any("320 x 256 px" in line and "hires fix, hires pass in tiles) took" in line for line in told), told
     drawn(w.txt2img(tiled=TILES, **{**hires, "hr_upscaler": "Lanczos", "hr_sampler_name": "DDIM"}))
     region = w.txt2img(tiled=whole(), enable_hr=True, hr_scale=1.25, hr_upscaler="Lanczos", denoising_strength=0.6)
     other = w.txt2img(prompt=OTHER, enable_hr=True, hr_scale=1.25, hr_upscaler="Lanczos", denoising_strength=0.6)
