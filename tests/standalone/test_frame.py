@@ -387,7 +387,7 @@ def test_enlarging_keeps_the_dpi(folder, tmp_path):
         (["none.png"], "none.png: there is no such file"),
         (["text.png"], "photo: text.png cannot be read as a picture"),
         (["deep.png"], "photo: deep.png has 16 bits a channel; allowed are photos of 8 bits"),
-        (["wall.png"], "corners: no frame is seen in the photo; give its corners"),
+        (["wall.png"], "corners: no frame is seen in the photo; say where its four corners are"),
         (["photo.png", "--corners", "1,2,3"], "corners: got '1,2,3', allowed is x,y,x,y,x,y,x,y in image pixels, or auto"),
         (["photo.png", "--corners", "1,1,90,1,90,500,1,90"], "corners: got (90, 500), allowed is within the photo of 320x240 px"),
         (["photo.png", "--corners", "1,1,90,90,90,1,1,90"], "corners: the sides cross"),
