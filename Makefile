@@ -7,6 +7,8 @@ GRADIO3 := .venv-gradio3/.installed
 GRADIO4 := .venv-gradio4/.installed
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+# Files of tests that run at once, each on one thread.
+TEST_JOBS ?= 2
 RELEASE ?= out/tiled-diffusion-$(VERSION).zip
 RELEASED := LICENSE CHANGELOG.md README.md README.zh-CN.md install.py style.css pyproject.toml constraints.txt \
   scripts javascript localizations tiled_diffusion tiled_vae ':(glob)docs/*.md'
@@ -25,7 +27,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 python-tests: $(STAMP) node_modules/.installed
-	$(BIN)/python -m pytest -q -m ""
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "" -n $(TEST_JOBS) --dist loadfile
 
 javascript-tests: node_modules/.installed
 	npx --no-install tsc -p jsconfig.json
