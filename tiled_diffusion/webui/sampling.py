@@ -137,6 +137,8 @@ def _start_noise(p: Job, settings: Settings, noise: Tensor) -> Tensor:
 def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor, pulls: tuple[Pull, ...]) -> Tiling:
     settings = planner.settings
     controls = host.sampling.controls(p, on_cpu=bool(host.page.option(HINTS_OPTION, False)))
+    if controls is not None and planner.model.prediction == "flow":
+        raise TiledError("ControlNet: Stable Diffusion 3 and Flux are not drawn in tiles with it here: switch it off")
     tile_batch = settings.tile_batch or automatic_batch(planner, int(noise.shape[0]), host.sampling.free_bytes())
     tiling = Tiling(
         planner,
