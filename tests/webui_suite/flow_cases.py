@@ -218,6 +218,14 @@ def _(f: Flow):
     drawn(f.txt2img(tiled={**SIZES, "dilated": True}, **{**WIDE, "width": 2048, "steps": 2}))
 
 
+@flow_case("ElasticDiffusion, from noise alone on")
+def _(f: Flow):
+    job = {"width": 1280, "height": 1024, "steps": 2, "cfg_scale": 4}
+    result = f.txt2img(tiled={"version": 2, "method": "elastic"}, **job)
+    drawn(result)
+    assert result.difference(f.txt2img(tiled={"version": 2}, **job)) > 2
+
+
 @flow_case("hires fix: one tile is the plain job, tiles in each pass")
 def _(f: Flow):
     hires = {"enable_hr": True, "hr_scale": 1.5, "denoising_strength": 0.6}
