@@ -3,6 +3,7 @@
 import ast
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -145,10 +146,26 @@ def test_other_models_of_flows_and_those_of_reforge_are_refused_by_name(monkeypa
     assert shared.sd_model.forge_objects.unet is unet
 
 
+REFUSED = "ControlNet: Stable Diffusion 3 and Flux are not drawn in tiles with it here"
+
+
 def test_controlnets_are_refused_by_name(monkeypatch):
     monkeypatch.setattr(host.sampling, "controls", lambda p, on_cpu: object())
-    with pytest.raises(JobError, match="ControlNet: Stable Diffusion 3 and Flux are not drawn in tiles with it here"):
+    with pytest.raises(JobError, match=REFUSED):
         draw(TILES)
+
+
+@pytest.mark.parametrize("unit", [{"enabled": True}, SimpleNamespace(enabled=True), {"enabled": False}, None])
+def test_units_that_are_on_are_refused_though_none_is_at_work(unit, monkeypatch):
+    monkeypatch.setattr(host.sampling, "controls", lambda p, on_cpu: None)
+    script = SimpleNamespace(title=lambda: "ControlNet", filename="x.py", args_from=0, args_to=1)
+    p = FlowJob(args=(True, TILES))
+    p.scripts, p.script_args = SimpleNamespace(alwayson_scripts=[script]), (unit,)
+    if unit is None or unit == {"enabled": False}:
+        run(p)
+        return
+    with pytest.raises(JobError, match=REFUSED):
+        run(p)
 
 
 def test_stable_diffusion_3_in_automatic1111():

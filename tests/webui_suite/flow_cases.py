@@ -1,7 +1,7 @@
 """Stable Diffusion 3, 3.5 and Flux in the WebUIs that load them: tiny random models, each by the same cases.
 
-All that an own checkpoint is wanted for: `tiny-sd3` in AUTOMATIC1111, and in Forge `tiny-sd35`, `tiny-flux` and
-`tiny-schnell` besides.
+Their checkpoints have to lie in the WebUI's folder: `tiny-sd3` in AUTOMATIC1111's, and in Forge's `tiny-sd35`,
+`tiny-flux` and `tiny-schnell` besides.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ def loaded(w: Webui, name: str):
     if name not in w.names("/sdapi/v1/sd-models", "model_name"):
         raise Skipped(f"there is no checkpoint '{name}'")
     w.options(sd_model_checkpoint=name, show_progress_type="Approx cheap")
-    hires = {} if HOST == "a1111" else {"hr_cfg": CFG[name]}
+    scales = {"cfg_scale": CFG[name]} | ({} if HOST == "a1111" else {"hr_cfg": CFG[name]})
+    scales |= {"distilled_cfg_scale": 2.5, "hr_distilled_cfg": 7} if name == "tiny-flux" else {}
     try:
-        yield Flow(w, name, {"steps": 4, "cfg_scale": CFG[name], "sampler_name": "Euler", "scheduler": "Simple", **hires})
+        yield Flow(w, name, {"steps": 4, "sampler_name": "Euler", "scheduler": "Simple", **scales})
     finally:
         w.options(sd_model_checkpoint="tiny-landscapes")
 
@@ -168,13 +169,16 @@ def _(f: Flow):
     """Only Forge reads the setting without loading the model anew."""
     if HOST != "forge":
         raise Skipped("the setting needs another model to be loaded before")
+    f.w.options(persistent_cond_cache=False)
+    without = f.txt2img(prompt=OTHER)
     f.w.options(sd3_enable_t5=True)
     try:
+        assert f.txt2img(prompt=OTHER).difference(without) > 2, "T5 says nothing"
         for name, prompt in {"short": "snow, a tower", "long": "snow, a tower, " * 60, "AND": "snow AND a tower"}.items():
             found = f.txt2img(prompt=prompt).difference(f.txt2img(tiled=whole(prompt)))
             assert found <= 2, f"{name}: {found}"
     finally:
-        f.w.options(sd3_enable_t5=False)
+        f.w.options(sd3_enable_t5=False, persistent_cond_cache=True)
 
 
 @flow_case("regions in their places, with masks, steps, foregrounds and bootstrapping, by two samplers")
