@@ -188,6 +188,12 @@ def level_at(time):
     return Level.of_alphas_cumprod(PRODUCT[time].reshape(1))
 
 
+def test_a_flow_that_begins_with_noise_alone_stands_at_the_beginning():
+    beginning = Level.of_flow(torch.ones(1))
+    assert schedule_time(beginning) == 999
+    assert 0 < pull_strength(beginning, 0.06, 1) <= 1
+
+
 @pytest.mark.parametrize("time", [999, 979, 900, 800, 500, 300])
 def test_the_pull_is_the_gradient_step_of_the_published_loss(time):
     """DDIM's next latent, moved against the gradient of rho N / 2 mean((T - x0)^2), is that of the moved clean latent."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.standalone.tiny import tiny_model
+from tests.standalone.tiny import flow_model, tiny_model
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.request import Request, request_from_json
 from tiled_diffusion.settings.values import Region, Settings
@@ -50,6 +50,13 @@ def test_the_model_sees_what_the_settings_say(kind, reference):
     sides = {call[2:] for call in calls}
     assert (8, 8) in sides
     assert max(h * w for h, w in sides) <= 8 * 8 * 2
+
+
+def test_it_draws_with_a_flow_which_begins_with_noise_alone():
+    request = replace(WIDE, width=384, height=192, sampler="Euler", tiling=replace(ELASTIC, elastic_until=0.5))
+    latents, plain = (sample_latents(flow_model("sd3"), r) for r in (request, replace(request, tiling=Settings())))
+    assert torch.isfinite(latents).all()
+    assert (latents - plain).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "Euler a", "Heun", "DPM++ 2M Karras", "UniPC", "LCM"])

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import torch
-from modules import script_callbacks, sd_samplers_common, shared
+from modules import prompt_parser, script_callbacks, sd_samplers_common, shared
 
 from tests.webui.host_model import Denoiser, Job, Model, Sampler, _at, _repeated
+
+TOLD = []
+"""The scales of guidance with which texts were to be encoded."""
+
+
+class ForgeConditioning(prompt_parser.SdConditioning):
+    """Texts to be encoded, as Forge has them."""
+
+    def __init__(
+        self, prompts, is_negative_prompt=False, width=None, height=None, copy_from=None, distilled_cfg_scale=None
+    ):
+        super().__init__(prompts, is_negative_prompt, width, height, copy_from)
+        TOLD.append(distilled_cfg_scale)
 
 
 class Condition:
@@ -253,10 +267,14 @@ class ForgeSampler(Sampler):
         self.model_wrap_cfg = ForgeDenoiser(self, p)
 
 
+@dataclass
 class ForgeJob(Job):
-    """A job whose sampler may be announced twice, as in the hires pass."""
+    """A job whose sampler may be announced twice, as in the hires pass; with the scale that some models are told."""
 
+    distilled_cfg_scale: float = 3.5
     announced = 1
+    channels = 4
+    kind = ForgeSampler
 
     @property
     def sd_model(self):
@@ -267,9 +285,9 @@ class ForgeJob(Job):
         pass
 
     def sample(self):
-        self.sampler = ForgeSampler(self)
+        self.sampler = self.kind(self)
         self.sampler.model_wrap_cfg.fail_at = self.fail_at
-        shape = 4, self.height // 8, self.width // 8
+        shape = self.channels, self.height // 8, self.width // 8
         noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in self.seeds])
         x = noise if self.init_latent is None else self.init_latent
         for _ in range(self.announced):

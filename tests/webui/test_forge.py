@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from modules import shared
+from modules import prompt_parser, shared
 
-from tests.webui.forge_model import ForgeDenoiser, ForgeJob, ForgeModel, Patcher
+from tests.webui.forge_model import ForgeConditioning, ForgeDenoiser, ForgeJob, ForgeModel, Patcher
 from tests.webui.host_model import run
 from tests.webui.test_hosts import PARTS
 from tiled_diffusion.webui.hosts import host
@@ -23,8 +23,9 @@ WEBUI = os.environ.get("WEBUI_DIR")
 
 
 @pytest.fixture(autouse=True)
-def forge():
+def forge(monkeypatch):
     """Forge in the place of the host that runs, with a model of its own."""
+    monkeypatch.setattr(prompt_parser, "SdConditioning", ForgeConditioning)
     before = {part: getattr(host, part) for part in PARTS}
     for part in PARTS:
         object.__setattr__(host, part, getattr(FORGE, part))
@@ -86,16 +87,6 @@ def test_steps_in_which_the_host_leaves_negatives_out(monkeypatch):
     monkeypatch.setattr(ForgeDenoiser, "skips", (0, 2))
     region = {**EVERYWHERE, "prompt": "a tree", "join": "replace"}
     assert torch.allclose(draw({**TILES, "regions": [region]}), draw(prompt="a tree"), atol=1e-4)
-
-
-@pytest.mark.parametrize(("engine", "name"), [("StableDiffusion3", "Stable Diffusion 3"), ("Flux", "Flux")])
-def test_models_of_flows_are_refused_by_name(engine, name):
-    shared.sd_model = type(engine, (ForgeModel,), {})()
-    unet = shared.sd_model.forge_objects.unet
-    unet.model.predictor.noise_scaling = lambda sigma, noise, latent: sigma * noise + (1 - sigma) * latent
-    with pytest.raises(JobError, match=f"Tiled Diffusion: {name} is not drawn in tiles in this WebUI yet"):
-        draw(TILES)
-    assert shared.sd_model.forge_objects.unet is unet
 
 
 def test_rows_are_named_and_not_counted():

@@ -214,12 +214,6 @@ def test_what_models_see_of_pictures_goes_to_each_row(key, name, monkeypatch):
     assert seen[:, 0, 0, 0].tolist() == [0, 0, 1, 1]
 
 
-def test_models_of_flows_are_refused():
-    shared.sd_model.add_noise_to_latent = None
-    with pytest.raises(Exception, match="Stable Diffusion 3 is not drawn in tiles in this WebUI yet"):
-        drawn(KEEP)
-
-
 @pytest.mark.parametrize("first", [(0.6, 0.8), (0.8, 0.6), (1.0, 2.0)])
 def test_where_the_host_adds_noise_at_another_level_than_its_first_step(first, monkeypatch):
     levels = [Level(torch.tensor([a]), torch.tensor([s])) for a, s in (first, (0.8, 0.6))]

@@ -1,8 +1,8 @@
 """The WebUI's conditioning dicts: taking rows, crops and other prompts' texts.
 
-SD 1 and 2: {"c_crossattn": [T], "c_concat": [C]}; SDXL: {"crossattn": T, "vector": V, "c_concat": [C]}; unCLIP:
-{"c_crossattn": [T], "c_adm": A}. C is [rows, 5, 1, 1] where the model is no inpainting model, and may have more rows
-than there are (the WebUI leaves the negatives' in when it skips them).
+SD 1 and 2: {"c_crossattn": [T], "c_concat": [C]}; SDXL, SD 3: {"crossattn": T, "vector": V, "c_concat": [C]}, and Flux
+dev "guidance", [rows], besides; unCLIP: {"c_crossattn": [T], "c_adm": A}. C is [rows, 5, 1, 1] where the model is no
+inpainting model, and may have more rows than there are (the WebUI leaves the negatives' in when it skips them).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.view import View
 
 Cond = dict[str, Any]
+BESIDE = {"vector", "guidance"}
+"""What is said of a text beside its tokens: pooled text and, for models that are told it, the scale of guidance."""
 SIZE_NUMBERS = 6
 SIZE_CHANNELS = 256
 
@@ -66,13 +68,13 @@ def shrunk(cond: Cond, canvas: Extent, size: Extent) -> Cond:
 
 
 def with_texts(cond: Cond, texts: Sequence[Any], like: Mapping[str, Any]) -> Cond:
-    """The conditioning with other texts: tensors [tokens, channels], or dicts of "crossattn" and "vector"."""
+    """The conditioning with other texts: tensors [tokens, channels], or dicts of "crossattn" and what goes with it."""
     out = dict(cond)
     marks = _marks(like)
     if isinstance(texts[0], Mapping):
         own = [t["crossattn"] for t in texts]
-        if "vector" in cond:
-            out["vector"] = torch.stack([t["vector"] for t in texts]).to(cond["vector"])
+        for name in BESIDE & cond.keys() & texts[0].keys():
+            out[name] = torch.stack([t[name] for t in texts]).to(cond[name])
     else:
         own = list(texts)
     stacked = torch.stack(own).to(text_of(cond))
@@ -95,6 +97,16 @@ def tokens(text: Any) -> int:
     """Length of an encoded text."""
     own = text["crossattn"] if isinstance(text, Mapping) else text
     return int(own.shape[0])
+
+
+def is_told_guidance(text: Any) -> bool:
+    """Whether an encoded text has the scale of guidance with it, as models have that are distilled from guidance."""
+    return isinstance(text, Mapping) and "guidance" in text
+
+
+def with_guidance(text: Any, scale: float | None) -> Any:
+    """An encoded text of such a model with another scale; None: as it is."""
+    return text if scale is None else {**text, "guidance": torch.full_like(text["guidance"], scale)}
 
 
 def repeated(text: Any, length: int) -> Any:

@@ -217,7 +217,8 @@ class Call:
             cond = with_texts(cond, [row.text for row in wanted], like)
         planner = self.tiling.planner
         each, px = planner.settings.size_conditioning == "tile", planner.model.factor
-        cond = with_told_sizes(cond, [told_size(tile, self.canvas, px, each=each) for tile in tiles])
+        if planner.model.prediction != "flow":  # whose vector is text alone
+            cond = with_told_sizes(cond, [told_size(tile, self.canvas, px, each=each) for tile in tiles])
         x, sigma = torch.cat([row.x for row in wanted]), self.sigma[index]
         images = [self.rows[i].image if self.rows else 0 for i in index]
         negatives = [row.negative for row in wanted] if self.rows else None

@@ -9,7 +9,7 @@ from typing import Any
 from tiled_diffusion.engine.composition import joined, parts
 from tiled_diffusion.settings.values import Region
 
-from .conditioning import repeated, tokens
+from .conditioning import is_told_guidance, repeated, tokens, with_guidance
 from .hosts import host
 from .hosts.port import NetworkSwitch
 from .region_texts import RegionTexts, Text
@@ -47,12 +47,14 @@ class RegionPrompts:
         negative: for each picture of the batch.
         scale: its CFG scale, or None for the main one.
         networks: tags of the LoRAs that act in it beside the main prompt's.
+        told: the scale that a model is told that is distilled from guidance, or None for the main one.
     """
 
     parts: tuple[tuple[Part, ...], ...]
     negative: tuple[Part, ...]
     scale: float | None
     networks: tuple[Any, ...] = ()
+    told: float | None = None
 
     @property
     def networks_key(self) -> str:
@@ -66,10 +68,10 @@ class RegionPrompts:
 
     def texts(self, image: int, step: int) -> tuple[list[Any], Any]:
         """(texts of the parts, text of the negative prompt) of a picture at a step, as long as the host makes them."""
-        parts = [part.at(step) for part in self.parts[image]]
+        parts = [with_guidance(part.at(step), self.told) for part in self.parts[image]]
         longest = max(tokens(text) for text in parts)
         parts = [repeated(text, longest) for text in parts]
-        return host.texts.padded(parts, self.negative[image].at(step))
+        return host.texts.padded(parts, with_guidance(self.negative[image].at(step), self.told))
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,16 @@ def _prompts(
     bad = _encoded(p, [t for every in negative.values() for t in every], size, negative=True)
     host.texts.note_what_was_encoded(p)
     return {
-        k: RegionPrompts(tuple(good[t] for t in texts), tuple(bad[t][0] for t in negative[k]), scales.get(k))
+        k: _scaled(tuple(good[t] for t in texts), tuple(bad[t][0] for t in negative[k]), scales.get(k))
         for k, texts in positive.items()
     }
+
+
+def _scaled(parts: tuple[tuple[Part, ...], ...], negative: tuple[Part, ...], scale: float | None) -> RegionPrompts:
+    """With a CFG scale, which models that are distilled from guidance are told."""
+    if is_told_guidance(negative[0].at(0)):
+        return RegionPrompts(parts, negative, None, told=scale)
+    return RegionPrompts(parts, negative, scale)
 
 
 def _joined(main: str, own: Text | None, region: Region) -> str:

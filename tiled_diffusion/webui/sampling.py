@@ -137,6 +137,8 @@ def _start_noise(p: Job, settings: Settings, noise: Tensor) -> Tensor:
 def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor, pulls: tuple[Pull, ...]) -> Tiling:
     settings = planner.settings
     controls = host.sampling.controls(p, on_cpu=bool(host.page.option(HINTS_OPTION, False)))
+    if planner.model.prediction == "flow" and (controls is not None or _has_units(p)):
+        raise TiledError("ControlNet: Stable Diffusion 3 and Flux are not drawn in tiles with it here: switch it off")
     tile_batch = settings.tile_batch or automatic_batch(planner, int(noise.shape[0]), host.sampling.free_bytes())
     tiling = Tiling(
         planner,
@@ -153,6 +155,12 @@ def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor, pulls: tuple[Pull
     if host.sampling.hypertile_is_on(hires=host.jobs.is_hires(p)):
         p.comment(f"{TITLE}: Hypertile takes every tile to have the picture's shape; switch it off if tiles look torn")
     return tiling
+
+
+def _has_units(p: Job) -> bool:
+    """Whether ControlNet units are on; the extension does not get to work where it does not know the model."""
+    units = [unit for s in host.jobs.scripts_of(p) if s.title.lower() == "controlnet" for unit in s.values]
+    return any(unit.get("enabled") if isinstance(unit, dict) else getattr(unit, "enabled", False) for unit in units)
 
 
 def _hang(p: Job, run: Run, tiling: Tiling) -> None:

@@ -37,8 +37,9 @@ _RATIOS = np.sqrt((1 - _PRODUCT) / _PRODUCT)
 
 
 def schedule_time(level: Level) -> float:
-    """Where on Stable Diffusion's schedule a noise level stands, 0 (clean) to 999."""
-    ratio = float(level.sigma.flatten()[0]) / float(level.alpha.flatten()[0])
+    """Where on Stable Diffusion's schedule a noise level stands, 0 (clean) to 999; flows begin with noise alone."""
+    sigma, alpha = float(level.sigma.flatten()[0]), float(level.alpha.flatten()[0])
+    ratio = sigma / alpha if alpha > 0 else math.inf
     return float(np.interp(ratio, _RATIOS, np.arange(TIMES)))
 
 

@@ -48,6 +48,6 @@ def require_known_model() -> None:
     Raises:
         TiledError: names the loaded model.
     """
-    flows = host.sampling.flow_model()
-    if flows is not None:
-        raise TiledError(f"{flows} is not drawn in tiles in this WebUI yet: take Stable Diffusion 1, 2 or XL")
+    unseen = host.sampling.unseen_model()
+    if unseen is not None:
+        raise TiledError(f"{unseen} is not drawn in tiles in this WebUI yet: take another model")

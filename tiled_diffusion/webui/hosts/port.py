@@ -241,8 +241,8 @@ class Sampling(Protocol):
     def checkpoint(self) -> str:
         """Which checkpoint is loaded."""
 
-    def flow_model(self) -> str | None:
-        """What the loaded model is called where it is one of flows (Stable Diffusion 3, Flux); None where it is not."""
+    def unseen_model(self) -> str | None:
+        """What the loaded model is called where nobody has seen it drawn in tiles in this WebUI; None where it was."""
 
     def is_edit_model(self) -> bool:
         """Whether the loaded model is of the instruct-pix2pix kind, with three rows a picture."""

@@ -45,6 +45,9 @@ class SuiteHelper(scripts.Script):
             unet = p.sd_model.forge_objects.unet.clone()
             unet.set_model_unet_function_wrapper(Failing())
             p.sd_model.forge_objects.unet = unet
+        if what.startswith("roll "):
+            _, axis, by = what.split()
+            kwargs["noise"].copy_(kwargs["noise"].roll(int(by), 2 if axis == "y" else 3))
 
     def postprocess(self, p, processed, what):
         decoder = vae().decoder

@@ -24,6 +24,8 @@ from .jobs import is_hires
 from .page import option
 
 LATENT_PX = 8
+FLOW = ModelTraits(128, 2, channels=16, prediction="flow")
+"""Stable Diffusion 3 and Flux, which are transformers of patches of 2 x 2."""
 _HUNG: weakref.WeakKeyDictionary[Any, Hung] = weakref.WeakKeyDictionary()
 
 
@@ -160,6 +162,8 @@ def model_size() -> ModelTraits:
 
 def traits_of(model: Any, unet: Any) -> ModelTraits:
     """Of a model and its U-Net, or None."""
+    if _is_flow():
+        return FLOW
     multiple = 2 ** (len(getattr(unet, "channel_mult", (1, 2, 4, 4))) - 1)
     if getattr(model, "is_sdxl", False):
         return ModelTraits(128, multiple)
@@ -174,9 +178,13 @@ def checkpoint() -> str:
     return str(shared.sd_model.sd_checkpoint_info.filename)
 
 
-def flow_model() -> str | None:
-    """By its own way of adding noise; there is one kind of them."""
-    return "Stable Diffusion 3" if hasattr(shared.sd_model, "add_noise_to_latent") else None
+def unseen_model() -> None:
+    """All that it loads."""
+
+
+def _is_flow() -> bool:
+    """Stable Diffusion 3, by its own way of adding noise; there is no other one."""
+    return hasattr(shared.sd_model, "add_noise_to_latent")
 
 
 def is_edit_model() -> bool:
@@ -220,7 +228,7 @@ def noise_level(p: Any, sigma: Tensor) -> tuple[Level, Prediction]:
     variance preserving latents and ask for the noise.
     """
     if hasattr(p.sampler.model_wrap_cfg.inner_model, "sigmas"):
-        return Level.of_sigma(sigma), "x0"
+        return _level(sigma), "x0"
     return Level.of_alphas_cumprod(shared.sd_model.alphas_cumprod[sigma.long()]), "eps"
 
 
@@ -247,7 +255,12 @@ def start_level(p: Any, *, from_picture: bool) -> tuple[Level, Tensor]:
     sigmas = sampler.get_sigmas(p, steps)
     sigma = sigmas[steps - last - 1 if from_picture else 0].reshape(1)
     more = not from_picture and option("sgm_noise_multiplier", False)
-    return Level.of_sigma(sigma), (1 + sigma**2).sqrt() if more else sigma
+    return _level(sigma), (1 + sigma**2).sqrt() if more else sigma
+
+
+def _level(sigma: Tensor) -> Level:
+    """Of k-diffusion's samplers."""
+    return Level.of_flow(sigma) if _is_flow() else Level.of_sigma(sigma)
 
 
 def model_call(p: Any) -> Forward:

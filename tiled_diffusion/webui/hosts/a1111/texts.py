@@ -59,10 +59,12 @@ def longest_length(text: str, length_of: Callable[[str], TokenCount]) -> TokenCo
     return count, fits
 
 
-def encode(p: Any, prompts: list[str], size: tuple[int, int], negative: bool) -> list[list[tuple[list[Any], float]]]:
-    """By the model in use; negative prompts know no AND."""
+def encode(
+    p: Any, prompts: list[str], size: tuple[int, int], negative: bool, **told: float
+) -> list[list[tuple[list[Any], float]]]:
+    """By the model in use, which is told more in some WebUIs; negative prompts know no AND."""
     steps, hires_steps = steps_of(p)
-    texts = prompt_parser.SdConditioning(prompts, is_negative_prompt=negative, width=size[0], height=size[1])
+    texts = prompt_parser.SdConditioning(prompts, is_negative_prompt=negative, width=size[0], height=size[1], **told)
     old = option("use_old_scheduling", False)
     with devices.autocast():
         if negative:

@@ -8,13 +8,16 @@ from typing import Any
 from modules import shared
 from modules.sd_hijack import model_hijack
 
-from tiled_diffusion.webui.hosts.a1111.texts import encode as encode
+from tiled_diffusion.webui.hosts.a1111 import texts as a1111
+from tiled_diffusion.webui.hosts.a1111.jobs import is_hires
 from tiled_diffusion.webui.hosts.a1111.texts import extra_networks_of as extra_networks_of
 from tiled_diffusion.webui.hosts.a1111.texts import longest_length
 from tiled_diffusion.webui.hosts.a1111.texts import style_names as style_names
 from tiled_diffusion.webui.hosts.a1111.texts import styled as styled
 from tiled_diffusion.webui.hosts.a1111.texts import without_comments as without_comments
 from tiled_diffusion.webui.hosts.values import TokenCount
+
+from .library import is_reforge
 
 
 def prompt_length(text: str) -> TokenCount:
@@ -26,6 +29,14 @@ def prompt_length(text: str) -> TokenCount:
     if encoder is None:
         return "-", "-"
     return longest_length(text, lambda part: model_hijack.get_prompt_lengths(part, encoder))
+
+
+def encode(p: Any, prompts: list[str], size: tuple[int, int], negative: bool) -> list[list[tuple[list[Any], float]]]:
+    """With the guidance of the pass, which models that are told it have in their conditioning."""
+    if is_reforge():
+        return a1111.encode(p, prompts, size, negative)
+    scale = p.hr_distilled_cfg if is_hires(p) else p.distilled_cfg_scale
+    return a1111.encode(p, prompts, size, negative, distilled_cfg_scale=scale)
 
 
 def note_what_was_encoded(p: Any) -> None:
