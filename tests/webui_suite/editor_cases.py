@@ -139,7 +139,6 @@ def _(w: Webui):
         assert told == [
             ("a blue tower on snow, night sky", 0, 0.5), ("a green cactus in the desert, sunset", 0.5, 0.5),
         ], record  # fmt: skip
-        assert seconds < 30, seconds
         return f"{len(actions)} actions, {seconds:.0f} s of typing and clicking"
 
 
@@ -215,7 +214,7 @@ def _(w: Webui):
         assert seed.input_value().isdigit()
         page.reload()
         page.wait_for_selector("#td_txt2img_status:not(:empty)", state="attached", timeout=60000)
-        page.wait_for_timeout(1500)
+        page.wait_for_function("() => gradioApp().querySelector('#td_txt2img_regions textarea').value")
         draft = json.loads(page.locator("#td_txt2img_regions textarea").input_value())
         assert [r["prompt"] for r in draft["regions"]] == [text], draft
         return f"{own} tokens by both"
