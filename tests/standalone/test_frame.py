@@ -396,7 +396,7 @@ def test_enlarging_keeps_the_dpi(folder, tmp_path):
         (["photo.png", "--dpi", "240"], "--dpi: without --print it means nothing"),
         (["photo.png", "--redraw-strength", ".3"], "--redraw-strength: without --redraw it means nothing"),
         (["photo.png", "--prompt", "x", "--match", "1.right=1.left"], "unrecognized arguments: --match"),
-        (["photo.png", "--prompt", "x", "--caption-command", "cat"], "tile_prompts: got 'captions', which prints and frames do not take"),
+        (["photo.png", "--prompt", "x", "--caption-command", "cat"], "tile_prompts: got 'captions', which prints, frames and folders do not take"),
         (["photo.png", "--redraw", "x"], "redraw and print: a prompt or a picture is needed"),
         (["photo.png", "--prompt", "x", "--pick", "2"], "pick: got 2, allowed is a try from 1 to 1"),
         (["photo.png", "--picture", "none.png"], "none.png: there is no such file"),

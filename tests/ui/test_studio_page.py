@@ -198,7 +198,7 @@ def test_the_picture_appears_in_the_canvas_and_earlier_ones_come_back(page, stud
         page.wait_for_function(
             "(seed) => document.querySelector('.td-result').src.includes(`-${seed}.png`)", arg=seed, timeout=60000
         )
-    assert page.locator(".td-editor[data-tab=studio] .td-result").evaluate("img => img.naturalWidth") == 128
+    page.wait_for_function("() => document.querySelector('.td-editor[data-tab=studio] .td-result').naturalWidth === 128")
     page.locator("#studio_gallery button img").nth(1).click()
     page.wait_for_function("() => document.querySelector('.td-result').src.includes('-101.png')", timeout=10000)
     page.locator("#studio_use").click()

@@ -34,13 +34,14 @@ def test_a_second_machine_a_wrong_model_and_the_end_of_it_all(model, tmp_path, m
 
     machines_of = importlib.import_module("ray.cluster_utils").Cluster  # after Ray, which reads its token when it comes
     ray.shutdown()
+    others = psutil.Process().children(recursive=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for name, value in environment(TOKEN, alone=True).items():
         monkeypatch.setenv(name, value)
     first = {"num_cpus": 1, "resources": {SEAT: 1}, "include_dashboard": False, "object_store_memory": 100 << 20}
     machines = machines_of(initialize_head=True, head_node_args=first)
     second = machines.add_node(num_cpus=1, resources={SEAT: 1}, object_store_memory=100 << 20)
-    before = psutil.Process().children(recursive=True)
+    began = [process for process in psutil.Process().children(recursive=True) if process not in others]
     try:
         expected = digest(generate(model, REQUEST))
         with noted(Cluster(machines.address, TOKEN)), workers("auto", model) as runner:
@@ -59,7 +60,7 @@ def test_a_second_machine_a_wrong_model_and_the_end_of_it_all(model, tmp_path, m
     finally:
         ray.shutdown()
         machines.shutdown()
-    gone, alive = psutil.wait_procs(before, 20)
+    gone, alive = psutil.wait_procs(began, 20)
     assert gone
     assert alive == []
 
