@@ -55,7 +55,14 @@ interface SeenFrame { corners: number[][]; flat: string; shape: number; told: bo
 type ControlValue = string | number | boolean;
 
 /** The server's answer about a plan; boxes are the tiles', in fractions. */
-interface PlanFigures { text: string; problems: string[]; more?: string[]; tiles: number; boxes: (Box & {words?: string})[]; unit?: number }
+interface PlanFigures {
+    text: string;
+    problems: string[];
+    more?: string[];
+    tiles: number;
+    boxes: (Box & {words?: string})[];
+    unit?: number;
+}
 /** What a run has drawn: the address of its picture, and how many tiles of its present step. */
 interface RunResult { url?: string; tiles?: number }
 interface HTMLElementEventMap { "td-plan": CustomEvent<PlanFigures>; "td-result": CustomEvent<RunResult> }
