@@ -1,14 +1,15 @@
 """Two processes on one machine against one: tiles of one picture, tiles of a mosaic, and what `inspect` says before.
 
-Every process has one thread. `speedup` is the time of this process alone / that of two workers, pair by pair in turn,
-`overhead` that of one worker / that of this process, minus 1; the start of the workers is not counted, and told as
-`start_s` and `close_s`. `predicted` is what `inspect --workers` says / what was measured. `load` is the machine's load
-average at the beginning: with more than one besides this bench's own two processes, the ratios are not those of an
-idle machine. `by_cpu` is the same by seconds of the processor, which a busy machine changes little: what this process
-takes alone / (what the busier worker takes + what this process takes beside it), as if nothing of that overlapped.
-`ceiling` is what this machine has room for: twice what one process takes for a picture's tiles while the other core is
-free / what two processes take that draw the same at once and have nothing to do with one another.
-`messages` and `table` are the sizes of messages and what they come to (docs/cluster.md).
+This process has as many threads as each of the workers has: the cores / the workers. `speedup` is the time of this
+process alone / that of two workers, pair by pair in turn, `overhead` that of one worker / that of this process, minus
+1; the start of the workers is not counted, and told as `start_s` and `close_s`. `predicted` is what `inspect
+--workers` says / what was measured. `load` is the machine's load average at the beginning: with more than one besides
+this bench's own two processes, the ratios are not those of an idle machine. `by_cpu` is the same by seconds of the
+processor, which a busy machine changes little: what this process takes alone / (what the busier worker takes + what
+this process takes beside it), as if nothing of that overlapped. `ceiling` is what this machine has room for: twice
+what one process takes for a picture's tiles while the other core is free / what two processes take that draw the same
+at once and have nothing to do with one another. `messages` and `table` are the sizes of messages and what they come
+to (docs/cluster.md).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ PICTURE = Request(
     tiling=Settings(tile_width=128, tile_height=128, overlap=48, tile_batch=1),
 )  # fmt: skip
 LARGE_TILES = replace(
-    PICTURE, width=1280, steps=2, tiling=Settings(tile_width=512, tile_height=512, overlap=128, tile_batch=1)
+    PICTURE, width=1664, steps=2, tiling=Settings(tile_width=512, tile_height=512, overlap=128, tile_batch=1)
 )
 TILES = Mosaic(replace(PICTURE, width=128, height=64, steps=10, denoising_strength=0.7), grid=Grid(8, 4), tile=128)
 WORKERS, GBITS = (2, 4, 8, 16, 32, 64), (1, 10)
@@ -69,10 +70,10 @@ def median_ratio(first: Callable[[], Any], second: Callable[[], Any], pairs: int
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """For this process and, since they are its children, for its workers."""
+def threads_of(workers: int) -> Iterator[None]:
+    """As many threads for this process as each of so many workers has."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
     try:
         yield
     finally:
@@ -103,7 +104,7 @@ def cpu_ratio(here: Callable[[], Any], there: Callable[[], Any]) -> float:
 
 def _drawing_seconds(times: int) -> float:
     """Of a process of its own: seconds of a picture's sampling, the first of them not counted."""
-    with one_thread():
+    with threads_of(2):
         model = load_model(device="cpu")
         request = replace(PICTURE, steps=CEILING_STEPS)
         sample_latents(model, request)
@@ -166,17 +167,16 @@ def run(pairs: int = PAIRS, steps: int = PICTURE.steps) -> dict[str, Any]:
     model = load_model(device="cpu")
     report: dict[str, Any] = {"load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None, "pairs": pairs}
     report["ceiling"] = ceiling(max(1, pairs // 2))
-    with one_thread():
-        for count in (1, 2):
+    for count in (1, 2):
+        start = time.perf_counter()
+        with threads_of(count), workers(count, model) as runner:
+            report[f"start_{count}_s"] = time.perf_counter() - start
+            report[f"picture_{count}"] = figures(model, picture, runner, count, pairs)
+            report[f"large_tiles_{count}"] = figures(model, large, runner, count, pairs)
+            if count > 1:
+                report[f"mosaic_{count}"] = of_mosaic(model, runner, pairs)
             start = time.perf_counter()
-            with workers(count, model) as runner:
-                report[f"start_{count}_s"] = time.perf_counter() - start
-                report[f"picture_{count}"] = figures(model, picture, runner, count, pairs)
-                report[f"large_tiles_{count}"] = figures(model, large, runner, count, pairs)
-                if count > 1:
-                    report[f"mosaic_{count}"] = of_mosaic(model, runner, pairs)
-                start = time.perf_counter()
-            report[f"close_{count}_s"] = time.perf_counter() - start
+        report[f"close_{count}_s"] = time.perf_counter() - start
     cost = cost_of(model, PICTURE, 2)
     report["messages"] = {"sent": cost.sent, "received": cost.received, "shared": cost.shared}
     return {**report, "table": table()}
