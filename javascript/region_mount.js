@@ -6,6 +6,8 @@ tiledDiffusion.Mount = class Mount extends tiledDiffusion.Part {
     static #KEY = "tiled-diffusion-";
     /** The regions that the page's field and the editor agree on, as text. */
     #sent = "";
+    /** Whether a draft was taken over, and nobody has done anything since. */
+    #drafted = false;
     #unit = 8;
     #tab;
     #around;
@@ -21,11 +23,20 @@ tiledDiffusion.Mount = class Mount extends tiledDiffusion.Part {
         this.include(this.view);
         this.during(() => this.store.subscribe(() => this.#send()));
         this.during(() => this.#begin());
+        const acts = () => { this.#drafted = false; };
+        this.on(document, "pointerdown", acts, {capture: true});
+        this.on(document, "keydown", acts, {capture: true});
     }
 
     /** What the page's field holds, if it is not what was sent to it. @param {string} text */
     load(text) {
         if (text === this.#sent) return;
+        if (!text && this.#drafted) { // Forge's page empties its fields as it begins, after the draft is there
+            this.#drafted = false;
+            this.#sent = "";
+            this.#send();
+            return;
+        }
         try {
             this.store.dispatch({type: "load", document: tiledDiffusion.data.parse(text || "")});
         } catch (error) {
@@ -48,10 +59,11 @@ tiledDiffusion.Mount = class Mount extends tiledDiffusion.Part {
 
     /** Takes over what the page's field holds, or else the draft. */
     #begin() {
-        const begun = tiledDiffusion.gradio.carrier(this.#tab)?.value || this.#draft();
+        const held = tiledDiffusion.gradio.carrier(this.#tab)?.value, begun = held || this.#draft();
         if (begun) this.load(begun);
         this.#sent = "";
         this.#send();
+        this.#drafted = !held && Boolean(begun);
     }
 
     /** Writes the state into the page's field, and keeps a draft. */

@@ -178,6 +178,19 @@ def test_the_draft_survives_a_reload_and_a_paste_is_one_step(editor, address):
     assert [r["prompt"] for r in again.document["regions"]] == ["draft"]
 
 
+def test_a_page_that_empties_its_fields_as_it_begins_does_not_take_the_draft(editor):
+    editor.drag((0.1, 0.1), (0.6, 0.9))
+    editor.page.wait_for_timeout(300)
+    editor.page.reload()
+    editor.page.wait_for_selector("#td_txt2img_status:not(:empty)", timeout=60000)
+    editor.page.evaluate("tiledDiffusion.load('txt2img', '')")
+    again = Editor(editor.page)
+    assert (len(again.boxes), len(again.document["regions"])) == (1, 1)
+    editor.page.keyboard.press("Shift")
+    editor.page.evaluate("tiledDiffusion.load('txt2img', '')")
+    assert len(again.boxes) == 0
+
+
 def test_copy_and_paste_as_json(editor):
     editor.drag((0.1, 0.1), (0.4, 0.9))
     editor.page.keyboard.type("copied")
