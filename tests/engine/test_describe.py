@@ -103,3 +103,15 @@ def test_what_a_list_says_of_each_tile_is_told():
     assert [(b["prompt"], b["words"]) for b in boxes if not b["prompt"]] == [(0, ""), (0, "a boat"), (0, "a tree"), (0, "a tree")]
     assert {b["words"] for b in boxes if b["prompt"]} == {""}
     assert all("words" not in b for b in describe(replace(settings, tile_prompts="same"), 512, 128, ModelTraits(16, 8)).to_dict()["boxes"])
+
+
+@pytest.mark.parametrize(
+    ("method", "width", "told"),
+    [("mixture", 512, "row"), ("jittered", 512, "row"), ("mixture", 128, "")],
+)
+def test_a_list_that_does_not_fit_is_told_and_stops_nothing(method, width, told):
+    """A job of one piece is drawn without the list, and what it cost is told afterwards all the same."""
+    settings = Settings(method, tile_width=128, tile_height=128, overlap=0, tile_prompts="list", tile_texts=(TileText("a", 9, 9),))
+    answer = describe(settings, width, 128, ModelTraits(16, 8))
+    assert answer.words == ()
+    assert [told in problem for problem in answer.problems] == ([True] if told else [])

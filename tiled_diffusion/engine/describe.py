@@ -99,6 +99,7 @@ def describe(
     by_prompt = guidances("", "", cfg_scale, settings)
     every_box = ((box, grid.prompt) for grid in grids if grid.role != "direction" for box in grid.boxes())
     boxes = tuple(islice(every_box, MOST_BOXES))
+    words, wrong = _words(planner, boxes)
     return Description(
         sum(grid.count for grid in every),
         batch_count(every, settings.tile_batch or automatic),
@@ -110,17 +111,21 @@ def describe(
             for box, prompt in boxes
         ),
         model.unit_px,
-        tuple(_problems(planner, width, height)),
-        _words(planner, boxes),
+        (*_problems(planner, width, height), *wrong),
+        words,
         small_pictures(every, factor),
     )
 
 
-def _words(planner: Planner, boxes: Sequence[tuple[Box, int]]) -> tuple[str, ...]:
-    if planner.settings.tile_prompts != "list":
-        return ()
-    prompt_for = of_list(planner, [""])
-    return tuple("" if prompt else prompt_for(box, 0) for box, prompt in boxes)
+def _words(planner: Planner, boxes: Sequence[tuple[Box, int]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a list says of the boxes, and what is wrong with it; a picture in one piece is drawn without it."""
+    if planner.settings.tile_prompts != "list" or len(boxes) == 1:
+        return (), ()
+    try:
+        prompt_for = of_list(planner, [""])
+    except TiledError as e:
+        return (), (str(e),)
+    return tuple("" if prompt else prompt_for(box, 0) for box, prompt in boxes), ()
 
 
 def small_pictures(grids: Sequence[Group], factor: int) -> tuple[int, int, int]:
