@@ -229,7 +229,7 @@ def run_inspect(args: argparse.Namespace) -> None:
     from tiled_diffusion.standalone.sampling import make_planner
     from tiled_diffusion.standalone.tile_prompts import words_of_tiles
 
-    from .arguments import read_request, scaled_to
+    from .arguments import open_picture, read_request, scaled_to
 
     request = read_request(args)
     target = Target(args.out if args.out.suffix else args.out / "plan.png")
@@ -239,7 +239,9 @@ def run_inspect(args: argparse.Namespace) -> None:
     planner = make_planner(model, request)
     report = inspect_plan(planner, request, model.unet)
     words = words_of_tiles(model, request, planner)
-    draw_plan(planner.plan(), request.tiling.regions, lines=report.heading(), words=words).save(target.path)
+    picture = None if request.init_image is None else open_picture(request.init_image)
+    plan, regions, lines = planner.plan(), request.tiling.regions, report.heading()
+    draw_plan(plan, regions, lines=lines, words=words, picture=picture).save(target.path)
     result = {"files": [str(target.path)], "plan": report.to_dict(), **({"prompts": words} if words else {})}
     lines = report.lines()
     if args.workers is not None:
