@@ -136,8 +136,8 @@ tiledDiffusion.table = {
         },
         "bootstrap": {
             "type": "number", "low": 0, "high": 1, "label": "Bootstrap",
-            "info": "Part of the sampling in which it sees plain colours around it; 0.2 for small shapes.",
-            "default": 0, "widget": {"form": "number", "low": 0, "high": 1, "step": 0.05},
+            "info": "Part of the sampling in which a small region shows a sketch of its object; try 0.5.", "default": 0,
+            "widget": {"form": "number", "low": 0, "high": 1, "step": 0.05},
         },
         "picture": {
             "type": "text", "most": 1572864, "label": "Picture",

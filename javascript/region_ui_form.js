@@ -72,7 +72,7 @@ tiledDiffusion.FormLayout = class FormLayout extends tiledDiffusion.Widget {
                 this.#number("step_to", "To", "Where in the sampling it ends, 0 to 1")),
             FormLayout.#row(
                 this.#number("bootstrap", "Bootstrap",
-                    "Part of the sampling in which it sees plain colours around its shape"),
+                    "Part of the sampling in which a small region shows a sketch of its object; try 0.5"),
                 ...controlnet ? [this.#check("controlnet", "ControlNet", "ControlNets act on this region")] : []),
         ];
     }

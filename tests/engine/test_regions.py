@@ -1,4 +1,4 @@
-"""Regions: coverages, foregrounds, gaps, masks, noise, bootstrapping."""
+"""Regions: coverages, foregrounds, gaps, masks, noise."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,10 @@ from hypothesis import strategies as st
 
 from tiled_diffusion.engine.fuse import Batching, fuse
 from tiled_diffusion.engine.geometry import Box, Extent
-from tiled_diffusion.engine.guides import Moment
-from tiled_diffusion.engine.guides.bootstrap import Bootstrap
 from tiled_diffusion.engine.masks import region_mask
 from tiled_diffusion.engine.model import ModelTraits
 from tiled_diffusion.engine.noise import region_noise
 from tiled_diffusion.engine.plan import Planner
-from tiled_diffusion.engine.tiles import Tile
 from tiled_diffusion.errors import SettingsError
 from tiled_diffusion.settings.masks import Mask
 from tiled_diffusion.settings.values import Region, Reroll, Settings
@@ -180,29 +177,6 @@ def test_a_masked_seed_changes_only_the_shape():
     assert changed[5, 5]
     assert not changed[60, 60]
     assert float(changed.float().mean()) == pytest.approx(0.5, abs=0.05)
-
-
-def test_bootstrapping_leaves_the_inside_alone_and_hides_the_outside():
-    region = Region("r", 0.25, 0.25, 0.5, 0.5, layer="foreground", feather=0, bootstrap=0.5)
-    noise = torch.randn(1, 4, 32, 32, generator=torch.Generator().manual_seed(0))
-    colours = torch.arange(8.0)[:, None].expand(8, 4)
-    bootstrap = Bootstrap(Settings(regions=(region,)), 7, noise, colours)
-    tiles = [Tile(Box(0, 0, 32, 32), torch.ones(32, 32), 1), Tile(Box(4, 4, 32, 32), torch.ones(32, 32), 0)]
-    crops = torch.full((2, 4, 32, 32), 100.0)
-
-    def seen(progress, step=0):
-        bootstrap.add_noise = lambda clean, n: clean + n
-        bootstrap.begin_step(Moment(step, progress))
-        return bootstrap.crops(crops, tiles)
-
-    assert seen(0.5) is crops
-    first = seen(0.2)
-    assert torch.equal(first[1], crops[1])
-    assert (first[0, :, 8:24, 8:24] == 100).all()
-    around = (first[0] - noise[0])[:, :7]
-    torch.testing.assert_close(around, around.round())
-    assert torch.equal(first, seen(0.2))
-    assert len({float((seen(0.2, s)[0, 0, 0, 0] - noise[0, 0, 0, 0]).round()) for s in range(12)}) > 3
 
 
 def test_a_box_on_a_ring_goes_round():

@@ -58,7 +58,7 @@ def documents() -> dict[str, dict[str, Any]]:
         "rerolls": _regions(LEFT, rerolls=[{"seed": 3, "w": 0.5}, {"seed": 4, "x": 0.4, "w": 0.3, "mode": "exclusive"}]),
         "own CFG scale": _regions({**LEFT, "cfg_scale": 6}, {**RIGHT, "cfg_scale": 1}),
         "steps": _regions({**LEFT, "step_from": 0.4}, {**RIGHT, "step_to": 0.5}),
-        "bootstrap": _regions({**LEFT, "bootstrap": 0.5}, {**RIGHT, "bootstrap": 1}),
+        "bootstrap": _regions({**LEFT, "w": 0.2, "bootstrap": 0.5}, {**RIGHT, "w": 0.15, "bootstrap": 1}),
         "weight": _regions({**LEFT, "w": 0.7, "weight": 3}, {**RIGHT, "x": 0.3, "w": 0.7}),
         "nothing between": _regions({**LEFT, "w": 0.6, "feather": 0}, {**RIGHT, "x": 0.4, "w": 0.6, "feather": 0.1}, fill="none"),
         "off": _regions({**LEFT, "enabled": False}, RIGHT),
@@ -83,7 +83,7 @@ def documents() -> dict[str, dict[str, Any]]:
     for kind in ("sd2", "sdxl"):
         out |= {f"{kind} {method}": {"_model": kind, "tiling": {**TILES, "method": method, "overlap_lp": 2}} for method in METHODS}
         out[f"{kind} regions"] = {"_model": kind, **_regions(LEFT, {**RIGHT, "cfg_scale": 6})}
-        out[f"{kind} bootstrap"] = {"_model": kind, **_regions({**LEFT, "bootstrap": 1})}
+        out[f"{kind} bootstrap"] = {"_model": kind, **_regions({**LEFT, "w": 0.2, "bootstrap": 1})}
         out[f"{kind} ControlNet"] = {"_model": kind, "_control": True, "tiling": TILES}
     out["sdxl size of the tile"] = {"_model": "sdxl", "tiling": {**TILES, "size_conditioning": "tile"}}
     return out

@@ -68,7 +68,7 @@ def jobs() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         "seeds": _regions({**LEFT, "seed": 9}, RIGHT, rerolls=[{"seed": 3, **BOX}]),
         "own CFG scale": _regions({**LEFT, "cfg_scale": 6}, {**RIGHT, "cfg_scale": 1}),
         "steps": _regions({**LEFT, "step_from": 0.4}, {**RIGHT, "step_to": 0.5}),
-        "bootstrap": _regions({**LEFT, **BOX, "bootstrap": 0.5}),
+        "bootstrap": _regions({**LEFT, **BOX, "w": 0.3, "bootstrap": 0.5}),
         "nothing between": _regions({**LEFT, "feather": 0}, {**RIGHT, "feather": 0}, fill="none"),
         "ring": _regions({**LEFT, "x": 0.6, "w": 0.4}, RIGHT, wrap_x=True),
         "moving grid": _regions(LEFT, RIGHT, method="jittered"),

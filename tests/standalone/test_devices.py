@@ -28,11 +28,11 @@ SETTINGS = {
     **{name: Settings(method=name) for name in METHODS},
     "ring": Settings(wrap_x=True),
     "regions": Settings(regions=REGIONS),
-    "bootstrap": Settings(regions=(replace(REGIONS[0], bootstrap=0.6),)),
+    "bootstrap": Settings(regions=(replace(REGIONS[0], w=0.3, bootstrap=0.6),)),
     "framed": Settings(method="elastic", elastic_reference="pad"),
 }
-OF_THE_LIBRARY = {"UniPC": 6, "bootstrap": 6}
-"""Waits a step of diffusers' own: in UniPC's scheduler, and where noise is added to the plain colours around a region."""
+OF_THE_LIBRARY = {"UniPC": 6}
+"""Waits a step of diffusers' own, in its scheduler."""
 
 
 def copied(kind):

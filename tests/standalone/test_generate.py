@@ -297,12 +297,3 @@ def test_a_regions_seed_is_its_own_and_changes_only_its_place():
     assert not torch.equal(ours[0, ..., 16:], ours[1, ..., 16:])
     later = start_noise(model, replace(request, seed=99, tiling=request.tiling))
     assert torch.equal(later[..., 16:], ours[..., 16:])
-
-
-def test_bootstrapping_is_deterministic_and_ends():
-    def latents(bootstrap):
-        return _latents("a", Settings(regions=(Region("a tree", 0.25, 0.25, 0.5, 0.5, bootstrap=bootstrap),)), steps=4)
-
-    assert torch.equal(latents(0.5), latents(0.5))
-    assert not torch.equal(latents(0.5), latents(0.0))
-    assert not torch.equal(latents(0.5), latents(1.0))

@@ -95,11 +95,6 @@ def test_seeds_of_regions_are_their_own():
     assert not torch.equal(first[0, ..., 20:], first[1, ..., 20:])
 
 
-def test_bootstrapping_changes_the_surroundings_seen_and_nothing_else():
-    region = {"prompt": ONE, "x": 0.25, "w": 0.5, "y": 0.25, "h": 0.5, "feather": 0}
-    close(job({**TILES, "regions": [{**region, "bootstrap": 0.5}]}), job({**TILES, "regions": [region]}))
-
-
 def test_model_calls_have_the_rows_that_the_plan_says():
     model = shared.sd_model
     job({**TILES, "tile_batch": 4}, steps=1)

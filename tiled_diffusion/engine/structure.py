@@ -27,6 +27,11 @@ RENEWED = 0.3
 """How probably a cell's pixel is another one in the next round."""
 
 
+def plain_colours(count: int = 16) -> Tensor:
+    """[count, 3] RGB in -1..1, always the same ones: a host encodes them once to latents."""
+    return torch.rand((count, 3), generator=torch.Generator("cpu").manual_seed(0)) * 2 - 1
+
+
 def check_structure(settings: Settings, scale: float) -> None:
     """Raises TiledError where a job has no direction of its one prompt to enlarge."""
     if scale == 1:

@@ -120,7 +120,7 @@ class Region:
     controlnet: bool = field(default=True, metadata=entry(
         Switch(), "ControlNet", "ControlNets act on this region.", widget=Widget("editor", "tick")))
     bootstrap: float = field(default=0.0, metadata=entry(
-        FRACTION, "Bootstrap", "Part of the sampling in which it sees plain colours around it; 0.2 for small shapes.",
+        FRACTION, "Bootstrap", "Part of the sampling in which a small region shows a sketch of its object; try 0.5.",
         widget=Widget("editor", "number", 0, 1, 0.05)))
     picture: str | None = field(default=None, metadata=entry(
         PictureKind(), "Picture", "A picture that lies in the box; without a prompt it is all there is of the region.",

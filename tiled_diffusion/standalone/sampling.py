@@ -13,7 +13,6 @@ from torch import Tensor
 from tiled_diffusion.engine.fuse import Batching, automatic_batch, fitted_batch
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides import Guide, Guides, Moment
-from tiled_diffusion.engine.guides.bootstrap import AddNoise, Bootstrap, plain_colours, wants_bootstrap
 from tiled_diffusion.engine.guides.dilated import demofusion_guides
 from tiled_diffusion.engine.guides.means import MeanPull
 from tiled_diffusion.engine.guides.pull import Pull, finished, hold, started
@@ -22,13 +21,14 @@ from tiled_diffusion.engine.matching import MatchedPlanner, check_matching
 from tiled_diffusion.engine.noise import canvas_noise, keyed_generator, region_noise
 from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.engine.runner import Local, Runner
-from tiled_diffusion.engine.structure import check_structure
+from tiled_diffusion.engine.structure import check_structure, plain_colours
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Settings
 from tiled_vae import TiledVaeSettings
 
+from .bootstrap import bootstrapped
 from .control import ControlNets, load_controls
 from .denoiser import Denoiser
 from .images import fitted, open_image, to_images
@@ -195,23 +195,22 @@ def denoise(  # noqa: PLR0913 the loop knows them all
     plans, scheduler = _plans(planner, request), scheduler_of(model, request, planner.largest_crop())
     first = first_call(scheduler, request, from_picture=clean is not None)
     timesteps, times = scheduler.timesteps[first:], told_times(scheduler, first, model.device)
-    bootstrap = _bootstrap(model, request, noise)
     batching = _batching(model, planner, noise.shape[0], progress, None if controls else runner)
     controls = controls or load_controls(model, request)
     prompts = None if each else tile_prompts(model, request, planner, clean)
-    guide = _guides(prompts, bootstrap, controls, *_terms(model, planner, request, clean), *pulls)
     coming = Sampling(model, request, planner, batching, controls, context)
+    denoiser = _denoiser(model, request, each, context, tile_texts_of(prompts, planner, len(timesteps)))
+    if clean is None:
+        pulls = (*bootstrapped(coming, denoiser, noise, scheduler), *pulls)
+    guide = _guides(prompts, controls, *_terms(model, planner, request, clean), *pulls)
     noise = kept_noise(coming, noise, clean, scheduler, first, progress)
     latents = _tied(plans, _begun(scheduler, first, noise, clean, pulls))
-    denoiser = _denoiser(model, request, each, context, tile_texts_of(prompts, planner, len(timesteps)))
     options = step_options(scheduler, _generators(request, each))
     progress.start(len(timesteps), len(plans.plan(0).tiles))
     try:
         for call, t in enumerate(timesteps):
             latents, done = latents.float(), call / len(timesteps)
             seen = scheduler.scale_model_input(latents, t)
-            if bootstrap is not None:
-                bootstrap.add_noise = _add_noise(scheduler, t)
             moment = Moment(call, done, noise_levels(scheduler, first + call)[0], model.traits.prediction)
             prediction = denoiser.predict(seen, times[call], plans.plan(call, done), batching, moment, guide)
             stepped = scheduler.step(prediction, t, latents, **options)
@@ -246,13 +245,6 @@ def tile_batch(model: Model, planner: Planner, images: int, places: int = 1) -> 
     """Tiles per U-Net call: as set, or as many as the free memory takes; and no fewer calls than places."""
     most = planner.settings.tile_batch or automatic_batch(planner, images, free_bytes(model.device))
     return fitted_batch(most, planner, places)
-
-
-def _bootstrap(model: Model, request: Request, noise: Tensor) -> Bootstrap | None:
-    """None where no region wants it."""
-    if not wants_bootstrap(request.tiling):
-        return None
-    return Bootstrap(request.tiling, request.seed, noise, _plain_latents(model))
 
 
 def _plain_latents(model: Model) -> Tensor:
@@ -300,14 +292,6 @@ def _structure(model: Model, planner: Planner, request: Request) -> tuple[Guide,
     check_structure(request.tiling, request.cfg_scale)
     framed = request.tiling.elastic_reference == "pad"
     return structure_guides(planner, _plain_latents(model) if framed else None)
-
-
-def _add_noise(scheduler: Any, t: Tensor) -> AddNoise:
-    def add_noise(clean: Tensor, noise: Tensor) -> Tensor:
-        noisy = scheduler.add_noise(clean, noise, t.reshape(1).expand(clean.shape[0]))
-        return scheduler.scale_model_input(noisy, t)  # type: ignore[no-any-return]
-
-    return add_noise
 
 
 def _finite(latents: Tensor, call: int, calls: int, dtype: torch.dtype) -> Tensor:

@@ -20,7 +20,6 @@ from tiled_diffusion.engine.fuse import Batching, fuse
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guidance import Rows, Scale, for_host
 from tiled_diffusion.engine.guides import Guide, Guides, ModelRows, Moment
-from tiled_diffusion.engine.guides.bootstrap import Bootstrap
 from tiled_diffusion.engine.guides.pull import Pull
 from tiled_diffusion.engine.guides.structure import structure_guides
 from tiled_diffusion.engine.model import Level, Prediction
@@ -28,6 +27,7 @@ from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.engine.tiles import Plan, Tile, told_size
 from tiled_diffusion.errors import TiledError
 
+from .bootstrap import Sketches
 from .conditioning import Cond, of_rows, text_of, tokens, with_texts, with_told_sizes
 from .controlnet.controls import Controls
 from .hosts.port import NetworkSwitch
@@ -75,7 +75,6 @@ class Tiling:
         planner: makes the plans.
         batching: tiles per model call; its on_batch may raise to stop.
         regions: encoded prompts by the tile's prompt number.
-        bootstrap: for regions that want it, or None.
         level: from (sigma or timestep [rows]) to the noise level, and what the model call gives.
         controls: crops the hints of ControlNets, or None.
         pulls: what the canvas is drawn to; a later one above an earlier one.
@@ -85,6 +84,7 @@ class Tiling:
         networks: which LoRAs act; None where all do everywhere.
         terms: what dilated views and the skip residual add.
         places: the devices on which tiles are drawn; None: where the model is.
+        sketches: what small regions are drawn to at first, until it is drawn; None where there is none.
         calls: denoiser calls so far.
         step: the present one.
     """
@@ -92,7 +92,6 @@ class Tiling:
     planner: Planner
     batching: Batching
     regions: dict[int, RegionPrompts] = field(default_factory=dict)
-    bootstrap: Bootstrap | None = None
     level: Callable[[Tensor], tuple[Level, Prediction]] | None = None
     controls: Controls | None = None
     pulls: tuple[Pull, ...] = ()
@@ -102,6 +101,7 @@ class Tiling:
     networks: NetworkSwitch | None = None
     terms: tuple[Guide, ...] = ()
     places: Places | None = None
+    sketches: Sketches | None = None
     calls: int = 0
     step: Step | None = None
 
@@ -127,6 +127,10 @@ class Tiling:
                 f"{what}: a call with {x.shape[0]} rows where {len(self.step.rows.rows)} are known; another extension "
                 f"changes the denoiser's rows, and {what} cannot tell which are which: switch one of them off"
             )
+        if self.sketches is not None:
+            sketches, self.sketches = self.sketches, None
+            plain = Call(self, self.step, original, x, sigma, cond, rows or [], Guide())
+            self.pulls = (*sketches.pulls(plain), *self.pulls)
         guide = self.guides()
         guide.begin_step(self.moment(sigma, rows or []))
         if self.prompts is not None and self.level is not None:
@@ -144,7 +148,7 @@ class Tiling:
         """What acts on a step besides the tiles."""
         planner = self.planner
         own = () if self.main is None else structure_guides(planner, self.colours)
-        every = (self.prompts, *self.terms, self.bootstrap, self.controls, *own, *self.pulls)
+        every = (self.prompts, *self.terms, self.controls, *own, *self.pulls)
         return Guides(tuple(g for g in every if g is not None))
 
     def moment(self, sigma: Tensor, rows: Sequence[Row]) -> Moment:
@@ -154,8 +158,6 @@ class Tiling:
         if self.level is None:
             return moment
         level, prediction = self.level(sigma)
-        if self.bootstrap is not None:
-            self.bootstrap.add_noise = level.noised
         return moment._replace(level=level, prediction=prediction)
 
 

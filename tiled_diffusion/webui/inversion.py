@@ -74,7 +74,7 @@ def _as_begun(p: Job, clean: Tensor, own: Tensor, value: float) -> Tensor:
 def _inverted(
     p: Job, inversion: Inversion, tiling: Tiling, model: Forward, begin: Beginning, values: Sequence[float]
 ) -> Tensor:
-    calls = replace(tiling, bootstrap=None, pulls=(), terms=(), step=None)
+    calls = replace(tiling, pulls=(), terms=(), sketches=None, step=None)
     weights, cond = host.sampling.rows_at_first(p, begin)
     if inversion.prompt == "empty":
         weights, cond = _without_prompt(p, tiling, weights, cond)

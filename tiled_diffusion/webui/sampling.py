@@ -9,17 +9,17 @@ from torch import Tensor
 
 from tiled_diffusion.engine.fuse import Batching, automatic_batch, fitted_batch
 from tiled_diffusion.engine.geometry import Extent
-from tiled_diffusion.engine.guides.bootstrap import Bootstrap, plain_colours, wants_bootstrap
 from tiled_diffusion.engine.guides.dilated import demofusion_guides
 from tiled_diffusion.engine.guides.means import MeanPull
 from tiled_diffusion.engine.guides.pull import Pull, hold
 from tiled_diffusion.engine.noise import region_noise
 from tiled_diffusion.engine.plan import Planner
-from tiled_diffusion.engine.structure import check_structure
+from tiled_diffusion.engine.structure import check_structure, plain_colours
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.values import Settings
 
+from .bootstrap import Sketches
 from .denoiser import Tiling
 from .hosts import host, require_known_model
 from .hosts.port import Job
@@ -73,6 +73,7 @@ def attach(p: Job, run: Run, x: Tensor, noise: Tensor) -> None:
     tiling = Tiling(planner, Batching(1)) if whole else _tiling(p, run, planner, start, pulls)
     tiling.terms = terms
     if not whole:
+        tiling.sketches = Sketches.of(p, planner, start) if x is noise else None
         clean = None if x is noise else x.clone()
         tiling.prompts = JobPrompts.of(p, planner, clean, controlled=tiling.controls is not None)
         _keep_captions(p, run, tiling.prompts)
@@ -144,7 +145,6 @@ def _tiling(p: Job, run: Run, planner: Planner, noise: Tensor, pulls: tuple[Pull
         planner,
         Batching(1 if controls and controls.one_tile else tile_batch, _stop_if_wanted),
         _encoded(p, run, planner.canvas),
-        _bootstrap(p, settings, noise),
         lambda sigma: host.sampling.noise_level(p, sigma),
         controls,
         pulls,
@@ -212,12 +212,6 @@ def _begin_step(p: Job, run: Run, tiling: Tiling, call: DenoiserCall) -> None:
 def _stop_if_wanted(done: int) -> None:  # noqa: ARG001
     if host.jobs.stop_wanted():
         raise host.jobs.INTERRUPT
-
-
-def _bootstrap(p: Job, settings: Settings, noise: Tensor) -> Bootstrap | None:
-    if not wants_bootstrap(settings):
-        return None
-    return Bootstrap(settings, int(p.all_seeds[0]), noise.clone(), _colours(p))
 
 
 def _colours(p: Job) -> Tensor:

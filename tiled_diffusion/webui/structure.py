@@ -75,7 +75,7 @@ def _drawn(call: Call, prompts: MainPrompts, image: int) -> Drawn:
     )
 
     def evaluate_rows(wanted: Sequence[Wanted]) -> Sequence[Tensor]:
-        return _evaluated(own, [(w, texts[w.text], w.text in (NEGATIVE, LOCAL)) for w in wanted], row)
+        return evaluated(own, [(w, texts[w.text], w.text in (NEGATIVE, LOCAL)) for w in wanted], row)
 
     def evaluate(crops: Tensor, tiles: Sequence[Tile]) -> Tensor:
         return guided(guide.crops(crops, tiles), tiles, [how], evaluate_rows, guide.small)
@@ -89,7 +89,7 @@ def _drawn(call: Call, prompts: MainPrompts, image: int) -> Drawn:
     return Drawn(guide.after(unguided, x), guide.after(whole, x))
 
 
-def _evaluated(call: Call, wanted: Sequence[tuple[Wanted, object, bool]], row: int) -> Sequence[Tensor]:
+def evaluated(call: Call, wanted: Sequence[tuple[Wanted, object, bool]], row: int) -> Sequence[Tensor]:
     """Predictions of rows, those with texts of equal length in one model call."""
     out: dict[int, Tensor] = {}
     lengths = [tokens(text) for _, text, _ in wanted]

@@ -7,12 +7,13 @@ import pytest
 from PIL import Image
 
 from tests.standalone.cluster.places import places
-from tests.standalone.cluster.test_tiles import LEFT, PHOTO, TILES, WIDE, control  # noqa: F401 a fixture
+from tests.standalone.cluster.test_tiles import PHOTO, TILES, WIDE, control  # noqa: F401 a fixture
 from tests.standalone.tiny import tiny_model
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.recipes.host import Task, draw_each
 from tiled_diffusion.recipes.mosaic.draw import How, mosaic
 from tiled_diffusion.recipes.progress import Progress
+from tiled_diffusion.settings.match import MatchKind
 from tiled_diffusion.settings.mosaic import Grid, Mosaic
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.values import Region
@@ -61,8 +62,8 @@ def test_pictures_of_a_batch_are_what_they_are_together_but_for_rounding(sampler
 
 
 def test_what_belongs_together_stays_together():
-    bound = [replace(WIDE, batch_size=2, tiling=replace(TILES, regions=(LEFT,)))]
-    assert all(apart(Task(request)) == [Task(request)] for request in bound)
+    bound = replace(WIDE, batch_size=2, match=MatchKind().from_text("match", "1.right=2.left"))
+    assert apart(Task(bound)) == [Task(bound)]
     assert len(apart(Task(replace(WIDE, batch_size=2)))) == 2
 
 

@@ -25,7 +25,8 @@ from tiled_diffusion.standalone.sampling import generate, sample_latents
 TILES = Settings(tile_width=64, tile_height=64, overlap=32, tile_batch=1)
 WIDE = Request("a red house AND a tree :0.5", "snow", width=256, height=64, steps=3, cfg_scale=3.0, seed=5, sampler="Euler", tiling=TILES)
 PHOTO = Image.effect_mandelbrot((256, 64), (-2, -1, 1, 1), 40).convert("RGB")
-LEFT = Region("a boat", w=0.6, bootstrap=0.5, cfg_scale=5.0)
+LEFT = Region("a boat", w=0.6, cfg_scale=5.0)
+SMALL = Region("a tree", 0.3, 0.2, 0.1, 0.6, layer="foreground", bootstrap=0.5)
 
 
 def with_tiling(**values):
@@ -38,7 +39,7 @@ JOBS = {
     "sdxl, told sizes": ("sdxl", with_tiling(size_conditioning="tile")),
     "several pictures": ("sd1", replace(WIDE, batch_size=2, sampler="Euler a")),
     "batches of tiles": ("sd1", with_tiling(tile_batch=2)),
-    "regions, bootstrapped": ("sd1", with_tiling(regions=(LEFT, Region("the sea", x=0.4, w=0.6, negative_prompt="rain")))),
+    "regions, bootstrapped": ("sd1", with_tiling(regions=(LEFT, Region("the sea", x=0.4, w=0.6, negative_prompt="rain"), SMALL))),
     "texts of tiles": ("sd1", with_tiling(tile_prompts="list", tile_texts=(TileText("a boat", row=1, column=2),))),
     "moving grid, ring": ("sd1", with_tiling(method="jittered", wrap_x=True)),
     "elastic": ("sd1", with_tiling(method="elastic", elastic_rounds=1, elastic_reference="pad", elastic_pull=0.02)),

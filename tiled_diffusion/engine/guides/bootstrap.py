@@ -1,85 +1,154 @@
-"""Bootstrapping: while a picture takes shape, a region sees plain colours around itself.
+"""Bootstrapping: a small region is sketched by itself first, and shows its object while the picture takes shape.
 
-The model then draws the region's object inside of its shape, as there is nothing else to see (MultiDiffusion,
-arXiv 2302.08113, section 4.2; there for the first 20 % of the process).
+A region smaller than what the model likes is seen with what lies around it, and its object comes where the noise puts
+it, often beside the shape. So its prompt first draws all that is seen, in few steps and from the very noise that lies
+there. The object is where the model's prediction of this sketch differs from the main prompt's (DiffEdit, arXiv
+2210.11427, section 3.2), and the region is drawn to the part of the sketch that holds most of it.
+
+MultiDiffusion (arXiv 2302.08113, section 4.2) puts plain colours around a region for the same purpose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import log, pi
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d
 
-from tiled_diffusion.engine.geometry import Box, Extent
-from tiled_diffusion.engine.masks import region_mask
-from tiled_diffusion.engine.noise import keyed_seed
-from tiled_diffusion.engine.placing import moved
+from tiled_diffusion.engine.geometry import Box
+from tiled_diffusion.engine.masks import places, region_box
+from tiled_diffusion.engine.model import Level
+from tiled_diffusion.engine.noise import canvas_noise
+from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.engine.tiles import Tile
-from tiled_diffusion.settings.values import Region, Settings
+from tiled_diffusion.settings.values import Settings
 
-from . import Guide, Moment
+from .pictures import kept_times
+from .pull import Pull, hold
 
-AddNoise = Callable[[Tensor, Tensor], Tensor]
-"""(clean [B, C, h, w], noise [B, C, h, w]) -> noisy, as the model is to see it now."""
+STEPS = 8
+"""Of a sketch."""
+NOISES = 2
+"""So often two prompts are compared, with other noise each time."""
+HIDDEN = 3.5
+"""The noise under which they are compared is so many times as strong as the sketch, or nearly so."""
+Clean = Callable[[Tile, Tensor, int, bool], Tensor]
+"""(tile, x [B, C, h, w], number of its level, whether with guidance) -> the clean latent in x by the tile's prompt."""
 
 
-def plain_colours(count: int = 16) -> Tensor:
-    """[count, 3] RGB in -1..1, always the same ones: a host encodes them once to latents."""
-    return torch.rand((count, 3), generator=torch.Generator("cpu").manual_seed(0)) * 2 - 1
+@dataclass(frozen=True)
+class Sketcher:
+    """A host's model.
+
+    Attributes:
+        levels: of a sketch's steps, from the noisiest; sigmas above 0.
+        clean: asks the model.
+    """
+
+    levels: Sequence[Level]
+    clean: Clean
+
+
+class BootstrapPull(Pull):
+    """To a sketch, of which the start noise has nothing yet."""
+
+    def start(self, latent: Tensor, noise: Tensor, level: Level) -> Tensor:  # noqa: ARG002 as in every pull
+        """As it is."""
+        return latent
 
 
 def wants_bootstrap(settings: Settings) -> bool:
     """Whether any region does."""
-    return any(region.enabled and region.bootstrap > 0 for region in settings.regions)
+    return any(region.draws and region.bootstrap > 0 for region in settings.regions)
 
 
-@dataclass
-class Bootstrap(Guide):
-    """Replaces what lies outside of bootstrapped regions by a plain colour with noise.
+def bootstrap_pulls(planner: Planner, noise: Tensor, sketcher: Sketcher) -> tuple[Pull, ...]:
+    """What draws small regions to their sketches, in the order of the list.
 
-    Attributes:
-        settings: the regions.
-        seed: key of the colours.
-        noise: [B, C, H, W], the start noise of the canvas.
-        colours: [n, C], latents of plain colours.
-        add_noise: noises a clean latent to the present time; the host sets it anew for every step.
+    Args:
+        planner: of the canvas.
+        noise: [B, C, H, W], its start noise.
+        sketcher: the model.
     """
-
-    settings: Settings
-    seed: int
-    noise: Tensor
-    colours: Tensor
-    add_noise: AddNoise | None = None
-    moment: Moment = field(default=Moment(0, 0.0), init=False)
-
-    def begin_step(self, moment: Moment) -> None:
-        """Keeps the step: with the seed and the region's number it decides on the colour."""
-        self.moment = moment
-
-    def crops(self, crops: Tensor, tiles: Sequence[Tile]) -> Tensor:
-        """The crops as the model is to see them; pixels inside of a region's shape are never changed."""
-        if not any(self._acts_on(tile) for tile in tiles):
-            return crops
-        views = torch.split(crops, crops.shape[0] // len(tiles))
-        return torch.cat(
-            [self._alone(view, tile) if self._acts_on(tile) else view for view, tile in zip(views, tiles, strict=True)]
-        )
-
-    def _acts_on(self, tile: Tile) -> bool:
-        regions = self.settings.regions
-        return 1 <= tile.prompt <= len(regions) and self.moment.progress < regions[tile.prompt - 1].bootstrap
-
-    def _alone(self, view: Tensor, tile: Tile) -> Tensor:
-        assert self.add_noise is not None
-        noise = self.noise if self.moment.images is None else self.noise[list(self.moment.images)]
-        key = keyed_seed(self.seed, "bootstrap", tile.prompt, self.moment.number)
-        clean = self.colours[key % len(self.colours)].to(view)[None, :, None, None].expand_as(view)
-        around = self.add_noise(clean, tile.view.gather(noise[: view.shape[0]]).to(view))
-        inside = _inside(self.settings.regions[tile.prompt - 1], Extent(*self.noise.shape[-2:]), tile.box)
-        return torch.where(moved(inside, view.device), view, around)
+    return tuple(_pull(planner, tile, noise, sketcher) for tile in _tiles(planner))
 
 
-def _inside(region: Region, canvas: Extent, box: Box) -> Tensor:
-    return torch.from_numpy(region_mask(region, canvas, area=box) > 0)
+def _tiles(planner: Planner) -> Iterator[Tile]:
+    """Of bootstrapped regions that act from the start on and are less than the one tile that they are drawn by."""
+    tiles = planner.plan().tiles
+    for number, region in enumerate(planner.settings.regions, start=1):
+        own = [tile for tile in tiles if tile.prompt == number]
+        if region.draws and region.bootstrap > 0 and len(own) == 1:
+            box, seen = region_box(region, planner.canvas), own[0].view.extent
+            if box.h <= seen.h and box.w <= seen.w and box.extent != seen:
+                yield own[0]
+
+
+def _pull(planner: Planner, tile: Tile, noise: Tensor, sketcher: Sketcher) -> Pull:
+    settings, canvas = planner.settings, planner.canvas
+    region = settings.regions[tile.prompt - 1]
+    box = region_box(region, canvas)
+    times = kept_times(settings, tile.prompt - 1, canvas, box, region.bootstrap, np.ones(box.extent))
+    sketches = sketched(tile, tile.view.gather(noise), sketcher)
+    target = noise.new_zeros(noise.shape)
+    where = places(box, canvas)
+    for image, difference in enumerate(differences(tile, sketches, sketcher)):
+        window = fullest(difference, times / region.bootstrap)
+        target[(image, slice(None), *where)] = window.gather(sketches[image : image + 1])[0]
+    keep = torch.zeros((1, 1, *canvas))
+    keep[(..., *where)] = times
+    return BootstrapPull(target, (keep > 0).float(), hold(keep))
+
+
+def sketched(tile: Tile, noise: Tensor, sketcher: Sketcher) -> Tensor:
+    """What a tile's prompt draws by itself, [B, C, h, w], by DDIM's steps (Song et al., arXiv 2010.02502, eq. 12).
+
+    Args:
+        tile: whose prompt it is.
+        noise: [B, C, h, w], standard normal.
+        sketcher: the model.
+    """
+    clean = torch.zeros_like(noise)
+    for number, level in enumerate(sketcher.levels):
+        x = level.noised(clean, noise)
+        clean = sketcher.clean(tile, x, number, True)
+        alpha, sigma = level.broadcast(x)
+        noise = (x - alpha * clean) / sigma
+    return clean
+
+
+def differences(tile: Tile, sketches: Tensor, sketcher: Sketcher) -> Tensor:
+    """Mean squared difference between what a tile's prompt and the main one say of sketches, [B, h, w].
+
+    Args:
+        tile: whose prompt it is.
+        sketches: [B, C, h, w], clean latents.
+        sketcher: the model.
+    """
+    ratios = [float(level.sigma) / max(float(level.alpha), 1e-6) for level in sketcher.levels]
+    number = min(range(len(ratios)), key=lambda k: abs(log(ratios[k] / HIDDEN)))
+    out = torch.zeros_like(sketches[:, 0])
+    for noise in canvas_noise(sketches.shape[1:], range(NOISES)).to(sketches):
+        x = sketcher.levels[number].noised(sketches, noise[None].expand_as(sketches))
+        own, main = (sketcher.clean(replace(tile, prompt=k), x, number, False) for k in (tile.prompt, 0))
+        out += (own - main).square().mean(dim=1)
+    return out
+
+
+def fullest(difference: Tensor, shape: Tensor) -> Box:
+    """The window that holds most of what is different.
+
+    Args:
+        difference: [h, w], 0 or more.
+        shape: [h', w'] in 0..1, how much each pixel of the window counts; in its middle it counts most.
+    """
+    h, w = shape.shape
+    y, x = (torch.sin(pi * (torch.arange(n) + 0.5) / n) for n in (h, w))
+    kernel = (shape * torch.outer(y, x))[None, None]
+    sums = conv2d(difference.float().cpu()[None, None], kernel.float())[0, 0]
+    top, left = divmod(int(sums.argmax()), sums.shape[1])
+    return Box(top, left, h, w)

@@ -46,7 +46,7 @@ def picture_pulls(settings: Settings, canvas: Extent, factor: int, read: Read, e
             box = region_box(region, canvas)
             pixels, inside = read(number, box.scaled(factor).extent)
             there = avg_pool2d(torch.from_numpy(inside.astype(np.float32) / 255)[None], factor)[0]
-            times = _times(settings, number, canvas, box, there)
+            times = kept_times(settings, number, canvas, box, region.keep, there.numpy())
             if (times > 0).any():
                 pulls.append(_pull(canvas, box, _encoded(pixels, factor, encode), times))
     return tuple(pulls)
@@ -58,17 +58,28 @@ def _encoded(pixels: Grey, factor: int, encode: Encode) -> Tensor:
     return encode(pad(numbers, around, mode="replicate"))[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
-def _times(settings: Settings, number: int, canvas: Extent, box: Box, inside: Tensor) -> Tensor:
-    """[h, w] of the box: for how much of the sampling each pixel is kept; soft edges and grey are kept shorter."""
+def kept_times(
+    settings: Settings, number: int, canvas: Extent, box: Box, keep: float, inside: npt.NDArray[np.floating]
+) -> Tensor:
+    """[h, w] of a region's box: for how much of the sampling each pixel is kept; soft edges and grey are kept shorter.
+
+    Args:
+        settings: the regions.
+        number: of the region, from 0.
+        canvas: in latent pixels.
+        box: the region's.
+        keep: for how much of the sampling at most, 0 to 1.
+        inside: [h, w] in 0..1, how much of each pixel is there.
+    """
     region = settings.regions[number]
     rings = (settings.wrap_y, settings.wrap_x)
-    shape = inside.numpy().astype(np.float64)
+    shape = inside.astype(np.float64)
     if region.mask is not None or feather_width(region, canvas) >= 1:
         shape = shape * region_mask(replace(region, layer="background"), canvas, rings, box)
     for other in settings.regions[number + 1 :]:
         if other.layer == "foreground" and other.enabled and other.picture is None:
             shape = shape * (1 - region_mask(other, canvas, rings, box))
-    return torch.from_numpy((region.keep * shape).astype(np.float32))
+    return torch.from_numpy((keep * shape).astype(np.float32))
 
 
 def _pull(canvas: Extent, box: Box, latent: Tensor, times: Tensor) -> Pull:

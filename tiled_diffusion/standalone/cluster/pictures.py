@@ -10,7 +10,6 @@ from typing import Any
 
 from PIL import Image
 
-from tiled_diffusion.engine.guides.bootstrap import wants_bootstrap
 from tiled_diffusion.recipes.host import Picture, Task
 from tiled_diffusion.settings.pictures import picture_bytes
 from tiled_diffusion.settings.request import Request, alone
@@ -95,10 +94,10 @@ def _with_files(request: Request, path_of: Callable[[str], str]) -> Request:
 def apart(task: Task) -> list[Task]:
     """A task of several pictures as one task for each, where they are drawn alike alone; else itself.
 
-    Pictures that fit together are not, nor those whose regions begin on plain colours of the batch's choice.
+    Pictures that fit together are not.
     """
     request = task.request
-    if request.batch_size == 1 or request.match is not None or wants_bootstrap(request.tiling):
+    if request.batch_size == 1 or request.match is not None:
         return [task]
     seed = request.seed if request.tiling.grid_seed is None else request.tiling.grid_seed
     same = replace(request, tiling=replace(request.tiling, grid_seed=seed))

@@ -315,8 +315,8 @@ class Sampling(Protocol):
     def before_img2img(self, p: Any, change: Callable[[Beginning], None]) -> None:
         """Lets `change` see what the sampler begins with, once, after all that the host does to the noise."""
 
-    def noise_values(self, p: Any, steps: int | None) -> list[float]:
-        """What the model is told in the steps of a sampling that begins with pictures, from the least noisy one up.
+    def noise_values(self, p: Any, steps: int | None, *, from_picture: bool = True) -> list[float]:
+        """What the model is told in a sampling's steps, the least noisy first; from pictures, some are left out.
 
         Raises:
             TiledError: the model's latents are not noised in a way that is known.

@@ -288,11 +288,11 @@ def before_img2img(p: Any, change: Callable[[Beginning], None]) -> None:
     sampler.sample_img2img = begin
 
 
-def noise_values(p: Any, steps: int | None) -> list[float]:
+def noise_values(p: Any, steps: int | None, *, from_picture: bool = True) -> list[float]:
     """Sigmas of k-diffusion's samplers without the last 0, timesteps of the others."""
-    every, last = sd_samplers_common.setup_img2img_steps(p, steps)
+    every, last = sd_samplers_common.setup_img2img_steps(p, steps) if from_picture else (p.steps, None)
     if hasattr(p.sampler, "get_sigmas"):
-        values = p.sampler.get_sigmas(p, every)[every - last - 1 :]
+        values = p.sampler.get_sigmas(p, every)[0 if last is None else every - last - 1 :]
     else:
         values = p.sampler.get_timesteps(p, every)[:last]
     return sorted({float(value) for value in values if value > 0})

@@ -37,11 +37,11 @@ def before_img2img(p: Any, change: Callable[[Beginning], None]) -> None:
     a1111.before_img2img(p, prepared)
 
 
-def noise_values(p: Any, steps: int | None) -> list[float]:
+def noise_values(p: Any, steps: int | None, *, from_picture: bool = True) -> list[float]:
     """Sigmas without the last 0, whatever the sampler."""
-    every, last = sd_samplers_common.setup_img2img_steps(p, steps)
+    every, last = sd_samplers_common.setup_img2img_steps(p, steps) if from_picture else (p.steps, None)
     if hasattr(p.sampler, "get_sigmas"):
-        values = p.sampler.get_sigmas(p, every)[every - last - 1 :]
+        values = p.sampler.get_sigmas(p, every)[0 if last is None else every - last - 1 :]
     else:
         product = p.sd_model.alphas_cumprod.cpu()[p.sampler.get_timesteps(p, every)[:last].cpu()]
         values = ((1 - product) / product).sqrt()
