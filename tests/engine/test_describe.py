@@ -115,3 +115,23 @@ def test_a_list_that_does_not_fit_is_told_and_stops_nothing(method, width, told)
     answer = describe(settings, width, 128, ModelTraits(16, 8))
     assert answer.words == ()
     assert [told in problem for problem in answer.problems] == ([True] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("regions", "told"),
+    [
+        ([], None),
+        ([{"w": 0.18, "h": 0.5}], "region 1 is small"),
+        ([{"w": 0.5}, {"w": 0.18, "h": 0.5}, {"w": 0.1, "h": 0.1}], "regions 2, 3 are small"),
+        ([{"w": 0.1, "h": 0.1}] * 10, "regions 1, 2, 3, 4, 5, 6, 7, 8, ... are small"),
+        ([{"w": 0.1}], None),
+        ([{"w": 0.18, "h": 0.5, "bootstrap": 0.5}], None),
+        ([{"w": 0.18, "h": 0.5, "enabled": False}], None),
+        ([{"w": 0.18, "h": 0.5, "prompt": "", "picture": "a.png"}], None),
+    ],
+)
+def test_small_regions_are_named(regions, told):
+    """Of a native side of 128 px, 0.6 are 76 px: on 384 x 128 a width of 0.2 is more."""
+    every = tuple(Region(**{"prompt": "a", "layer": "foreground", **region}) for region in regions)
+    problems = describe(Settings(regions=every), 384, 128, ModelTraits(16, 8)).problems
+    assert [p.split(" for this model")[0] for p in problems] == ([] if told is None else [told])

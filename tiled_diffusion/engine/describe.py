@@ -15,11 +15,15 @@ from .geometry import Box, Extent
 from .grid import Group
 from .guidance import guidances
 from .guides.tile_prompts import of_list
+from .masks import region_box
 from .model import ModelTraits
 from .plan import Planner, dilations
 from .structure import References
 
 MOST_BOXES = 4000
+SMALL = 0.6
+"""Regions whose sides are at most so much of the model's native ones get their objects in three cases of four."""
+MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -156,4 +160,19 @@ def _problems(planner: Planner, width: int, height: int) -> list[str]:
     ):
         if px % model.factor or (side == length and length % model.multiple):
             out.append(f"{name} {px} px: multiples of {model.unit_px} px suit this model")
-    return out
+    return [*out, *_small_regions(planner)]
+
+
+def _small_regions(planner: Planner) -> list[str]:
+    """Names those that a sketch of their own would help."""
+    most = SMALL * planner.model.native
+    small = [
+        str(number)
+        for number, region in enumerate(planner.settings.regions, start=1)
+        if region.draws and region.bootstrap == 0 and max(region_box(region, planner.canvas).extent) <= most
+    ]
+    if not small:
+        return []
+    named = ", ".join(small[:MOST_NAMED]) + (", ..." if len(small) > MOST_NAMED else "")
+    which = f"region {named} is" if len(small) == 1 else f"regions {named} are"
+    return [f"{which} small for this model: from noise, Bootstrap 0.5 draws the object into the shape"]
