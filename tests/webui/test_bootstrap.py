@@ -108,8 +108,8 @@ def test_a_sketch_is_so_many_rows_and_spares_the_regions_tile_while_it_holds(mod
         return sum(shape[0] for shape, _ in model.calls)
 
     plain = rows(0.0)
-    assert rows(1e-9) - plain == 2 * STEPS + 2 * NOISES - 2, "held in the first step alone"
-    assert rows(1.0) - plain == 2 * STEPS + 2 * NOISES - 4 * 2
+    assert rows(1e-9) - plain == 2 * (2 * STEPS + 2 * NOISES) - 2, "held in the first step alone"
+    assert rows(1.0) - plain == 2 * (2 * STEPS + 2 * NOISES) - 4 * 2
 
 
 def test_nothing_is_sketched_that_begins_with_a_picture(model):

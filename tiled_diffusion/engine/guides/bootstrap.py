@@ -3,7 +3,8 @@
 A region smaller than what the model likes is seen with what lies around it, and its object comes where the noise puts
 it, often beside the shape. So its prompt first draws all that is seen, in few steps and from the very noise that lies
 there. The object is where the model's prediction of this sketch differs from the main prompt's (DiffEdit, arXiv
-2210.11427, section 3.2), and the region is drawn to the part of the sketch that holds most of it.
+2210.11427, section 3.2), and the region is drawn to the part of the sketch that holds most of it. A sketch may lack the
+object; then hardly anything differs. So there are two, and the one counts that holds more.
 
 MultiDiffusion (arXiv 2302.08113, section 4.2) puts plain colours around a region for the same purpose.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import log, pi
+from math import inf, log, pi
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from .pictures import kept_times
 from .pull import Pull, hold
 
 STEPS = 8
-"""Of a sketch."""
+"""Of a sketch: so few leave the object out of 7 of 96, of the project's own model; 14 steps of 3."""
 NOISES = 2
 """So often two prompts are compared, with other noise each time."""
 HIDDEN = 3.5
@@ -93,12 +94,15 @@ def _pull(planner: Planner, tile: Tile, noise: Tensor, sketcher: Sketcher) -> Pu
     region = settings.regions[tile.prompt - 1]
     box = region_box(region, canvas)
     times = kept_times(settings, tile.prompt - 1, canvas, box, region.bootstrap, np.ones(box.extent))
-    sketches = sketched(tile, tile.view.gather(noise), sketcher)
-    target = noise.new_zeros(noise.shape)
-    where = places(box, canvas)
-    for image, difference in enumerate(differences(tile, sketches, sketcher)):
-        window = fullest(difference, times / region.bootstrap)
-        target[(image, slice(None), *where)] = window.gather(sketches[image : image + 1])[0]
+    target, where = noise.new_zeros(noise.shape), places(box, canvas)
+    seen, most = tile.view.gather(noise), [-inf] * noise.shape[0]
+    for own in (seen, seen.flip(-1)):
+        sketches = sketched(tile, own, sketcher)
+        for image, difference in enumerate(differences(tile, sketches, sketcher)):
+            window, held = fullest(difference, times / region.bootstrap)
+            if held > most[image]:
+                most[image] = held
+                target[(image, slice(None), *where)] = window.gather(sketches[image])
     keep = torch.zeros((1, 1, *canvas))
     keep[(..., *where)] = times
     return BootstrapPull(target, (keep > 0).float(), hold(keep))
@@ -139,8 +143,8 @@ def differences(tile: Tile, sketches: Tensor, sketcher: Sketcher) -> Tensor:
     return out
 
 
-def fullest(difference: Tensor, shape: Tensor) -> Box:
-    """The window that holds most of what is different.
+def fullest(difference: Tensor, shape: Tensor) -> tuple[Box, float]:
+    """The window that holds most of what is different, and how much that is.
 
     Args:
         difference: [h, w], 0 or more.
@@ -151,4 +155,4 @@ def fullest(difference: Tensor, shape: Tensor) -> Box:
     kernel = (shape * torch.outer(y, x))[None, None]
     sums = conv2d(difference.float().cpu()[None, None], kernel.float())[0, 0]
     top, left = divmod(int(sums.argmax()), sums.shape[1])
-    return Box(top, left, h, w)
+    return Box(top, left, h, w), float(sums[top, left])
