@@ -4,7 +4,7 @@ A region smaller than what the model likes is seen with what lies around it, and
 it, often beside the shape. So its prompt first draws all that is seen, in few steps and from the very noise that lies
 there. The object is where the model's prediction of this sketch differs from the main prompt's (DiffEdit, arXiv
 2210.11427, section 3.2), and the region is drawn to the part of the sketch that holds most of it. A sketch may lack the
-object; then hardly anything differs. So there are two, and the one counts that holds more.
+object; then hardly anything differs. So there are two, from noise and its negative, and the one counts that holds more.
 
 MultiDiffusion (arXiv 2302.08113, section 4.2) puts plain colours around a region for the same purpose.
 """
@@ -96,7 +96,7 @@ def _pull(planner: Planner, tile: Tile, noise: Tensor, sketcher: Sketcher) -> Pu
     times = kept_times(settings, tile.prompt - 1, canvas, box, region.bootstrap, np.ones(box.extent))
     target, where = noise.new_zeros(noise.shape), places(box, canvas)
     seen, most = tile.view.gather(noise), [-inf] * noise.shape[0]
-    for own in (seen, seen.flip(-1)):
+    for own in (seen, -seen):
         sketches = sketched(tile, own, sketcher)
         for image, difference in enumerate(differences(tile, sketches, sketcher)):
             window, held = fullest(difference, times / region.bootstrap)
