@@ -1,9 +1,11 @@
 """Regions of other shapes than `bench.regions`: `python -m bench.layouts [--only NAME ...] [--count N]`.
 
-For each layout, over N regions or more at the defaults: `right`, the share whose ground, sky and coloured object are
-found in their own box; `there`, of those where something of the object's colour is found in it; `whole`, of those in
-which no blob of that colour reaches the left or right edge; `objects`, how many things of the colour a region has. Each
-for `regions` and for `single`, the same prompts as pictures of the box's size, and their ratios.
+For each layout, over N regions or more: `right`, the share whose ground, sky and coloured object are found in their own
+box; `there`, of those where something of the object's colour is found in it; `whole`, of those in which no blob of that
+colour reaches the left or right edge; `objects`, how many things of the colour a region has. `single` are the same
+prompts as pictures of the box's size, from the very noise that lies in the box; then each value of `--compose` and
+`--bootstrap`. Of columns also `haze` (see bench.regions) and `seam`, the contrast of neighbouring pixels at the borders
+between regions / elsewhere.
 """
 
 from __future__ import annotations
@@ -11,18 +13,22 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from bench.regions import BASE, columns, judged
+from bench.regions import BASE, columns, haze, judged
 from tiled_diffusion import Region, Settings
+from tiled_diffusion.recipes.progress import Progress
 from tiled_diffusion.settings.request import Request
+from tiled_diffusion.standalone.images import to_images
 from tiled_diffusion.standalone.model import Model, load_model
-from tiled_diffusion.standalone.sampling import generate
+from tiled_diffusion.standalone.sampling import denoise, generate, start_noise
+from tiled_diffusion.standalone.vae import decode
 
 COUNT = 120
 HEIGHT = 128
@@ -78,6 +84,7 @@ def foregrounds(side: int, prompts: Iterator[Any], draw: random.Random) -> Layou
 
 
 KINDS = {
+    "columns of 128 px": (wide_columns, 128),
     "columns of 160 px": (wide_columns, 160),
     "columns of 192 px": (wide_columns, 192),
     "two by two of 128 px": (squares, 128),
@@ -91,36 +98,75 @@ def seen(evaluate: Any, picture: Image.Image, prompt: Any, tools: tuple[Any, Any
     return right, count > 0, whole, count
 
 
-def measured(model: Model, kind: str, count: int) -> dict[str, Any]:
-    """The figures of a kind of layout."""
+def single(model: Model, layout: Layout, number: int) -> list[Image.Image]:
+    """The prompts as pictures of their own, from the noise of their boxes."""
+    factor = model.traits.factor
+    noise = start_noise(model, Request(layout.main, **asked(layout, number)))
+    out = []
+    for prompt, (left, top, right, bottom) in zip(layout.prompts, layout.boxes, strict=True):
+        alone = Request(prompt.text, **BASE, width=right - left, height=bottom - top)
+        own = noise[..., top // factor : bottom // factor, left // factor : right // factor].contiguous()
+        out += to_images(decode(model, denoise(model, alone, own, None, Progress()), Settings()))
+    return out
+
+
+def asked(layout: Layout, number: int) -> dict[str, Any]:
+    """What the requests of a layout share."""
+    return {**BASE, "width": layout.width, "height": layout.height, "seed": 3000 + number}
+
+
+def seam(pictures: Sequence[Image.Image], side: int) -> float:
+    """Mean contrast of neighbouring pixels at borders between columns / elsewhere."""
+    at, rest = [], []
+    for picture in pictures:
+        contrast = np.abs(np.diff(np.asarray(picture.convert("L"), np.float32), axis=1)).mean(axis=0)
+        border = (np.arange(len(contrast)) + 1) % side == 0
+        at += contrast[border].tolist()
+        rest += contrast[~border].tolist()
+    return float(np.mean(at) / np.mean(rest))
+
+
+def measured(model: Model, kind: str, count: int, ways: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """The figures of a kind of layout, of each (compose, bootstrap)."""
     from training import detector as evaluate
 
     tools = (evaluate.centroids(), evaluate.templates())
     make, side = KINDS[kind]
     prompts, draw = iter(evaluate.prompt_list(4 * count, 3)), random.Random(5)
-    rows: dict[str, list[tuple[bool, bool, bool, int]]] = {"regions": [], "single": []}
-    while len(rows["regions"]) < count:
-        layout, number = make(side, prompts, draw), len(rows["regions"])
-        asked = {**BASE, "width": layout.width, "height": layout.height, "seed": 3000 + number}
-        [picture] = generate(model, Request(layout.main, **asked, tiling=Settings(regions=layout.regions)))
-        for k, (prompt, box) in enumerate(zip(layout.prompts, layout.boxes, strict=True)):
-            alone = {**BASE, "width": box[2] - box[0], "height": box[3] - box[1], "seed": 9000 + number + k}
-            rows["regions"].append(seen(evaluate, picture.crop(box), prompt, tools))
-            [single] = generate(model, Request(prompt.text, **alone))
-            rows["single"].append(seen(evaluate, single, prompt, tools))
-    means = {way: np.mean(rows[way], axis=0) for way in rows}
-    out: dict[str, Any] = {"n": len(rows["regions"])}
-    for k, name in enumerate(("right", "there", "whole", "objects")):
-        own, single = float(means["regions"][k]), float(means["single"][k])
-        out[name] = {"regions": round(own, 3), "single": round(single, 3), "ratio": round(own / single, 3)}
-    return out
+    rows: dict[str, list[tuple[bool, bool, bool, int]]] = {}
+    wholes: dict[str, list[Image.Image]] = {}
+    while len(rows.get("single", [])) < count:
+        layout, number = make(side, prompts, draw), len(rows.get("single", []))
+        parts = {"single": single(model, layout, number)}
+        for compose, bootstrap in ways:
+            regions = tuple(replace(region, bootstrap=bootstrap) for region in layout.regions)
+            tiling = Settings(regions=regions, compose=compose)
+            [picture] = generate(model, Request(layout.main, **asked(layout, number), tiling=tiling))
+            name = f"compose {compose:g}, bootstrap {bootstrap:g}"
+            parts[name] = [picture.crop(box) for box in layout.boxes]
+            wholes.setdefault(name, []).append(picture)
+        for name, pictures in parts.items():
+            pairs = zip(pictures, layout.prompts, strict=True)
+            rows.setdefault(name, []).extend(seen(evaluate, part, prompt, tools) for part, prompt in pairs)
+    figures = ("right", "there", "whole", "objects")
+    out = {name: dict(zip(figures, np.mean(own, axis=0).round(3).tolist(), strict=True)) for name, own in rows.items()}
+    if make is wide_columns:
+        for name, pictures in wholes.items():
+            out[name] |= {"haze": round(haze(pictures, side), 3), "seam": round(seam(pictures, side), 3)}
+    return {"n": len(rows["single"]), **out}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=tuple(KINDS), default=tuple(KINDS))
     parser.add_argument("--count", type=int, default=COUNT)
+    parser.add_argument("--compose", nargs="+", type=float, default=(Settings().compose,))
+    parser.add_argument("--bootstrap", nargs="+", type=float, default=(0.0,))
     args = parser.parse_args()
     shipped = load_model(device="cpu")
     for name in args.only:
-        print(name, json.dumps(measured(shipped, name, args.count)), flush=True)
+        print(
+            name,
+            json.dumps(measured(shipped, name, args.count, list(product(args.compose, args.bootstrap)))),
+            flush=True,
+        )

@@ -66,13 +66,13 @@ def reaches(edge: np.ndarray) -> bool:
     return bool(edge.any(axis=1).sum() >= EDGE_ROWS)
 
 
-def haze(pictures: list[Image.Image]) -> float:
-    """Mean contrast of neighbouring pixels around borders between columns / elsewhere."""
+def haze(pictures: list[Image.Image], side: int = SIDE) -> float:
+    """Mean contrast of neighbouring pixels around borders between columns of so many pixels / elsewhere."""
     near, rest = [], []
     for picture in pictures:
         contrast = np.abs(np.diff(np.asarray(picture.convert("L"), np.float32), axis=1)).mean(axis=0)
-        to_border = np.abs((np.arange(len(contrast)) + 1 + SIDE // 2) % SIDE - SIDE // 2)
-        inner = (np.arange(len(contrast)) >= SIDE // 2) & (np.arange(len(contrast)) < len(contrast) - SIDE // 2)
+        to_border = np.abs((np.arange(len(contrast)) + 1 + side // 2) % side - side // 2)
+        inner = (np.arange(len(contrast)) >= side // 2) & (np.arange(len(contrast)) < len(contrast) - side // 2)
         near += contrast[(to_border < HAZE) & inner].tolist()
         rest += contrast[(to_border >= HAZE) | ~inner].tolist()
     return float(np.mean(near) / np.mean(rest))
