@@ -11,7 +11,6 @@ from tests.standalone.tiny import flow_model, flow_pipeline
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.noise import canvas_noise
 from tiled_diffusion.errors import TiledError
-from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.inversion import Inversion
 from tiled_diffusion.settings.request import Request
 from tiled_diffusion.settings.tile_texts import TileText
@@ -149,7 +148,6 @@ def test_prompts_of_tiles(kind, source):
     ("change", "message"),
     [
         ({"sampler": "Euler a"}, "sampler: got 'Euler a', allowed for this model is one of Euler, Heun"),
-        ({"controls": (Control("x", "y.png"),)}, "controls: ControlNets of sd3 models"),
         ({"width": 120, "tiling": Settings()}, "width: got 120, but one tile covers it and the model needs multiples of 16"),
     ],
 )

@@ -1,4 +1,4 @@
-"""ControlNets of a run: loaded from this machine, and evaluated on the rows of a U-Net call, each with its own crop."""
+"""ControlNets of a run: loaded from this machine, and added up in each model call."""
 
 from __future__ import annotations
 
@@ -10,89 +10,29 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor
 
 from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guides import Guide, ModelRows, Moment
-from tiled_diffusion.engine.guides.control import acts_at, hint_crops
-from tiled_diffusion.engine.placing import moved
-from tiled_diffusion.engine.view import View
+from tiled_diffusion.engine.guides.control import acts_at
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.request import Request
+from tiled_diffusion.settings.values import Settings
 
+from . import flow_control
 from .control_hints import hint_of, open_hint
+from .control_net import Call, ControlNet
 from .model import Model
 
 SHIPPED = {"edges": Path(__file__).parent / "controlnet" / "edges"}
 """ControlNets for the shipped checkpoint by name."""
+GUIDES = {"ControlNetModel": "SD 1.x, 2.x and XL", "SD3ControlNetModel": "SD 3.x", "FluxControlNetModel": "Flux"}
+"""By the class of a ControlNet, what it is for."""
 MUST_MATCH = ("block_out_channels", "layers_per_block", "cross_attention_dim", "addition_embed_type")
 """Fields of the configurations that a ControlNet shares with the U-Net that it is made for."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """What the rows of one U-Net call are.
-
-    Attributes:
-        crops: [n, C, h, w], as the U-Net sees them.
-        t: the time.
-        text: [n, tokens, width].
-        added: SDXL's further conditioning, each [n, ...], or None.
-        views: of each row.
-        controlled: whether ControlNets act on it.
-    """
-
-    crops: Tensor
-    t: Tensor
-    text: Tensor
-    added: dict[str, Tensor] | None
-    views: Sequence[View]
-    controlled: Sequence[bool]
-
-    def only(self, rows: Sequence[int]) -> Call:
-        """Some of its rows; itself where these are all."""
-        if len(rows) == len(self.views):
-            return self
-        return replace(
-            self,
-            crops=self.crops[rows],
-            text=self.text[rows],
-            added=self.added and {name: value[rows] for name, value in self.added.items()},
-            views=[self.views[i] for i in rows],
-            controlled=[True] * len(rows),
-        )
-
-
-@dataclass(frozen=True)
-class ControlNet:
-    """A loaded ControlNet with its hint.
-
-    Attributes:
-        net: diffusers' ControlNetModel.
-        hint: [1, 3, factor H, factor W] in 0..1 on the whole canvas.
-        weight, start, end: see Control.
-        factor: pixels of the hint for each latent pixel.
-    """
-
-    net: Any
-    hint: Tensor
-    weight: float = 1.0
-    start: float = 0.0
-    end: float = 1.0
-    factor: int = 8
-
-    def residuals(self, call: Call) -> list[Tensor]:
-        """What is added within the U-Net, the middle block's last; all rows of the call are controlled."""
-        seen = hint_crops(self.hint, call.views, [0] * len(call.views), self.factor)
-        seen = moved(seen.to(call.crops.dtype), call.crops.device)
-        down, middle = self.net(
-            call.crops, call.t, call.text, seen, self.weight, added_cond_kwargs=call.added, return_dict=False
-        )
-        return [*down, middle]
 
 
 @dataclass
@@ -109,26 +49,35 @@ class ControlNets(Guide):
     def model_call(
         self, rows: ModelRows, x: Tensor, inputs: Mapping[str, Any]
     ) -> AbstractContextManager[dict[str, Any]]:
-        """Adds the residuals to the U-Net's inputs; nothing where no ControlNet acts on any row."""
+        """Adds the residuals to the model's inputs; nothing where no ControlNet acts on any row."""
         text, added = inputs["encoder_hidden_states"], inputs["added_cond_kwargs"]
         views = [tile.view for tile in rows.tiles]
         return nullcontext(self.residuals(Call(x, inputs["timestep"], text, added, views, rows.on)))
 
     def residuals(self, call: Call) -> dict[str, Any]:
-        """Arguments for the U-Net."""
+        """Arguments for the model."""
         acting = [net for net in self.nets if acts_at(net.start, net.end, self.progress)]
         controlled = [i for i, on in enumerate(call.controlled) if on]
         if not acting or not controlled:
             return {}
         seen = call.only(controlled)
         parts = [net.residuals(seen) for net in acting]
-        sums = [_spread(sum(p[1:], p[0]), controlled, len(call.views)) for p in zip(*parts, strict=True)]
-        return {"down_block_additional_residuals": sums[:-1], "mid_block_additional_residual": sums[-1]}
+        sums: dict[tuple[int, ...], Tensor | None] = {}  # of what stands in several places, once
+        places = [*zip(*parts, strict=True)]
+        for p in places:
+            if (key := tuple(map(id, p))) not in sums:
+                sums[key] = _spread(_sum(p), controlled, len(call.views))
+        return acting[0].inputs([sums[tuple(map(id, p))] for p in places])
 
 
-def _spread(x: Tensor, rows: Sequence[int], count: int) -> Tensor:
+def _sum(parts: Sequence[Tensor | None]) -> Tensor | None:
+    given = [part for part in parts if part is not None]
+    return sum(given[1:], given[0]) if given else None
+
+
+def _spread(x: Tensor | None, rows: Sequence[int], count: int) -> Tensor | None:
     """`count` rows: those of x in their places, and zeros."""
-    if len(rows) == count:
+    if x is None or len(rows) == count:
         return x
     out = x.new_zeros((count, *x.shape[1:]))
     out[rows] = x
@@ -146,8 +95,6 @@ def load_controls(model: Model, request: Request, hints: Sequence[Image.Image] |
     Raises:
         TiledError: says which one's model or hint cannot be used, and why.
     """
-    if request.controls and model.is_flow:
-        raise TiledError(f"controls: ControlNets of {model.kind} models are not known here yet: leave them out")
     factor = model.traits.factor
     canvas = Extent(request.height // factor, request.width // factor)
     nets = []
@@ -155,15 +102,20 @@ def load_controls(model: Model, request: Request, hints: Sequence[Image.Image] |
         try:
             image = open_hint(control.image) if hints is None else hints[number - 1]
             hint = hint_of(image, canvas, control.preprocess, factor)
-            net = load_controlnet(control.model, model)
+            nets.append(_placed(model, load_controlnet(control.model, model), hint, control, request.tiling))
         except TiledError as e:
             raise TiledError(f"control {number}: {e}") from e
-        nets.append(with_hint(net, hint, control, factor))
     return ControlNets(tuple(nets))
 
 
+def _placed(model: Model, net: Any, hint: Tensor, control: Control, tiling: Settings) -> ControlNet:
+    if model.is_flow:
+        return flow_control.with_hint(model, net, hint, control, tiling)
+    return with_hint(net, hint, control, model.traits.factor)
+
+
 def with_hint(net: Any, hint: Tensor, control: Control, factor: int = 8) -> ControlNet:
-    """A loaded ControlNet as a Control asks for it."""
+    """A loaded ControlNet for a U-Net as a Control asks for it."""
     return ControlNet(net, hint, control.weight, control.start, control.end, factor)
 
 
@@ -176,10 +128,10 @@ def with_full_paths(request: Request) -> Request:
 
 
 def load_controlnet(name: str | Path, model: Model) -> Any:
-    """The ControlNetModel of diffusers for a model; nothing is fetched from the network.
+    """The ControlNet of diffusers for a model; nothing is fetched from the network.
 
     Args:
-        name: path of a diffusers folder or a .safetensors file, or one of SHIPPED.
+        name: path of a diffusers folder or a .safetensors file, or one of SHIPPED; for SD 3 and Flux a folder.
         model: that it is to guide.
 
     Raises:
@@ -191,24 +143,54 @@ def load_controlnet(name: str | Path, model: Model) -> Any:
         if shipped is None:
             raise TiledError(f"model: there is no file or folder {source}; by name there is {', '.join(SHIPPED)}")
         source = shipped
+    _check_kind(source, model)
     try:
-        net = _from_folder(source, model.dtype) if source.is_dir() else _from_file(source, model)
+        net = _from_folder(source, model) if source.is_dir() else _from_file(source, model)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as e:
-        raise TiledError(f"model: {source} cannot be loaded as a ControlNet for {model.name} ({_brief(e)})") from e
+        raise TiledError(_unloadable(source, model, _brief(e))) from e
     _check_match(source, net, model)
     return net.to(model.device).eval().requires_grad_(False)
 
 
-def _from_folder(folder: Path, dtype: torch.dtype) -> Any:
-    from diffusers import ControlNetModel
+def _unloadable(source: Path, model: Model, reason: str) -> str:
+    return f"model: {source} cannot be loaded as a ControlNet for {model.name} ({reason})"
 
-    config = folder / "config.json"
+
+def _class_for(model: Model) -> str:
+    """The name of diffusers' class."""
+    return flow_control.CLASSES[model.kind] if model.is_flow else "ControlNetModel"
+
+
+def _check_kind(source: Path, model: Model) -> None:
+    """Of a folder by its config.json, before its weights are read."""
+    if not source.is_dir():
+        if model.is_flow:
+            raise TiledError(f"model: {source} is no folder; ControlNets for {model.kind} models are diffusers folders")
+        return
+    config = source / "config.json"
     if not config.is_file():
-        raise ValueError("it has no config.json")
-    kind = json.loads(config.read_text(encoding="utf-8")).get("_class_name")
-    if kind != "ControlNetModel":
-        raise ValueError(f"it holds a {kind}; supported is ControlNetModel")
-    return ControlNetModel.from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
+        raise TiledError(_unloadable(source, model, "it has no config.json"))
+    try:
+        given = dict(json.loads(config.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as e:
+        raise TiledError(_unloadable(source, model, f"its config.json: {_brief(e)}")) from e
+    kind, wanted = str(given.get("_class_name")), _class_for(model)
+    if kind in GUIDES and kind != wanted:
+        raise TiledError(
+            f"model: {source} is a ControlNet for {GUIDES[kind]} ({kind}), {model.name} is a model of another kind, "
+            f"{GUIDES[wanted]}: take one for that ({wanted})"
+        )
+    if kind != wanted:
+        raise TiledError(_unloadable(source, model, f"it holds a {kind}; supported is {wanted}"))
+    if model.is_flow:
+        flow_control.check_inputs(source, given)
+
+
+def _from_folder(folder: Path, model: Model) -> Any:
+    import diffusers
+
+    kind = getattr(diffusers, _class_for(model))
+    return kind.from_pretrained(folder, torch_dtype=model.dtype, local_files_only=True)
 
 
 def _from_file(path: Path, model: Model) -> Any:
@@ -225,13 +207,18 @@ def _from_file(path: Path, model: Model) -> Any:
 
 
 def _check_match(source: Path, net: Any, model: Model) -> None:
-    for name in MUST_MATCH:
-        own, wanted = (_plain(part.config.get(name)) for part in (net, model.unet))
-        if own != wanted:
+    own, wanted = (_shared(part.config, model) for part in (net, model.unet))
+    for name, value in own.items():
+        if value != wanted[name]:
             raise TiledError(
                 f"model: {source} is a ControlNet for another kind of model than {model.name}: "
-                f"its {name} is {own}, the model's is {wanted}"
+                f"its {name} is {value}, the model's is {wanted[name]}"
             )
+
+
+def _shared(config: Mapping[str, Any], model: Model) -> dict[str, Any]:
+    """What a ControlNet and its model have alike."""
+    return flow_control.shared(config) if model.is_flow else {name: _plain(config.get(name)) for name in MUST_MATCH}
 
 
 def _plain(value: Any) -> Any:

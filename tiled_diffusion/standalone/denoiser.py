@@ -1,10 +1,10 @@
-"""Evaluates tiles with a U-Net of diffusers: texts, size conditioning, guidance, and what guides add."""
+"""Evaluates tiles with a model of diffusers: texts, size conditioning, guidance, and what guides add."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -109,9 +109,7 @@ class Denoiser:
         return spread
 
     def evaluate(self, wanted: Sequence[Wanted], t: Tensor, guide: Guide) -> Sequence[Tensor]:
-        """Predictions of rows [B, C, h, w], each with one text, in one U-Net call."""
-        if self.model.is_flow:
-            return self._evaluate_flow(wanted, t)
+        """Predictions of rows [B, C, h, w], each with one text, in one model call."""
         dtype, images = self.model.dtype, wanted[0].x.shape[0]
         conditionings = [self.encoded[t] for row in wanted for t in self.own.get(row.text, [row.text] * images)]
         text = torch.stack([c.text for c in conditionings]).to(dtype)
@@ -120,18 +118,19 @@ class Denoiser:
         crops = torch.cat([row.x for row in wanted]).to(dtype)
         rows = ModelRows(tiles, [*range(images)] * len(wanted), None, [self._controlled(tile) for tile in tiles])
         with guide.model_call(rows, crops, {"timestep": t, **inputs}) as more:
-            seen = self._with_context(crops, tiles)
-            out = self.model.unet(seen, t, **inputs, return_dict=False, **more)[0].float()
-        return torch.split(out, images)
+            out = self._predicted(crops, t, tiles, inputs, more)
+        return torch.split(out.float(), images)
 
-    def _evaluate_flow(self, wanted: Sequence[Wanted], t: Tensor) -> Sequence[Tensor]:
-        dtype, images = self.model.dtype, wanted[0].x.shape[0]
-        rows = [row for row in wanted for _ in range(images)]
-        texts = [self.encoded[text] for row in wanted for text in self.own.get(row.text, [row.text] * images)]
-        pooled = torch.stack([c.pooled for c in texts if c.pooled is not None]).to(dtype)
-        crops, text = torch.cat([row.x for row in wanted]).to(dtype), torch.stack([c.text for c in texts]).to(dtype)
-        scales = [self._scale(row.tile) for row in rows]
-        return torch.split(flow.predicted(self.model.unet, crops, t, text, pooled, scales).float(), images)
+    def _predicted(
+        self, crops: Tensor, t: Tensor, tiles: Sequence[Tile], inputs: dict[str, Any], more: Mapping[str, Any]
+    ) -> Tensor:
+        network = self.model.unet
+        if self.model.is_flow:
+            return flow.predicted(
+                network, crops, t, inputs["encoder_hidden_states"], **inputs["added_cond_kwargs"], more=more
+            )
+        seen = self._with_context(crops, tiles)
+        return network(seen, t, **inputs, return_dict=False, **more)[0]  # type: ignore[no-any-return]
 
     def _scale(self, tile: Tile) -> float:
         """The CFG scale of a tile: its region's own, or the main one."""
@@ -152,15 +151,22 @@ class Denoiser:
         return not 1 <= tile.prompt <= len(regions) or regions[tile.prompt - 1].controlnet
 
     def _added(self, rows: Sequence[Conditioning], tiles: Sequence[Tile]) -> dict[str, Tensor] | None:
-        """SDXL's pooled text and size conditioning: original size, crop corner, target size, each (height, width)."""
-        if self.model.kind != "sdxl":
+        """What the model is told beside the text, each [rows, ...]: see flow.predicted, or `_sdxl_sizes`."""
+        if self.model.kind not in {"sdxl", *flow.KINDS}:
             return None
+        pooled = torch.stack([r.pooled for r in rows if r.pooled is not None]).to(self.model.dtype)
+        if self.model.is_flow:
+            scales = [self._scale(tile) for tile in tiles]
+            return {"pooled": pooled, "scales": torch.tensor(scales, dtype=torch.float32)}
+        return {"text_embeds": pooled, "time_ids": moved(self._sdxl_sizes(tiles), pooled.device)}
+
+    def _sdxl_sizes(self, tiles: Sequence[Tile]) -> Tensor:
+        """SDXL's size conditioning, [rows, 6]: original size, crop corner, target size, each (height, width)."""
         canvas = (self.request.height, self.request.width)
         px, each = self.model.traits.factor, self.request.tiling.size_conditioning == "tile"
         size = Extent(canvas[0] // px, canvas[1] // px)
         ids = [told_size(tile, size, px, each=each) or (*canvas, 0, 0, *canvas) for tile in tiles]
-        pooled = torch.stack([r.pooled for r in rows if r.pooled is not None]).to(self.model.dtype)
-        return {"text_embeds": pooled, "time_ids": moved(torch.tensor(ids, dtype=self.model.dtype), pooled.device)}
+        return torch.tensor(ids, dtype=self.model.dtype)
 
 
 def _texts(guidance: Guidance) -> tuple[str, ...]:

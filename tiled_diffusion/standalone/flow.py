@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +41,7 @@ def kind_of(pipe: Any) -> str | None:
 
 
 def is_flux(network: Any) -> bool:
-    """Whether a transformer is Flux's, which takes packed tokens and their places."""
+    """Whether a transformer or a ControlNet is Flux's, which takes packed tokens and their places."""
     return "Flux" in type(network).__name__
 
 
@@ -78,7 +78,15 @@ def encoded(model: Model, texts: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
     return out
 
 
-def predicted(network: Any, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor, scales: Sequence[float]) -> Tensor:
+def predicted(
+    network: Any,
+    x: Tensor,
+    t: Tensor,
+    text: Tensor,
+    pooled: Tensor,
+    scales: Tensor,
+    more: Mapping[str, Any] | None = None,
+) -> Tensor:
     """Velocities [rows, C, h, w], without any guidance but what is in the model.
 
     Args:
@@ -87,25 +95,27 @@ def predicted(network: Any, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor, 
         t: the time, 0 to 1000.
         text: [rows, tokens, channels].
         pooled: [rows, channels].
-        scales: the CFG scale of each row, for models that are told it.
+        scales: [rows], the CFG scale of each row, for models that are told it.
+        more: further inputs of the transformer, by name: what ControlNets add.
     """
+    out: Tensor = network(**arguments(network, x, t, text, pooled, scales), **(more or {}))[0]
+    return unpacked(out, Extent(*x.shape[-2:])) if is_flux(network) else out
+
+
+def arguments(network: Any, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor, scales: Tensor) -> dict[str, Any]:
+    """What a transformer, or a ControlNet of its kind, is called with. See `predicted`."""
     inputs = {"encoder_hidden_states": text, "pooled_projections": pooled, "return_dict": False}
+    time = t.expand(x.shape[0])
     if not is_flux(network):
-        out: Tensor = network(hidden_states=x, timestep=t.expand(x.shape[0]), **inputs)[0]
-        return out
-    told = network.config.guidance_embeds
-    guidance = moved(torch.tensor(scales, dtype=torch.float32), x.device) if told else None
-    time = t.expand(x.shape[0]).to(x.dtype) / FLOW_TIMES
-    size = Extent(*x.shape[-2:])
-    tokens = network(
-        hidden_states=packed(x),
-        timestep=time,
-        guidance=guidance,
-        txt_ids=torch.zeros(text.shape[1], 3, device=x.device, dtype=text.dtype),
-        img_ids=moved(places(size).to(text.dtype), x.device),
+        return {"hidden_states": x, "timestep": time, **inputs}
+    return {
+        "hidden_states": packed(x),
+        "timestep": time.to(x.dtype) / FLOW_TIMES,
+        "guidance": moved(scales, x.device) if network.config.guidance_embeds else None,
+        "txt_ids": torch.zeros(text.shape[1], 3, device=x.device, dtype=text.dtype),
+        "img_ids": moved(places(Extent(*x.shape[-2:])).to(text.dtype), x.device),
         **inputs,
-    )[0]
-    return unpacked(tokens, size)
+    }
 
 
 def packed(x: Tensor) -> Tensor:

@@ -205,7 +205,7 @@ def _blank_call(unet: Any, rows: int, tile: Extent, dtype: torch.dtype) -> Calla
     """A call of such a network on tensors without numbers."""
     if "cross_attention_dim" not in unet.config:
         x, t, words, pooled = flow.blank_call(unet, rows, tile, dtype)
-        return lambda hollow: flow.predicted(hollow, x, t, words, pooled, [1.0] * rows)
+        return lambda hollow: flow.predicted(hollow, x, t, words, pooled, torch.ones(rows))
     x = torch.empty(rows, unet.config["in_channels"], *tile, dtype=dtype)
     text = torch.empty(rows, 77, _text_width(unet.config), dtype=dtype)
     more = _added_conditions(unet, rows, dtype)

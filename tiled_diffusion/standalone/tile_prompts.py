@@ -120,7 +120,7 @@ def content_of_latent(model: Model, prompt: str, clean: Tensor) -> Content:
         (conditioning,) = encoder.encode([", ".join(part.text for part in parts(prompt))])
         if model.is_flow and conditioning.pooled is not None:
             text, pooled = (n.to(model.dtype)[None] for n in (conditioning.text, conditioning.pooled))
-            rows, scales = noisy.to(model.dtype), [1.0] * NOISES
+            rows, scales = noisy.to(model.dtype), torch.ones(NOISES)
             told = text.expand(NOISES, -1, -1), pooled.expand(NOISES, -1)
             return flow.predicted(model.unet, rows, time[:1], *told, scales).float()
         added = None

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.standalone.cluster.places import places
 from tests.standalone.test_control import trained
+from tests.standalone.test_flow_control import net_of
 from tests.standalone.tiny import flow_model, tiny_model
 from tiled_diffusion.errors import OutOfMemoryError, TiledError
 from tiled_diffusion.settings.control import Control
@@ -96,6 +97,18 @@ def test_controlnets_act_at_workers_which_get_the_hint_and_no_path_of_it(control
     runner = places(model, home=object())
     assert same(drawn(model, request, runner=runner), here)
     assert not same(here, free)
+
+
+@pytest.mark.parametrize("kind", ["sd3", "flux"])
+def test_workers_encode_the_hints_of_flows_themselves(kind, tmp_path):
+    net_of(kind).save_pretrained(tmp_path / "net")
+    PHOTO.resize((256, 128)).save(tmp_path / "hint.png")
+    tiles = replace(TILES, tile_width=128, tile_height=128, overlap=48)
+    free, model = replace(WIDE, height=128, tiling=tiles), flow_model(kind)
+    request = replace(free, controls=(Control(str(tmp_path / "net"), str(tmp_path / "hint.png")),))
+    here = drawn(model, request)
+    assert same(drawn(model, request, runner=places(model, home=object())), here)
+    assert not same(here, drawn(model, free))
 
 
 def test_paths_of_controlnets_hold_in_every_folder(control, tmp_path, monkeypatch):
