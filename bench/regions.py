@@ -9,6 +9,7 @@ picture). `adherence_ratio`, `whole_objects`, `count_ratio`: regions / single. `
 pixels in the 16 px on both sides of a border / elsewhere.
 `leak`: one region's prompt is changed; mean |difference| outside its soft edge / inside, at the last latent.
 `variance`: of the start noise where four regions with seeds of their own overlap.
+`drawn_small`: see bench.small; here of 24 tries.
 `rows`: pixels evaluated / those of one evaluation of each whole region's box and a full grid of the main prompt.
 """
 
@@ -30,6 +31,7 @@ from tiled_diffusion.standalone.model import Model, load_model
 from tiled_diffusion.standalone.sampling import generate, sample_latents
 
 LAYOUTS = 50
+SMALL_TRIES = 24
 SIDE = 128
 LEAST_BLOB = 70
 """Pixels of a blob that counts as a thing, as in the detector."""
@@ -171,9 +173,12 @@ def rows() -> dict[str, float]:
 
 def run() -> dict[str, Any]:
     """All figures of this section."""
+    from bench.small import measured as small  # which takes its idea of a thing from here
+
     model = load_model(device="cpu")
     return {
         **adherence(model),
+        "drawn_small": {f"bootstrap {value:g}": small(model, value, SMALL_TRIES)[0]["drawn"] for value in (0.0, 0.5)},
         "leak": {method: leak(model, method) for method in METHODS if not METHODS[method].structure},
         "variance": variance(),
         "rows": rows(),

@@ -5,9 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bench.__main__ import rows
+from bench.layouts import seam
 from bench.memory import peak_bytes
+from bench.small import KINDS, SIDE, WIDTH, Try, share_inside
 
 
 def test_live_bytes_are_exact():
@@ -98,3 +101,26 @@ def test_the_seam_between_pictures_is_seen():
     for picture in outlined:
         picture[:64, :8] = 255  # a thing whose outline lies where pictures meet is no seam
     assert ratio([seam(outlined)]) == pytest.approx(1, abs=0.4)
+
+
+@pytest.mark.parametrize(
+    ("box", "least", "most"),
+    [((90, 30, 60, 60), 1, 1), ((112, 30, 60, 60), 0.4, 0.7), ((200, 30, 60, 60), 0, 0), ((102, 52, 16, 16), 1, 1)],
+)
+def test_a_thing_counts_as_far_as_it_lies_in_its_box(box, least, most):
+    """It is 20 px wide and high at (100, 50); a box that is 2 px short of it holds it too."""
+    picture = Image.new("RGB", (WIDTH, SIDE), (130, 190, 235))
+    picture.paste((214, 48, 49), (100, 50, 120, 70))
+    kind = KINDS[0]
+    assert kind.colour == "red"
+    assert least <= share_inside(picture, Try(kind, box, False, 0)) <= most
+
+
+def test_a_border_between_columns_is_a_seam():
+    def picture(step):
+        columns = np.repeat([[100, 100 + step, 100]], 32, axis=1)[0]
+        noise = np.random.default_rng(0).integers(0, 3, (16, 96))
+        return Image.fromarray((columns + noise).astype(np.uint8)).convert("RGB")
+
+    assert 0.5 < seam([picture(0)], 32) < 2
+    assert seam([picture(60)], 32) > 20
