@@ -9,7 +9,7 @@ import numpy as np
 from .batch_cases import anchored
 from .client import ApiError, Result, Webui, encoded, written
 from .editor_cases import opened, page_of, shot
-from .registry import Skipped, case
+from .registry import Skipped, case, of_each
 from .tiling_cases import BASE, OTHER, TILES, WIDE, _decoded, _picture, drawn, field, same
 
 SIZES = {"tile_width": 128, "tile_height": 128, "overlap": 48, "version": 2}
@@ -35,12 +35,15 @@ DRAWS_NOISE = (" a", "SDE", "LCM", "Restart", "DPM adaptive", "DPM fast")
 def _(w: Webui):
     source, samplers, nearer = _picture(w), w.names("/sdapi/v1/samplers", "name"), {}
     more = {"init_images": [encoded(source)], "steps": 8, "denoising_strength": 0.6, **WIDE}
-    for name in samplers:
+
+    def check(name: str) -> None:
         kept, plain = (w.img2img(sampler_name=name, tiled=tiled, **more) for tiled in (KEEP, OFF))
         named(kept, name)
         drawn(kept)
         assert kept.difference(plain) > 2, f"{name}: nothing changed"
         nearer[name] = away(kept, source) < away(plain, source)
+
+    of_each(samplers, check)
     steady = [name for name in samplers if not any(word in name for word in DRAWS_NOISE)]
     assert all(nearer[name] for name in steady), [name for name in steady if not nearer[name]]
     return f"nearer with all {len(steady)} that draw no noise, and with {sum(nearer.values())} of {len(samplers)}"
