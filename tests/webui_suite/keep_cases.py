@@ -10,7 +10,7 @@ from .batch_cases import anchored
 from .client import ApiError, Result, Webui, encoded, written
 from .editor_cases import opened, page_of, shot
 from .registry import Skipped, case, of_each
-from .tiling_cases import BASE, OTHER, TILES, WIDE, _decoded, _picture, drawn, field, same
+from .tiling_cases import BASE, OTHER, TILES, WIDE, _decoded, _picture, _xyz, drawn, field, same
 
 SIZES = {"tile_width": 128, "tile_height": 128, "overlap": 48, "version": 2}
 KEEP = {**SIZES, "keep_picture": True, "inversion_freedom": 0.0, "keep_size": False}
@@ -155,10 +155,7 @@ def _(w: Webui):
 @case("keep: X/Y/Z axes")
 def _(w: Webui):
     source = _picture(w)
-    info = next(s for s in w.call("/sdapi/v1/script-info") if s["name"] == "x/y/z plot" and s["is_img2img"])
-    axes = info["args"][0]["choices"]
-    x, y = axes.index("[Tiled Diffusion] Keep the picture"), axes.index("[Tiled Diffusion] Freedom")
-    args = [x, "false,true", [], y, "0,0.5", [], 0, "", [], True, True, False, False, False, False, False, 0, True]
+    args = _xyz(w, "[Tiled Diffusion] Keep the picture", "false,true", "[Tiled Diffusion] Freedom", "0,0.5", img2img=True)
     answer = w.call("/sdapi/v1/img2img", {
         **BASE, **WIDE, "init_images": [encoded(source)], "script_name": "x/y/z plot", "script_args": args,
         "alwayson_scripts": {"tiled diffusion": {"args": [True, {**TILES, "keep_size": False}]}},

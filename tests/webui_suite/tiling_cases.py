@@ -392,11 +392,19 @@ def _(w: Webui):
     return f"{len(cells)} cells"
 
 
-def _xyz(w: Webui, x: str, x_values: str, y: str, y_values: str) -> list:
-    """Arguments of the plot script: axes by their number in its list."""
-    info = next(s for s in w.call("/sdapi/v1/script-info") if s["name"] == "x/y/z plot" and not s["is_img2img"])
-    choices = info["args"][0]["choices"]
-    return [choices.index(x), x_values, [], choices.index(y), y_values, [], 0, "", [], True, True, False, False, False, False, False, 0, True]  # fmt: skip
+def _xyz(w: Webui, x: str, x_values: str, y: str, y_values: str, img2img: bool = False) -> list:
+    """Arguments of the plot script, which has more of them in some WebUIs: axes by their number in its list."""
+    scripts = w.call("/sdapi/v1/script-info")
+    info = next(s for s in scripts if s["name"] == "x/y/z plot" and s["is_img2img"] == img2img)["args"]
+    choices, labels = info[0]["choices"], [argument["label"] for argument in info]
+    said = {
+        "X type": choices.index(x), "X values": x_values, "Y type": choices.index(y), "Y values": y_values, "Z type": 0, "Z values": "",
+        "Draw legend": True, "Include Sub Images": True, "Use text inputs instead of dropdowns": True,
+    }  # fmt: skip
+    args = [[] if label in labels[:k] else argument["value"] for k, (label, argument) in enumerate(zip(labels, info, strict=True))]
+    for label, value in said.items():
+        args[labels.index(label)] = value
+    return args
 
 
 @case("SDXL")
