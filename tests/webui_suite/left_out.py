@@ -6,6 +6,7 @@ EXTENSION = "about the ControlNet extension; this WebUI has ControlNets of its o
 SWITCH = "LoRAs are added to the weights before a sampling begins, and cannot act in one region alone"
 MEMORY = "it has no such flag, and moves the parts of models by itself"
 NO_SECOND_TRY = "it looks for no NaN after decoding, and so has no second try"
+NO_PREVIEWS = "its previews are never made by the VAE: it takes an approximation for the setting 'Full'"
 
 BOTH = {
     "besides: LoRA in a region's prompt acts in the region alone": SWITCH,
@@ -13,6 +14,7 @@ BOTH = {
     "besides: a server with --lowvram draws the same tiles and regions": MEMORY,
     "VAE with --medvram": MEMORY,
     "VAE with --lowvram": MEMORY,
+    "VAE live previews by the VAE leave the picture alone": NO_PREVIEWS,
     "VAE overflow: the host's second try in bfloat16": NO_SECOND_TRY,
     "ControlNet: modes, references and what is painted back: one tile is the plain job, tiles work, a region has none": EXTENSION,
     "ControlNet: T2I-Adapter and LLLite: one tile is the plain job, each half sees its half, a region has none": EXTENSION,

@@ -142,7 +142,9 @@ def _(w: Webui):
 
 
 LEFT_OUT_THERE = "Tiled Diffusion: this sampler also draws at other sizes, there without bootstrapping"
-OTHER_SIZES = ("Euler Dy", "Euler SMEA Dy", "Kohaku_LoNyu_Yog")
+OTHER_SIZES = (
+    "Euler Dy", "Euler SMEA Dy", "Euler Negative Dy", "Euler DY CFG++", "Euler SMEA DY CFG++", "DPM++ 2S Ancestral CFG++ Intern",
+)  # fmt: skip
 """Samplers of reForge that also draw at other sizes than the picture's."""
 
 

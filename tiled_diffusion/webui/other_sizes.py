@@ -1,7 +1,8 @@
 """Calls of a sampler at another size than the picture's: in tiles and with regions, as the picture's own.
 
-"Dy" samplers also take a step on every second pixel of the latent, "SMEA" ones on an enlarged latent, and "Kohaku LoNyu
-Yog" goes half of its way on one of half the size. Regions lie at the same shares of every canvas.
+In reForge "Euler Dy" also takes a step on every second pixel of the latent, "Euler SMEA Dy" one on an enlarged latent,
+and "DPM++ 2S Ancestral CFG++ Intern" goes half of its way on one of half the size. Regions lie at the same shares of
+each.
 """
 
 from __future__ import annotations
