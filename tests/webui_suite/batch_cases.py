@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from .besides_cases import changed
-from .client import BASE, Result, Webui, encoded
+from .client import BASE, HOST, Result, Webui, encoded
 from .editor_cases import page_of
 from .registry import case
 from .tiling_cases import OTHER, drawn, field
@@ -114,6 +114,8 @@ def jobs(w: Webui, sources: dict[str, np.ndarray], tiled: dict | None) -> dict[s
 @case("batch: a folder of unlike pictures is each picture's own job")
 def _(w: Webui):
     sources, found = pictures(w), []
+    if HOST == "forge":
+        w.options(img2img_batch_use_original_name=True)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "in"
         folder.mkdir()

@@ -7,6 +7,7 @@ SWITCH = "LoRAs are added to the weights before a sampling begins, and cannot ac
 MEMORY = "it has no such flag, and moves the parts of models by itself"
 NO_SECOND_TRY = "it looks for no NaN after decoding, and so has no second try"
 NO_PREVIEWS = "its previews are never made by the VAE: it takes an approximation for the setting 'Full'"
+WIDTH = "it reads embeddings of 768 numbers alone, and the small checkpoint's have 128"
 
 BOTH = {
     "besides: LoRA in a region's prompt acts in the region alone": SWITCH,
@@ -22,7 +23,11 @@ BOTH = {
 }
 LEFT_OUT: dict[str, dict[str, str]] = {
     "a1111": {},
-    "forge": {**BOTH, "VAE file chosen in the settings": "it takes a VAE for one of a checkpoint's modules, and has no such setting"},
+    "forge": {
+        **BOTH,
+        "VAE file chosen in the settings": "it takes a VAE for one of a checkpoint's modules, and has no such setting",
+        "besides: a textual inversion in the main prompt and in a region's": WIDTH,
+    },
     "reforge": BOTH,
 }
 """By the name that the environment variable HOST gives, and the case's."""
