@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from .client import BASE, ApiError, Webui, written
 from .registry import case, of_each
-from .tiling_cases import drawn, field, same
+from .tiling_cases import drawn, field, repeated, same
 
 LARGE = {"width": 256, "height": 256}
 ELASTIC = {"version": 2, "method": "elastic", "elastic_rounds": 2}
@@ -28,7 +29,8 @@ def _(w: Webui):
     def check(name: str) -> None:
         first = w.txt2img(sampler_name=name, tiled=PUBLISHED, **LARGE)
         drawn(first)
-        same(first, w.txt2img(sampler_name=name, tiled={**PUBLISHED, "tile_batch": 1}, **LARGE), 2)
+        again = w.txt2img(sampler_name=name, tiled={**PUBLISHED, "tile_batch": 1}, **LARGE)
+        repeated(first, again, partial(w.txt2img, sampler_name=name, **LARGE))
 
     of_each(samplers, check)
     plain = w.txt2img(tiled={"method": "mixture"}, **LARGE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -43,23 +44,22 @@ def _(w: Webui):
 
 @case("tiles are drawn and repeat, every sampler")
 def _(w: Webui):
-    samplers, blank, apart = w.names("/sdapi/v1/samplers", "name"), [], {}
+    samplers, blank, apart = w.names("/sdapi/v1/samplers", "name"), [], []
 
     def check(name: str) -> None:
-        first = w.txt2img(sampler_name=name, tiled=TILES, **WIDE)
-        if is_blank(first) and is_blank(w.txt2img(sampler_name=name, **WIDE)):
+        def job(**more) -> Result:
+            return w.txt2img(sampler_name=name, **WIDE, **more)
+
+        first = job(tiled=TILES)
+        if is_blank(first) and is_blank(job()):
             blank.append(name)
             return
         drawn(first)
-        difference = first.difference(w.txt2img(sampler_name=name, tiled={**TILES, "tile_batch": 1}, **WIDE))
-        if difference > 2:
-            apart[name] = difference, rounding(w, name)
-            assert difference <= 2 * apart[name][1], f"repeated, {apart[name][0]} apart; the plain job's rounding {apart[name][1]}"
+        said = repeated(first, job(tiled={**TILES, "tile_batch": 1}), job)
+        apart.extend([f"{name}: {said}"] if said else [])
 
     of_each(samplers, check)
-    remarks = [f"{len(samplers)} samplers"]
-    remarks += [f"{name} differs by {own}, as the plain job does by its rounding ({plain})" for name, (own, plain) in apart.items()]
-    return "; ".join(remarks + ([f"blank, and without tiles too: {', '.join(blank)}"] if blank else []))
+    return "; ".join([f"{len(samplers)} samplers", *apart] + ([f"blank, and without tiles too: {', '.join(blank)}"] if blank else []))
 
 
 def is_blank(result: Result) -> bool:
@@ -67,10 +67,19 @@ def is_blank(result: Result) -> bool:
     return any(picture.std() <= 8 for picture in result.pictures)
 
 
-def rounding(w: Webui, sampler: str) -> int:
-    """How far a plain picture of a batch is from that drawn alone: model calls of another size round otherwise."""
-    alone, both = w.txt2img(sampler_name=sampler, **WIDE), w.txt2img(sampler_name=sampler, batch_size=2, **WIDE)
-    return alone.difference(Result([both.pictures[-2]], [], []))
+def repeated(first: Result, again: Result, job: Callable[..., Result]) -> str:
+    """Refuses a picture of other tile batches that is further from the first one than the plain job's rounding explains.
+
+    Model calls of another size round otherwise, which some samplers make larger. So it is measured what that does to
+    the plain job, drawn alone and as the first of two. Returns both differences where they are larger
+    than usual.
+    """
+    difference = first.difference(again)
+    if difference <= 2:
+        return ""
+    plain = job().difference(Result([job(batch_size=2).pictures[-2]], [], []))
+    assert difference <= 2 * plain, f"repeated, {difference} apart; plain jobs of other batches {plain}"
+    return f"repeated, {difference} apart, as plain jobs of other batches ({plain})"
 
 
 @case("every schedule type")
