@@ -15,7 +15,7 @@ from tests.webui.test_hosts import PARTS
 from tiled_diffusion.webui.hosts import host
 from tiled_diffusion.webui.hosts.failure import JobError
 from tiled_diffusion.webui.hosts.forge import HOST as FORGE
-from tiled_diffusion.webui.hosts.forge import patcher
+from tiled_diffusion.webui.hosts.forge import library, patcher, texts
 
 TILES = {"tile_width_lp": 16, "tile_height_lp": 16, "overlap_lp": 6}
 EVERYWHERE = {"x": 0, "y": 0, "w": 1, "h": 1}
@@ -87,6 +87,31 @@ def test_steps_in_which_the_host_leaves_negatives_out(monkeypatch):
     monkeypatch.setattr(ForgeDenoiser, "skips", (0, 2))
     region = {**EVERYWHERE, "prompt": "a tree", "join": "replace"}
     assert torch.allclose(draw({**TILES, "regions": [region]}), draw(prompt="a tree"), atol=1e-4)
+
+
+@pytest.mark.parametrize("reforge", [False, True])
+def test_what_a_record_says_of_a_regions_text_goes_to_that_job_alone(reforge, monkeypatch):
+    """Forge takes what is left for the next prompt's; reForge keeps the dict itself with the main prompt's encoding."""
+    for module in (library, texts):
+        monkeypatch.setattr(module, "is_reforge", lambda: reforge)
+    owner, name = library.remarks_on_texts()
+    main = {"TI hashes": "one: 1"} if reforge else {}
+    monkeypatch.setattr(owner, name, main)
+    encoded = ForgeModel.encoded
+
+    def encoding(model, text):
+        if "style" in text:
+            getattr(owner, name).update({"TI hashes": "style: 2", "Emphasis": "No norm"})
+        return encoded(model, text)
+
+    monkeypatch.setattr(ForgeModel, "encoded", encoding)
+    p = ForgeJob(args=(True, {**TILES, "regions": [{**EVERYWHERE, "prompt": "a tree, style"}]}))
+    p.extra_generation_params["TI hashes"] = "one: 1"
+    run(p)
+    assert p.extra_generation_params["TI hashes"] == "one: 1, style: 2"
+    assert p.extra_generation_params["Emphasis"] == "No norm"
+    assert getattr(owner, name) is main
+    assert main == ({"TI hashes": "one: 1"} if reforge else {})
 
 
 def test_rows_are_named_and_not_counted():

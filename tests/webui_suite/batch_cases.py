@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from .besides_cases import changed
-from .client import BASE, Result, Webui, encoded
+from .client import BASE, HOST, Result, Webui, encoded
 from .editor_cases import page_of
 from .registry import case
 from .tiling_cases import OTHER, drawn, field
@@ -52,7 +52,9 @@ def prepared(page, folder: Path, out: Path) -> None:
     """The page's own fields."""
     page.locator("#tabs button", has_text="img2img").first.click()
     page.locator("#mode_img2img button", has_text="Batch").first.click()
-    page.locator("#img2img_batch_source button", has_text="From directory").first.click()
+    source = page.locator("#img2img_batch_source button", has_text="From directory")
+    if source.count():  # reForge knows folders alone
+        source.first.click()
     fill(page, "#img2img_batch_input_dir textarea", folder)
     fill(page, "#img2img_batch_output_dir textarea", out)
     fill(page, "#img2img_prompt textarea", BASE["prompt"])
@@ -114,6 +116,8 @@ def jobs(w: Webui, sources: dict[str, np.ndarray], tiled: dict | None) -> dict[s
 @case("batch: a folder of unlike pictures is each picture's own job")
 def _(w: Webui):
     sources, found = pictures(w), []
+    if HOST == "forge":
+        w.options(img2img_batch_use_original_name=True)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "in"
         folder.mkdir()

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from .client import BASE, Result, Webui, encoded
+from .client import BASE, ApiError, Result, Webui, encoded
 from .editor_cases import page_of
 from .registry import Skipped, case
 from .server import running
@@ -49,7 +49,11 @@ def changed(a: Result, b: Result, least: int = 5) -> str:
 
 def folder(w: Webui, name: str) -> Path:
     """A folder of this server alone."""
-    found = Path(w.call("/sdapi/v1/cmd-flags")[name])
+    try:
+        flags = w.call("/sdapi/v1/cmd-flags")
+    except ApiError as e:  # Forge's flags are not those that its own API allows, and stand in the error
+        flags = json.loads(e.text)["body"]
+    found = Path(flags[name])
     if not found.is_relative_to(tempfile.gettempdir()):
         raise Skipped(f"{name} is {found}, where the suite writes nothing")
     found.mkdir(exist_ok=True)

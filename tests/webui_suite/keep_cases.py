@@ -9,8 +9,8 @@ import numpy as np
 from .batch_cases import anchored
 from .client import ApiError, Result, Webui, encoded, written
 from .editor_cases import opened, page_of, shot
-from .registry import Skipped, case
-from .tiling_cases import BASE, OTHER, TILES, WIDE, _decoded, _picture, drawn, field, same
+from .registry import Skipped, case, of_each
+from .tiling_cases import BASE, OTHER, TILES, WIDE, _decoded, _picture, _xyz, drawn, field, same
 
 SIZES = {"tile_width": 128, "tile_height": 128, "overlap": 48, "version": 2}
 KEEP = {**SIZES, "keep_picture": True, "inversion_freedom": 0.0, "keep_size": False}
@@ -35,12 +35,15 @@ DRAWS_NOISE = (" a", "SDE", "LCM", "Restart", "DPM adaptive", "DPM fast")
 def _(w: Webui):
     source, samplers, nearer = _picture(w), w.names("/sdapi/v1/samplers", "name"), {}
     more = {"init_images": [encoded(source)], "steps": 8, "denoising_strength": 0.6, **WIDE}
-    for name in samplers:
+
+    def check(name: str) -> None:
         kept, plain = (w.img2img(sampler_name=name, tiled=tiled, **more) for tiled in (KEEP, OFF))
         named(kept, name)
         drawn(kept)
         assert kept.difference(plain) > 2, f"{name}: nothing changed"
         nearer[name] = away(kept, source) < away(plain, source)
+
+    of_each(samplers, check)
     steady = [name for name in samplers if not any(word in name for word in DRAWS_NOISE)]
     assert all(nearer[name] for name in steady), [name for name in steady if not nearer[name]]
     return f"nearer with all {len(steady)} that draw no noise, and with {sum(nearer.values())} of {len(samplers)}"
@@ -152,10 +155,7 @@ def _(w: Webui):
 @case("keep: X/Y/Z axes")
 def _(w: Webui):
     source = _picture(w)
-    info = next(s for s in w.call("/sdapi/v1/script-info") if s["name"] == "x/y/z plot" and s["is_img2img"])
-    axes = info["args"][0]["choices"]
-    x, y = axes.index("[Tiled Diffusion] Keep the picture"), axes.index("[Tiled Diffusion] Freedom")
-    args = [x, "false,true", [], y, "0,0.5", [], 0, "", [], True, True, False, False, False, False, False, 0, True]
+    args = _xyz(w, "[Tiled Diffusion] Keep the picture", "false,true", "[Tiled Diffusion] Freedom", "0,0.5", img2img=True)
     answer = w.call("/sdapi/v1/img2img", {
         **BASE, **WIDE, "init_images": [encoded(source)], "script_name": "x/y/z plot", "script_args": args,
         "alwayson_scripts": {"tiled diffusion": {"args": [True, {**TILES, "keep_size": False}]}},

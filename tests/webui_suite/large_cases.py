@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from .client import BASE, ApiError, Webui, written
-from .registry import case
-from .tiling_cases import drawn, field, same
+from .registry import case, of_each
+from .tiling_cases import drawn, field, repeated, same
 
 LARGE = {"width": 256, "height": 256}
 ELASTIC = {"version": 2, "method": "elastic", "elastic_rounds": 2}
@@ -17,18 +18,21 @@ PUBLISHED = {**ELASTIC, "elastic_pull": 0.015, "elastic_decay": 10, "elastic_unt
 @case("elastic: a canvas of the model's size is the plain job, every sampler")
 def _(w: Webui):
     samplers = w.names("/sdapi/v1/samplers", "name")
-    for name in samplers:
-        same(w.txt2img(sampler_name=name), w.txt2img(sampler_name=name, tiled=ELASTIC))
+    of_each(samplers, lambda name: same(w.txt2img(sampler_name=name), w.txt2img(sampler_name=name, tiled=ELASTIC)))
     return f"{len(samplers)} samplers"
 
 
 @case("elastic: drawn and repeated, every sampler")
 def _(w: Webui):
     samplers = w.names("/sdapi/v1/samplers", "name")
-    for name in samplers:
+
+    def check(name: str) -> None:
         first = w.txt2img(sampler_name=name, tiled=PUBLISHED, **LARGE)
         drawn(first)
-        same(first, w.txt2img(sampler_name=name, tiled={**PUBLISHED, "tile_batch": 1}, **LARGE), 2)
+        again = w.txt2img(sampler_name=name, tiled={**PUBLISHED, "tile_batch": 1}, **LARGE)
+        repeated(first, again, partial(w.txt2img, sampler_name=name, **LARGE))
+
+    of_each(samplers, check)
     plain = w.txt2img(tiled={"method": "mixture"}, **LARGE)
     assert plain.difference(w.txt2img(tiled=PUBLISHED, **LARGE)) > 20, "the method changes nothing"
     return f"{len(samplers)} samplers"

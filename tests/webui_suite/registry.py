@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .client import Webui
+from .client import ApiError, Webui
 
 
 class Skipped(Exception):  # noqa: N818 no error
@@ -37,6 +37,17 @@ def case(name: str, flags: tuple[str, ...] = (), extensions: tuple[str, ...] = (
     return add
 
 
+def of_each(names: Iterable[str], check: Callable[[str], object]) -> None:
+    """Runs a check for every name, to the last one, and refuses those that failed all together."""
+    names, failed = list(names), []
+    for name in names:
+        try:
+            check(name)
+        except (AssertionError, ApiError) as e:
+            failed.append(f"{name}: {str(e)[:200]}")
+    assert not failed, f"{len(failed)} of {len(names)}: " + "; ".join(failed)
+
+
 def run_all(webui: Webui, cases: list[Case]) -> list[tuple[str, str, float]]:
     """(name, result, seconds) of each case; prints each as it ends."""
     rows = []
@@ -48,7 +59,7 @@ def run_all(webui: Webui, cases: list[Case]) -> list[tuple[str, str, float]]:
         except Skipped as e:
             result = f"skipped: {e}"
         except Exception as e:  # noqa: BLE001 the table holds it
-            result = f"FAILED: {type(e).__name__}: {str(e)[:300]}"
+            result = f"FAILED: {type(e).__name__}: {str(e)[:2000]}"
             traceback.print_exc()
         rows.append((each.name, result, time.monotonic() - begun))
         print(f"{rows[-1][2]:7.1f} s  {each.name:58} {result}", flush=True)

@@ -30,6 +30,12 @@ FLAGS = {
 OPTIONS = {"live_previews_enable": False, "show_progress_type": "Approx cheap", "sd_text_encoder": "None"}
 """Settings without which Forge and reForge would fetch models from the network."""
 
+STYLES = """name,prompt,negative_prompt
+suite around,"a watercolour of {prompt}, soft light","fog"
+suite after,"night sky","snow, {prompt}"
+"""
+"""The book of styles."""
+
 
 def interpreter(webui: Path) -> Path:
     """The WebUI's own Python: WEBUI_PYTHON, or a venv in its folder or beside it."""
@@ -56,6 +62,7 @@ def prepare(data: Path, webui: Path, extensions: dict[str, Path]) -> Path:
             shutil.copytree(folder, data / "extensions" / name)
         else:
             (data / "extensions" / name).symlink_to(folder)
+    (data / "styles.csv").write_text(STYLES)
     if HOST != "a1111":
         (data / "config.json").write_text(json.dumps(OPTIONS))
     checkpoints = data / "checkpoints"

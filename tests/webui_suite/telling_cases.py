@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .client import BASE, ApiError, Webui, written
 from .editor_cases import page_of
-from .registry import case
+from .registry import Skipped, case, of_each
 from .tiling_cases import TILES, WIDE, _xyz, drawn, field, same
 
 UNIQUE = "tiled diffusion & vae"
@@ -139,6 +139,32 @@ def _(w: Webui):
     assert "Comments" not in info["infotexts"][0], info["infotexts"][0]
     assert "Comments" not in json.loads(asked(w, {}, **WIDE)["info"])["extra_generation_params"]
     return "; ".join(comments)
+
+
+LEFT_OUT_THERE = "Tiled Diffusion: this sampler also draws at other sizes, there without bootstrapping"
+OTHER_SIZES = (
+    "Euler Dy", "Euler SMEA Dy", "Euler Negative Dy", "Euler DY CFG++", "Euler SMEA DY CFG++", "DPM++ 2S Ancestral CFG++ Intern",
+)  # fmt: skip
+"""Samplers of reForge that also draw at other sizes than the picture's."""
+
+
+@case("samplers that draw at other sizes have regions there, and say what they leave out")
+def _(w: Webui):
+    names = [name for name in w.names("/sdapi/v1/samplers", "name") if name in OTHER_SIZES]
+    if not names:
+        raise Skipped("the WebUI has no such sampler")
+
+    def comments(name: str, **region) -> list[str]:
+        tiled = {**TILES, "regions": [{"prompt": "a tree", "w": 0.5, **region}]}
+        info = json.loads(asked(w, {"tiled diffusion": {"args": [tiled]}}, sampler_name=name, **WIDE)["info"])
+        return info["extra_generation_params"].get("Comments", [])
+
+    def check(name: str) -> None:
+        assert comments(name) == [], comments(name)
+        assert comments(name, bootstrap=0.5) == [LEFT_OUT_THERE], comments(name, bootstrap=0.5)
+
+    of_each(names, check)
+    return ", ".join(names)
 
 
 @case("X/Y/Z plot: axes of a panel that is off are told, and leave no record")

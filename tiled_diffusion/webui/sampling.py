@@ -25,6 +25,7 @@ from .hosts import host, require_known_model
 from .hosts.port import Job
 from .hosts.values import Beginning, DenoiserCall, Forward
 from .inversion import kept_noise
+from .other_sizes import at_size
 from .pictures import job_pulls, noise_towards
 from .places import Places
 from .prompts import MainPrompts, encode_main, encode_regions
@@ -173,9 +174,10 @@ def _hang(p: Job, run: Run, tiling: Tiling) -> None:
     def denoise(
         original: Forward, x: Tensor, sigma: Tensor, cond: dict[str, Any], rows: list[Row] | None = None
     ) -> Tensor:
-        if tiling.step is None or tuple(x.shape[-2:]) != tuple(tiling.planner.canvas):
-            return original(x, sigma, cond=cond)
-        return tiling.denoise(original, x, sigma, cond, rows)
+        size, own = Extent(int(x.shape[-2]), int(x.shape[-1])), None if tiling.step is None else tiling
+        if own is not None and size != tiling.planner.canvas:
+            own = at_size(p, tiling, size)
+        return original(x, sigma, cond=cond) if own is None else own.denoise(original, x, sigma, cond, rows)
 
     shape = (tiling.batching.size, *tiling.planner.largest_crop())
     run.hung = host.sampling.hang(p, lambda call: _begin_step(p, run, tiling, call), denoise, shape, tiling.controls)

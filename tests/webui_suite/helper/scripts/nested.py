@@ -31,7 +31,7 @@ class SuiteNested(scripts.Script):
         if wish and not inside:
             wishes = p.__dict__[WISHES] = {**json.loads(wish), "found": [], "inputs_seen": {}}
             if wishes.get("inputs"):
-                wishes["handle"] = watched(shared.sd_model.model.diffusion_model, wishes["inputs_seen"])
+                wishes["handle"] = watched(unet(), wishes["inputs_seen"])
 
     def postprocess_image(self, p, pp, wish):
         within(p, "after")
@@ -48,6 +48,12 @@ class SuiteNested(scripts.Script):
             processed.infotexts.append(json.dumps(list(wishes["inputs_seen"].values())))
         if wishes.get("comments"):
             processed.infotexts.append(processed.comments)
+
+
+def unet():
+    """Of the model in use, in every WebUI."""
+    objects = getattr(shared.sd_model, "forge_objects", None)
+    return (shared.sd_model.model if objects is None else objects.unet.model).diffusion_model
 
 
 def watched(unet, found):

@@ -59,9 +59,14 @@ class SuiteHelper(scripts.Script):
         if what == "patcher":
             processed.infotexts = [f"left: {on_patchers()}", *processed.infotexts]
         if what == "state":
-            names = [n for net in (decoder, vae().encoder, shared.sd_model) for n in net.__dict__]
-            left = [n for n in names if n in ("forward", "decode_first_stage")]
+            own = [item for net in (decoder, vae().encoder, shared.sd_model) for item in net.__dict__.items()]
+            left = [n for n, it in own if n in ("forward", "decode_first_stage") and not is_hosts(it)]
             processed.infotexts = [f"left: {left}", *processed.infotexts]
+
+
+def is_hosts(function):
+    """Whether the host itself has put a function there, as reForge does."""
+    return getattr(function, "__module__", "").startswith("modules")
 
 
 class Failing:

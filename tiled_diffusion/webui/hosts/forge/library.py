@@ -27,6 +27,13 @@ def memory_module() -> Any:
     return import_module("ldm_patched.modules.model_management" if is_reforge() else "backend.memory_management")
 
 
+def remarks_on_texts() -> tuple[Any, str]:
+    """Which attribute, of what, holds what a record says of the texts that are encoded, such as their embeddings."""
+    if is_reforge():
+        return import_module("modules.sd_hijack").model_hijack, "extra_generation_params"
+    return import_module("backend.text_processing.classic_engine"), "last_extra_generation_params"
+
+
 def noising_of(model: Any) -> Any:
     """What a model is noised by: its predictor, in reForge its model_sampling."""
     inner = model.forge_objects.unet.model
