@@ -66,7 +66,7 @@ def test_regions_keep_their_places_at_every_size(kind):
 
 def test_what_belongs_to_the_pictures_size_is_left_out_there_and_named(kind):
     tiles = {"version": 2, "tile_width": 128, "tile_height": 128, "overlap": 48}
-    region = {"prompt": OWN, "w": 0.5, "bootstrap": 0.5}
+    region = {"prompt": OWN, "w": 0.25, "h": 0.5, "bootstrap": 0.5}
     every = {"tile_prompts": "list", "tile_texts": [{"x": 0, "y": 0, "w": 0.5, "h": 1, "prompt": "a lake"}]}
     out, comments, _ = drawn(kind, {**tiles, "regions": [region], **every})
     assert torch.isfinite(out).all()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.guides.bootstrap import BootstrapPull
 
 from .denoiser import Tiling
 from .hosts.port import Job
@@ -35,13 +36,14 @@ def at_size(p: Job, tiling: Tiling, canvas: Extent) -> Tiling | None:
         p.comment(f"{TITLE}: this sampler also draws at other sizes, there without {left_out}")
     planner = replace(tiling.planner, canvas=canvas)
     own = replace(step, plan=planner.plan(step.number, step.progress), drawn={})
-    return replace(tiling, planner=planner, step=own, bootstrap=None, pulls=(), prompts=None, terms=())
+    return replace(tiling, planner=planner, step=own, pulls=(), prompts=None, terms=(), sketches=None)
 
 
 def _left_out(tiling: Tiling) -> Iterator[str]:
-    if tiling.bootstrap is not None:
+    sketched = [pull for pull in tiling.pulls if isinstance(pull, BootstrapPull)]
+    if sketched or tiling.sketches is not None:
         yield "bootstrapping"
-    if tiling.pulls:
+    if len(sketched) < len(tiling.pulls):
         yield "kept pictures"
     if tiling.prompts is not None:
         yield "prompts of tiles"
