@@ -73,9 +73,9 @@ def squares(side: int, prompts: Iterator[Any], draw: random.Random) -> Layout:  
 
 
 def foregrounds(side: int, prompts: Iterator[Any], draw: random.Random) -> Layout:
-    """One of 96 to 128 px, in multiples of 8, over the ground and sky of its own prompt."""
+    """One of 96, 112 or 128 px, which pictures of their own can be too, over the ground and sky of its own prompt."""
     prompt = next(prompts)
-    w, h = (draw.randrange(96, 129, 8) for _ in range(2))
+    w, h = (draw.randrange(96, 129, 16) for _ in range(2))
     x, y = draw.randrange(0, 3 * side - w + 1, 8), draw.randrange(0, HEIGHT - h + 1, 8)
     size = 3 * side, HEIGHT
     box = (x / size[0], y / size[1], w / size[0], h / size[1])
