@@ -27,7 +27,10 @@ def named(result: Result, sampler: str) -> None:
     assert f"Sampler: {sampler}," in result.infotexts[0], result.infotexts[0]
 
 
-DRAWS_NOISE = (" a", "SDE", "LCM", "Restart", "DPM adaptive", "DPM fast")
+DRAWS_NOISE = (
+    " a", "SDE", "LCM", "Restart", "DPM adaptive", "DPM fast", "DDPM",
+    " A ", "Ancestral", "Dy", "DY", "Negative", "SEEDS", "SA-Solver", "RES Solver", "Yog", "ODE",
+)  # fmt: skip
 """What is in the names of samplers that add fresh noise on their way, or choose their own steps."""
 
 
