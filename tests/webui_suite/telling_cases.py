@@ -197,5 +197,6 @@ def _(w: Webui):
             assert off <= 2, f"{method}, picture {k}: {off}"
             worst = max(worst, off)
         first = json.loads(json.loads(field(many.infotexts[0], "Tiled Diffusion")))
-        assert first["regions"][0]["seed"] == 77, "the grid has another picture's record"
+        seed = int(many.infotexts[0].split("Seed: ")[1].split(",")[0])  # of the first picture; in reForge of the last batch
+        assert first["regions"][0]["seed"] - 77 == seed - BASE["seed"], "the grid has another picture's record"
     return f"largest difference {worst}"
