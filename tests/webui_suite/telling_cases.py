@@ -161,7 +161,8 @@ def _(w: Webui):
 
     def check(name: str) -> None:
         assert comments(name) == [], comments(name)
-        assert comments(name, bootstrap=0.5) == [LEFT_OUT_THERE], comments(name, bootstrap=0.5)
+        small = {"w": 0.25, "h": 0.5, "bootstrap": 0.5}
+        assert comments(name, **small) == [LEFT_OUT_THERE], comments(name, **small)
 
     of_each(names, check)
     return ", ".join(names)
