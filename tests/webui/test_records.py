@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from modules import processing
 
 from tests.webui.host_model import Job, copied, field, run
 from tiled_diffusion import __version__
@@ -32,6 +33,19 @@ def test_every_picture_repeats_from_its_own_record(batch_size, n_iter, method):
     for image, record in enumerate(records):
         alone = run(Job(args=(True, record), seed=p.all_seeds[image]))
         torch.testing.assert_close(alone, pictures[image : image + 1], atol=2e-5, rtol=0)
+
+
+def test_a_batch_s_prompts_in_a_list_of_the_hosts_own_are_the_batch_s(monkeypatch):
+    """As reForge asks for texts, without the comments in the prompts."""
+    original = processing.create_infotext
+
+    def with_clean_prompts(p, all_prompts, *args, **kwargs):
+        return original(p, [text.strip() for text in all_prompts], *args, **kwargs)
+
+    monkeypatch.setattr(processing, "create_infotext", with_clean_prompts)
+    p = Job(args=(True, SEEDED), batch_size=2, n_iter=2)
+    run(p)
+    assert [field(text)["regions"][0]["seed"] for text in p.infotexts] == [7, 8, 9, 10]
 
 
 def test_the_grid_of_all_pictures_has_the_first_one_s_record():

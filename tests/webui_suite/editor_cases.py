@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,6 +55,14 @@ def opened(page, tab: str) -> None:
     page.wait_for_timeout(600)
     page.locator(f"#td_{tab}_regions_accordion .label-wrap").first.click()
     page.wait_for_timeout(600)
+
+
+def eventually(page, true: Callable[[], bool], seconds: int = 20) -> None:
+    """Waits for what a busy machine takes its time for, and refuses what never comes."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        page.wait_for_timeout(200)
+    assert true(), "the page does not follow"
 
 
 def sized(page, width: int, height: int, steps: int) -> None:
@@ -193,16 +202,16 @@ def _(w: Webui):
         own = editor.locator(".td-tokens").first.inner_text()
         hosts = page.locator("#txt2img_token_counter").first.inner_text().strip()
         assert own == hosts, (own, hosts)
-        before = editor.locator(".td-form > .td-hint:not(.td-composition)").inner_text()
+        status, hint = page.locator("#td_txt2img_status"), editor.locator(".td-form > .td-hint:not(.td-composition)")
+        before = hint.inner_text()
         page.locator("#txt2img_hr .label-wrap").first.click()
-        page.wait_for_timeout(1500)
-        assert "512 x 256" in page.locator("#td_txt2img_status").inner_text()
-        sides = [[int(side) for side in words.split()[::2][:2]] for words in (before, editor.locator(".td-form > .td-hint:not(.td-composition)").inner_text())]  # fmt: skip
+        eventually(page, lambda: "512 x 256" in status.inner_text())
+        eventually(page, lambda: hint.inner_text() != before)
+        sides = [[int(side) for side in words.split()[::2][:2]] for words in (before, hint.inner_text())]  # fmt: skip
         assert all(abs(2 * a - b) <= 1 for a, b in zip(*sides, strict=True)), sides
         page.locator("#txt2img_hr .label-wrap").first.click()
-        page.wait_for_timeout(1500)
-        assert "256 x 128" in page.locator("#td_txt2img_status").inner_text()
-        assert editor.locator(".td-form > .td-hint:not(.td-composition)").inner_text() == before
+        eventually(page, lambda: "256 x 128" in status.inner_text())
+        eventually(page, lambda: hint.inner_text() == before)
         editor.locator(".prompt textarea").first.focus()
         page.keyboard.press("Control+Enter")
         page.wait_for_function("() => gradioApp().querySelector('#html_info_txt2img')?.textContent.includes('Tiled Diffusion')", timeout=120000)  # fmt: skip

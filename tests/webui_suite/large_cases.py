@@ -7,7 +7,7 @@ from functools import partial
 
 from .client import BASE, ApiError, Webui, written
 from .registry import case, of_each
-from .tiling_cases import drawn, field, repeated, same
+from .tiling_cases import drawn, field, is_blank, repeated, same
 
 LARGE = {"width": 256, "height": 256}
 ELASTIC = {"version": 2, "method": "elastic", "elastic_rounds": 2}
@@ -24,10 +24,13 @@ def _(w: Webui):
 
 @case("elastic: drawn and repeated, every sampler")
 def _(w: Webui):
-    samplers = w.names("/sdapi/v1/samplers", "name")
+    samplers, blank = w.names("/sdapi/v1/samplers", "name"), []
 
     def check(name: str) -> None:
         first = w.txt2img(sampler_name=name, tiled=PUBLISHED, **LARGE)
+        if is_blank(first) and is_blank(w.txt2img(sampler_name=name, **LARGE)):
+            blank.append(name)
+            return
         drawn(first)
         again = w.txt2img(sampler_name=name, tiled={**PUBLISHED, "tile_batch": 1}, **LARGE)
         repeated(first, again, partial(w.txt2img, sampler_name=name, **LARGE))
@@ -35,7 +38,7 @@ def _(w: Webui):
     of_each(samplers, check)
     plain = w.txt2img(tiled={"method": "mixture"}, **LARGE)
     assert plain.difference(w.txt2img(tiled=PUBLISHED, **LARGE)) > 20, "the method changes nothing"
-    return f"{len(samplers)} samplers"
+    return f"{len(samplers)} samplers" + (f"; blank, and without the method too: {', '.join(blank)}" if blank else "")
 
 
 @case("elastic: however the rows come")

@@ -1,8 +1,12 @@
-"""What the suite cannot bring about through the API: a VAE that overflows, foreign hooks, a U-Net that fails."""
+"""What the suite cannot bring about through the API: a VAE that overflows, foreign hooks, a U-Net that fails.
+
+Forge keeps nothing of a checkpoint's config, and takes every model like Stable Diffusion 1 for one of 512 px: it is told
+the size of the shipped one.
+"""
 
 import gradio as gr
 import torch
-from modules import scripts, shared
+from modules import script_callbacks, scripts, shared
 
 
 class VAEHook:
@@ -92,3 +96,12 @@ def on_patchers():
 
 def overflow(module, args, out):
     return torch.full_like(out, float("nan")) if out.dtype == torch.float32 else out
+
+
+def tell_size(model):
+    """Of the shipped checkpoint, latent pixels, as its config says."""
+    if not hasattr(model, "image_size") and "tiny-landscapes" in model.sd_checkpoint_info.filename:
+        model.image_size = 16
+
+
+script_callbacks.on_model_loaded(tell_size)

@@ -135,7 +135,7 @@ class Records:
 
     def __call__(self, p: Any, index: int, all_prompts: Any, use_main_prompt: bool = False, **_: Any) -> str:
         """One picture's; the grid of all of them has the first one's."""
-        in_batch = all_prompts is p.prompts
+        in_batch = len(all_prompts) == len(p.prompts) < len(self.texts)  # reForge gives a copy of the batch's list
         place = 0 if use_main_prompt else index + (p.iteration * p.batch_size if in_batch else 0)
         return self.texts[min(place, len(self.texts) - 1)]
 
