@@ -1,6 +1,7 @@
 """From settings to jobs."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -190,3 +191,31 @@ def test_weights_scale_and_coincident_regions():
     a, b = Region("a", 0, 0, 0.6, 1, weight=2), Region("a", 0.3, 0, 0.7, 1, weight=3)
     seven = [Region(r.prompt, r.x, r.y, r.w, r.h, weight=r.weight * 7) for r in (a, b)]
     torch.testing.assert_close(out(a, b), out(*seven), atol=1e-6, rtol=0)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.sampled_from([name for name, method in METHODS.items() if not method.structure]),
+    st.integers(8, 60),
+    st.integers(8, 60),
+    st.integers(0, 20),
+    st.booleans(),
+    st.integers(0, 5),
+)
+def test_tiles_of_transformers_lie_and_blend_on_whole_tokens(method, h, w, overlap, wrap, step):
+    """A token is 2 x 2 latent pixels: a tile that began within one would cut the picture into other tokens."""
+    model = ModelTraits(16, 2, channels=16, prediction="flow")
+    px = min(overlap, METHODS[method].most_overlap(16), 15) * model.factor
+    tiling = Settings(method, tile_width=128, tile_height=128, overlap=px, wrap_x=wrap)
+    planner = Planner(Extent(2 * h, 2 * w), tiling, model, seed=3)
+    total = torch.zeros(1, 1, 2 * h, 2 * w)
+    for tile in planner.plan(step).tiles:
+        assert not any(n % 2 for n in tile.box)
+        weight = tile.weight
+        assert torch.equal(weight[::2, ::2].repeat_interleave(2, 0).repeat_interleave(2, 1), weight)
+        tile.view.scatter_add(total, torch.ones(1, 1, *tile.view.extent), weight)
+    torch.testing.assert_close(total, torch.ones_like(total), atol=3e-5, rtol=0)
+    least = min(px // model.factor, 14)  # of 16 at most, where neighbours begin at other tokens
+    starts = sorted({tile.box.x for tile in planner.plan(step).tiles})
+    if method in ("multidiffusion", "mixture") and not wrap and len(starts) > 1:
+        assert min(a + 16 - b for a, b in pairwise(starts)) >= least

@@ -36,6 +36,11 @@ class ModelTraits:
     shift: float = 0.0
 
     @property
+    def token(self) -> int:
+        """Side of what a model sees as one, latent pixels: a transformer's patch, and 1 of a U-Net."""
+        return self.multiple if self.prediction == "flow" else 1
+
+    @property
     def unit_px(self) -> int:
         """Sides of a picture in one piece, and of every tile, are multiples of this, image pixels."""
         return self.multiple * self.factor

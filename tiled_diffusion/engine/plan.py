@@ -143,7 +143,7 @@ class Planner:
             zip(extent, self.canvas, tile, (self.settings.wrap_y, self.settings.wrap_x), strict=True)
         ):
             draw = uniform_draw(self.seed, "grid", step, axis, key)
-            layouts.append(self.method.axis(length, side, self.overlap(side), wrap and length == whole, draw))
+            layouts.append(_layout(self, length, side, wrap and length == whole, draw))
         return layouts[0], layouts[1]
 
     def _region_tile(self, area: Extent, box: Extent) -> Extent:
@@ -174,6 +174,15 @@ class Planner:
         if not self.settings.compose:
             return self.tile_size()
         return Extent(*(min(self.model.native, n) for n in self.canvas))
+
+
+def _layout(planner: Planner, length: int, tile: int, ring: bool, draw: float) -> AxisTiles:
+    """Tiles of an axis that begin and blend at whole tokens, where the model has tokens and the axis whole ones."""
+    method, token, overlap = planner.method, planner.model.token, planner.overlap(tile)
+    if token == 1 or length % token or tile % token:
+        return method.axis(length, tile, overlap, ring, draw)
+    overlap = min(-(-overlap // token), method.most_overlap(tile // token))
+    return method.axis(length // token, tile // token, overlap, ring, draw).scaled(token)
 
 
 def dilations(planner: Planner) -> tuple[Dilations, ...]:

@@ -37,6 +37,13 @@ class AxisTiles:
         """[n, tile], normalised: at every pixel of the axis the weights of the tiles that cover it sum to 1."""
         return self.weigh()
 
+    def scaled(self, unit: int) -> AxisTiles:
+        """The same tiles, where what was a pixel is `unit` pixels."""
+        if unit == 1:
+            return self
+        starts = tuple(start * unit for start in self.starts)
+        return AxisTiles(starts, self.tile * unit, lambda: np.repeat(self.weights, unit, axis=1))
+
 
 def uniform(tile: int) -> Weights:
     """1 everywhere (MultiDiffusion, arXiv 2302.08113, eq. 5 with W = 1)."""
