@@ -137,6 +137,7 @@ def test_a_style_around_a_region_s_prompt_is_as_around_the_main_one(style, own):
 
 
 BOOK = {
+    "---- STYLES ----": SimpleNamespace(prompt=None, negative_prompt=None),
     "oil": SimpleNamespace(prompt="oil painting of {prompt}", negative_prompt="photo"),
     "fine": SimpleNamespace(prompt="fine lines", negative_prompt=""),
 }

@@ -48,6 +48,17 @@ def fill(page, selector: str, value: object) -> None:
     found.press("Tab")
 
 
+def shows(page, selector: str) -> bool:
+    """Whether a field is seen within a few seconds."""
+    from playwright.sync_api import Error as PlaywrightError
+
+    try:
+        page.locator(selector).first.wait_for(state="visible", timeout=8000)
+    except PlaywrightError:
+        return False
+    return True
+
+
 def prepared(page, folder: Path, out: Path) -> None:
     """The page's own fields."""
     page.locator("#tabs button", has_text="img2img").first.click()
@@ -69,8 +80,10 @@ def prepared(page, folder: Path, out: Path) -> None:
 
 def switched_on(page, regions: list[dict], upscaler: str, keep_size: bool) -> None:
     """The panel's tiles, regions and upscaler, and whether the picture's size counts and not the sliders'."""
-    page.locator("#td_img2img_enabled .label-wrap").first.click()
-    page.wait_for_timeout(600)
+    fold = page.locator("#td_img2img_enabled .label-wrap").first
+    fold.click()
+    if not shows(page, "#td_img2img_tile_width input[type=number]"):  # the page was still being built
+        fold.click()
     for name, value in PANEL.items():
         fill(page, f"#td_img2img_{name} input[type=number]", value)
     if upscaler:

@@ -29,8 +29,8 @@ def styled(text: str, styles: list[str], negative: bool) -> str:
 
 
 def style_names() -> list[str]:
-    """Of the user's book of styles."""
-    return list(shared.prompt_styles.styles)
+    """Of the user's book of styles, without the lines between its files, which have no prompt."""
+    return [name for name, style in shared.prompt_styles.styles.items() if style.prompt is not None]
 
 
 def without_comments(text: str) -> str:
