@@ -48,17 +48,6 @@ def fill(page, selector: str, value: object) -> None:
     found.press("Tab")
 
 
-def shows(page, selector: str) -> bool:
-    """Whether a field is seen within a few seconds."""
-    from playwright.sync_api import Error as PlaywrightError
-
-    try:
-        page.locator(selector).first.wait_for(state="visible", timeout=8000)
-    except PlaywrightError:
-        return False
-    return True
-
-
 def prepared(page, folder: Path, out: Path) -> None:
     """The page's own fields."""
     page.locator("#tabs button", has_text="img2img").first.click()
@@ -80,11 +69,11 @@ def prepared(page, folder: Path, out: Path) -> None:
 
 def switched_on(page, regions: list[dict], upscaler: str, keep_size: bool) -> None:
     """The panel's tiles, regions and upscaler, and whether the picture's size counts and not the sliders'."""
-    fold = page.locator("#td_img2img_enabled .label-wrap").first
-    fold.click()
-    if not shows(page, "#td_img2img_tile_width input[type=number]"):  # the page was still being built
-        fold.click()
+    page.locator("#td_img2img_enabled .label-wrap").first.click()
     for name, value in PANEL.items():
+        automatic = page.locator(f"#td_img2img_{name}_automatic input").first
+        automatic.wait_for(state="visible")
+        automatic.uncheck()
         fill(page, f"#td_img2img_{name} input[type=number]", value)
     if upscaler:
         page.locator("#td_img2img_upscaler input").first.click()
