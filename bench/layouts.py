@@ -11,11 +11,11 @@ between regions / elsewhere.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -135,8 +135,10 @@ def measured(model: Model, kind: str, count: int, ways: Sequence[tuple[float, fl
     prompts, draw = iter(evaluate.prompt_list(4 * count, 3)), random.Random(5)
     rows: dict[str, list[tuple[bool, bool, bool, int]]] = {}
     wholes: dict[str, list[Image.Image]] = {}
-    while len(rows.get("single", [])) < count:
-        layout, number = make(side, prompts, draw), len(rows.get("single", []))
+    for number in itertools.count():
+        if len(rows.get("single", [])) >= count:
+            break
+        layout = make(side, prompts, draw)
         parts = {"single": single(model, layout, number)}
         for compose, bootstrap in ways:
             regions = tuple(replace(region, bootstrap=bootstrap) for region in layout.regions)
@@ -167,6 +169,6 @@ if __name__ == "__main__":
     for name in args.only:
         print(
             name,
-            json.dumps(measured(shipped, name, args.count, list(product(args.compose, args.bootstrap)))),
+            json.dumps(measured(shipped, name, args.count, list(itertools.product(args.compose, args.bootstrap)))),
             flush=True,
         )
