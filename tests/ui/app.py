@@ -16,8 +16,9 @@ from fastapi import FastAPI  # noqa: E402
 from tiled_diffusion.engine.plan import ModelTraits  # noqa: E402
 from tiled_diffusion.settings.panel import merge  # noqa: E402
 from tiled_diffusion.settings.presets import Presets  # noqa: E402
+from tiled_diffusion.ui.controls import JS  # noqa: E402
 from tiled_diffusion.ui.page import add_scripts  # noqa: E402
-from tiled_diffusion.ui.panel import JS, PanelHost, build_panel  # noqa: E402
+from tiled_diffusion.ui.panel import PanelHost, build_panel  # noqa: E402
 from tiled_diffusion.ui.routes import add_routes  # noqa: E402
 
 

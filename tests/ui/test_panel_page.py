@@ -1,6 +1,7 @@
 """The panel in a browser: every control reaches the job, and the line follows."""
 
 import json
+import re
 
 import pytest
 
@@ -96,6 +97,23 @@ def test_a_tick_stands_for_automatic_and_follows_the_number(page):
     box.fill("0")
     box.press("Tab")
     field.wait_for(state="hidden")
+    assert tick.is_checked()
+
+
+def test_a_tick_does_not_wait_for_the_server(page):
+    """What it answered late would take the place of what was typed since."""
+    page.route(re.compile("/(run|queue|call)/"), lambda route: None)  # is never answered
+    tick = page.locator("#td_txt2img_tile_width_automatic input")
+    box = number(page, "txt2img", "tile_width")
+    assert box.input_value() == "768"
+    box.fill("128")
+    box.press("Tab")
+    page.wait_for_timeout(300)
+    assert box.input_value() == "128"
+    assert not tick.is_checked()
+    box.fill("0")
+    box.press("Tab")
+    page.locator("#td_txt2img_tile_width").wait_for(state="hidden")
     assert tick.is_checked()
 
 

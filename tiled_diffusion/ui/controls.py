@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from tiled_diffusion.settings.fields import Row
 from tiled_diffusion.settings.kinds import Choices, Number, Whole
 from tiled_diffusion.settings.panel import control_rows
 
+GRADIO_3 = int(gr.__version__.split(".", maxsplit=1)[0]) < 4
+JS = "_js" if GRADIO_3 else "js"
+"""Name of the argument of an event that runs JavaScript."""
 Name = Callable[[str], str]
 """From the name of a setting to the id of its element on the page."""
 
@@ -64,19 +68,16 @@ def _automatic(row: Row, elem_id: str, value: Any, choices: Sequence[str] | None
     """
     widget = row.entry.widget
     assert widget is not None
-    null, begin = widget.null, widget.begin
+    null, begin = json.dumps(widget.null), json.dumps(widget.begin)
     with gr.Column(min_width=160, elem_classes=["td-auto"]):
         tick = gr.Checkbox(value is None, label=widget.automatic, elem_id=f"{elem_id}_automatic")
         tick.do_not_save_to_config = True
         with gr.Column(elem_classes=["td-own"]):
             component = _component(row, elem_id, value, choices)
-    quick: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
-
-    def ticked(on: bool, number: Any) -> Any:
-        return null if on else (begin if number == null else number)
-
-    tick.change(ticked, inputs=[tick, component], outputs=[component], **quick)
-    component.change(lambda number: number == null, inputs=[component], outputs=[tick], **quick)
+    # Both run within the page: an answer of the server could come after, and undo, what was typed since.
+    ticked = f"(on, number) => on ? {null} : number === {null} ? {begin} : number"
+    tick.change(None, inputs=[tick, component], outputs=[component], **{JS: ticked})
+    component.change(None, inputs=[component], outputs=[tick], **{JS: f"number => number === {null}"})
     return component
 
 

@@ -13,12 +13,9 @@ from tiled_diffusion import __version__
 from tiled_diffusion.settings.panel import NO_UPSCALER, PanelSettings, control_rows
 from tiled_diffusion.settings.values import METHODS
 
-from .controls import controls_of
+from .controls import JS, controls_of
 from .creativity import connect_creativity, creativity_row
 
-GRADIO_3 = int(gr.__version__.split(".", maxsplit=1)[0]) < 4
-JS = "_js" if GRADIO_3 else "js"
-"""Name of the argument of an event that runs JavaScript."""
 LINES = ("method", "tile", "seamless")
 MORE_LINES = {"txt2img": ("size",), "img2img": ("upscale", "print", "keep")}
 KEEP_LINES = ("inversion", "inversion_more")
