@@ -226,6 +226,7 @@ tiledDiffusion.table = {
         "elastic_local_prompt",
         "dilated",
         "skip_residual",
+        "positions",
         "passes",
         "width",
         "height",

@@ -10,6 +10,7 @@ from PIL import Image
 from bench.__main__ import rows
 from bench.layouts import seam
 from bench.memory import peak_bytes
+from bench.positions import off
 from bench.small import KINDS, SIDE, WIDTH, Try, share_inside
 
 
@@ -124,3 +125,8 @@ def test_a_border_between_columns_is_a_seam():
 
     assert 0.5 < seam([picture(0)], 32) < 2
     assert seam([picture(60)], 32) > 20
+
+
+def test_positions_of_the_canvas_bring_tiles_nearer_to_the_untiled_model():
+    own, told = (off("sd3", "mixture", positions, 0) for positions in ("tile", "canvas"))
+    assert 0 < told < own / 4

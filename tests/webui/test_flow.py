@@ -22,6 +22,7 @@ from tiled_diffusion.webui.hosts.forge import library
 from tiled_diffusion.webui.hosts.forge import sampling as forge_sampling
 from tiled_diffusion.webui.hosts.forge import texts as forge_texts
 
+SIZES = {"version": 2, "tile_width": 128, "tile_height": 128, "overlap": 48}
 ENGINES = {"sd3": StableDiffusion3, "flux": Flux}
 WEBUI = os.environ.get("WEBUI_DIR")
 
@@ -107,6 +108,70 @@ def test_the_size_told_to_sdxl_is_not_written_into_pooled_texts(each, monkeypatc
     draw({**TILES, "size_conditioning": each})
     texts = [long("a house")["vector"], long("")["vector"]]
     assert all(any(torch.equal(row, text) for text in texts) for rows in seen for row in rows)
+
+
+class Table:
+    """Stable Diffusion 3's network, as far as places go: a vector for each, of which a picture takes the middle."""
+
+    pos_embed_max_size = 48
+
+    def __init__(self):
+        self.pos_embed = torch.randn(1, 48 * 48, 16, generator=torch.Generator().manual_seed(1))
+
+    def cropped_pos_embed(self, hw):
+        h, w = (side // 2 for side in hw)
+        y, x = (48 - h) // 2, (48 - w) // 2
+        return self.pos_embed.view(48, 48, -1)[y : y + h, x : x + w].reshape(1, h * w, -1)
+
+    def places(self, x):
+        return self.cropped_pos_embed(x.shape[-2:])
+
+
+class Turned(torch.nn.Module):
+    """Flux's, which tells its rows and columns of tokens, those of five tokens of text before them."""
+
+    def __init__(self):
+        super().__init__()
+        self.pe_embedder = torch.nn.Identity()
+        self.pe_embedder.axes_dim = (4, 4, 8)
+
+    def places(self, x):
+        h, w = (side // 2 for side in x.shape[-2:])
+        ids = torch.zeros(len(x), 5 + h * w, 3)
+        ids[:, 5:, 1], ids[:, 5:, 2] = torch.arange(h).repeat_interleave(w), torch.arange(w).repeat(h)
+        return torch.sin(self.pe_embedder(ids)[:, 5:] @ torch.randn(3, 16, generator=torch.Generator().manual_seed(1)))
+
+
+@pytest.mark.parametrize("network", [Table, Turned])
+@pytest.mark.parametrize("tile_batch", [1, 3])
+def test_told_their_places_tiles_are_the_plain_picture(network, tile_batch):
+    """Of a model in which a pixel's prediction depends on its place; and afterwards nothing is left on it."""
+    model = shared.sd_model
+    inner = model.forge_objects.unet.model
+    plain, inner.diffusion_model = inner.apply_model, network()
+
+    def applied(x, *args, **more):
+        places = inner.diffusion_model.places(x).expand(len(x), -1, -1)
+        fine = places.movedim(1, -1).unflatten(-1, [side // 2 for side in x.shape[-2:]])
+        return plain(x, *args, **more) + fine.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    inner.apply_model = model.apply_model = applied
+    before = dict(inner.diffusion_model.__dict__)
+    tiles = {**SIZES, "tile_batch": tile_batch, "positions": "canvas"}
+    told = draw(tiles, prompt="a house")
+    assert torch.allclose(told, draw(prompt="a house"), atol=1e-4)
+    assert not torch.allclose(told, draw({**tiles, "positions": "tile"}, prompt="a house"), atol=1e-2)
+    halves = [{"prompt": "a house", "x": x, "w": 0.5, "feather": 0.1} for x in (0, 0.5)]
+    assert torch.allclose(draw({**tiles, "regions": halves}, prompt="a tree"), draw(prompt="a house"), atol=1e-4)
+    assert inner.diffusion_model.__dict__ == before
+
+
+def test_a_table_without_all_places_ends_the_job_by_name(monkeypatch):
+    monkeypatch.setattr(Table, "pos_embed_max_size", 16)
+    shared.sd_model.forge_objects.unet.model.diffusion_model = table = Table()
+    table.pos_embed = table.pos_embed[:, : 16 * 16]
+    with pytest.raises(JobError, match=r"positions: this model has places for 256 x 256 px, and a picture of 320 x 160 px"):
+        draw({**SIZES, "positions": "canvas"})
 
 
 def test_the_noise_levels_of_flows():

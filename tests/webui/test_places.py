@@ -1,6 +1,7 @@
 """Tiles on several devices, each a thread with a copy of the U-Net: the same picture, and nothing left behind."""
 
 import threading
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -10,7 +11,11 @@ from modules import lowvram, shared
 
 from tests.webui.host_model import Job, Model, job, run
 from tests.webui.test_jobs import CLEAN, REGION, TILES, traces
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.model import ModelTraits
+from tiled_diffusion.engine.plan import Planner
 from tiled_diffusion.errors import TiledError
+from tiled_diffusion.settings.values import Settings
 from tiled_diffusion.webui.hosts.a1111.copies import copied
 from tiled_diffusion.webui.hosts.failure import JobError
 from tiled_diffusion.webui.places import OPTION, check_served
@@ -247,8 +252,17 @@ def test_wrong_devices_are_named(devices, told):
 
 @pytest.mark.parametrize(("name", "told"), [("controls", "ControlNets"), ("networks", "LoRAs"), ("main", "elastic")])
 def test_what_acts_on_one_unet_alone_is_named(name, told):
-    tiling = SimpleNamespace(controls=None, networks=None, main=None)
+    flow = Planner(Extent(16, 32), Settings(), ModelTraits(prediction="flow"))
+    tiling = SimpleNamespace(controls=None, networks=None, main=None, planner=flow)
     check_served(tiling)
     setattr(tiling, name, object())
     with pytest.raises(TiledError, match=f"Draw tiles on: {told}"):
+        check_served(tiling)
+
+
+@pytest.mark.parametrize(("prediction", "refused"), [("flow", True), ("eps", False)])
+def test_positions_in_the_canvas_are_told_to_one_model_alone(prediction, refused):
+    planner = Planner(Extent(16, 32), Settings(positions="canvas"), ModelTraits(prediction=prediction))
+    tiling = SimpleNamespace(controls=None, networks=None, main=None, planner=planner)
+    with pytest.raises(TiledError, match="Draw tiles on: positions in the canvas") if refused else nullcontext():
         check_served(tiling)

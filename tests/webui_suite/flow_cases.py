@@ -242,6 +242,21 @@ def _(f: Flow):
     assert result.difference(f.txt2img(tiled={"version": 2}, **job)) > 2
 
 
+@flow_case("positions in the canvas: one tile is the plain job, tiles come nearer to it in Stable Diffusion 3")
+def _(f: Flow):
+    canvas, job = {**SIZES, "positions": "canvas"}, {**WIDE, "steps": 1}
+    plain = f.txt2img(**job)
+    same(plain, f.txt2img(tiled={**canvas, "tile_width": 320}, **job))
+    own, told = f.txt2img(tiled=SIZES, **job), f.txt2img(tiled=canvas, **job)
+    assert told.difference(own) > 0, "nothing was told"
+    same(told, f.txt2img(tiled=canvas, **job))
+    assert told.difference(f.txt2img(tiled={**canvas, "tile_batch": 1}, **job)) <= 2
+    off = [float(np.abs(r.pictures[0].astype(float) - plain.pictures[0]).mean()) for r in (own, told)]
+    assert f.name in {"tiny-flux", "tiny-schnell"} or off[1] < off[0] / 2, f"off by {off[0]:.2f} and {off[1]:.2f}"
+    f.txt2img(tiled={**canvas, "wrap_x": True, "regions": [{"prompt": "a tree", "w": 0.4}]}, **WIDE)
+    return f"off the untiled picture by {off[0]:.2f} of 255, and {off[1]:.2f}"
+
+
 @flow_case("hires fix: one tile is the plain job, tiles in each pass")
 def _(f: Flow):
     hires = {"enable_hr": True, "hr_scale": 1.5, "denoising_strength": 0.6}

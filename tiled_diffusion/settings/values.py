@@ -20,6 +20,7 @@ from .pictures import FITS, MOST_BYTES_IN_ALL, PictureKind, data_bytes, fitted_i
 from .quoting import quoted
 from .tile_texts import MOST as MOST_TILE_TEXTS
 from .tile_texts import SOURCES, TEXT_JOINS, TileText, TileTexts
+from .told import POSITIONS, TOLD_SIZES
 
 MOST_REGIONS = 1024
 """In a document, so that grids of many tiles run."""
@@ -61,12 +62,6 @@ FILLS = Choices((
     Choice("main", "rest: main prompt", "The main prompt draws what the regions leave."),
     Choice("none", "rest: an error", "A part of the canvas in no region is an error that names it."),
 ))  # fmt: skip
-TOLD_SIZES = Choices((
-    Choice("canvas", "Whole canvas", "An SDXL model is told the size of the whole canvas."),
-    Choice("tile", "Each tile", "An SDXL model is told the size and place of each tile."),
-))  # fmt: skip
-
-
 REFERENCES = Choices((
     Choice("area", "Same shape", "The canvas's shape, with the area that the model knows."),
     Choice("pad", "Padded square", "As published: in the square that the model knows, with a plain colour around it."),
@@ -310,6 +305,9 @@ class Settings:
         FRACTION, "Hold to the small picture",
         "How strongly noisy steps are drawn to the picture that the sampling starts from.", since=2,
         widget=Widget("growth more", "slider", step=0.05), flag="X", axis=True))
+    positions: str = field(default="tile", metadata=entry(
+        POSITIONS, "Positions told to SD 3 and Flux", "The places that SD 3 and Flux are told of a tile's tokens.",
+        since=2, widget=Widget("advanced", "radio"), flag="NAME", axis=True))
     # fmt: on
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from tiled_diffusion.engine.geometry import Extent
 from tiled_diffusion.engine.guidance import Guidance, Wanted, guidances, guided
 from tiled_diffusion.engine.guides import Guide, ModelRows, Moment
 from tiled_diffusion.engine.placing import moved
+from tiled_diffusion.engine.positions import CanvasPositions
 from tiled_diffusion.engine.runner import Runner
 from tiled_diffusion.engine.tiles import Plan, Tile, told_size
 from tiled_diffusion.settings.request import Request
@@ -117,7 +119,7 @@ class Denoiser:
         inputs = {"encoder_hidden_states": text, "added_cond_kwargs": self._added(conditionings, tiles)}
         crops = torch.cat([row.x for row in wanted]).to(dtype)
         rows = ModelRows(tiles, [*range(images)] * len(wanted), None, [self._controlled(tile) for tile in tiles])
-        with guide.model_call(rows, crops, {"timestep": t, **inputs}) as more:
+        with self._placed(tiles, crops), guide.model_call(rows, crops, {"timestep": t, **inputs}) as more:
             out = self._predicted(crops, t, tiles, inputs, more)
         return torch.split(out.float(), images)
 
@@ -131,6 +133,15 @@ class Denoiser:
             )
         seen = self._with_context(crops, tiles)
         return network(seen, t, **inputs, return_dict=False, **more)[0]  # type: ignore[no-any-return]
+
+    def _placed(self, tiles: Sequence[Tile], crops: Tensor) -> AbstractContextManager[None]:
+        """Within, a transformer is told the places of tiles that the settings ask for."""
+        px, asked = self.model.traits.factor, self.request.tiling.positions
+        canvas = Extent(self.request.height // px, self.request.width // px)
+        positions = CanvasPositions.wanted(asked, self.model.traits, canvas)
+        if positions is None:
+            return nullcontext()
+        return positions.told(self.model.unet, [tile.view for tile in tiles], Extent(*crops.shape[-2:]))
 
     def _scale(self, tile: Tile) -> float:
         """The CFG scale of a tile: its region's own, or the main one."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, zeros_like
 
+from tiled_diffusion.engine.geometry import Extent
+from tiled_diffusion.engine.positions import CanvasPositions
 from tiled_diffusion.errors import TiledError
 from tiled_diffusion.settings.control import Control
 from tiled_diffusion.settings.values import Settings
@@ -33,14 +36,21 @@ class FlowControlNet(ControlNet):
         hint: [1, C, H, W], a latent of the whole canvas, and a factor of 1; where a Flux ControlNet encodes hints
             itself, [1, 3, factor H, factor W] in -1..1.
         network: the transformer that it guides.
+        positions: what both are told of where tiles lie; None: that each is a picture of its own.
     """
 
     network: Any = None
+    positions: CanvasPositions | None = None
 
     def residuals(self, call: Call) -> Sequence[Tensor | None]:
         """What each block of the transformer, and then each single block of Flux, gets added."""
         told = arguments(self.net, call.crops, call.t, call.text, **(call.added or {}))
-        return self._of_flux(call, told) if is_flux(self.net) else self._of_sd3(call, told)
+        with ExitStack() as stack:
+            if self.positions is not None:
+                for network in (self.net, self.network):
+                    size = Extent(*call.crops.shape[-2:])
+                    stack.enter_context(self.positions.told(network, call.views, size))
+            return self._of_flux(call, told) if is_flux(self.net) else self._of_sd3(call, told)
 
     def inputs(self, residuals: Sequence[Tensor | None]) -> dict[str, Any]:
         """Arguments of the transformer."""
@@ -95,7 +105,7 @@ def with_hint(model: Model, net: Any, pixels: Tensor, control: Control, tiling: 
         net: see load_controlnet.
         pixels: [1, 3, factor H, factor W] in 0..1.
         control: weight, start and end.
-        tiling: names the axes that are rings.
+        tiling: names the axes that are rings, and the positions that are told.
 
     Raises:
         TiledError: see vae.encode.
@@ -105,7 +115,9 @@ def with_hint(model: Model, net: Any, pixels: Tensor, control: Control, tiling: 
         unshifted = not is_flux(net) and net.config.force_zeros_for_pooled_projection
         traits = replace(model.traits, shift=0.0) if unshifted else model.traits
         hint, factor = encode(replace(model, traits=traits), hint, tiling), 1
-    return FlowControlNet(net, hint, control.weight, control.start, control.end, factor, model.unet)
+    canvas = Extent(*(side // model.traits.factor for side in pixels.shape[-2:]))
+    positions = CanvasPositions.wanted(tiling.positions, model.traits, canvas)
+    return FlowControlNet(net, hint, control.weight, control.start, control.end, factor, model.unet, positions)
 
 
 def check_inputs(source: Path, config: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from tiled_diffusion.engine.guides.structure import structure_guides
 from tiled_diffusion.engine.matching import MatchedPlanner, check_matching
 from tiled_diffusion.engine.noise import canvas_noise, keyed_generator, region_noise
 from tiled_diffusion.engine.plan import Planner
+from tiled_diffusion.engine.positions import one_place_a_call
 from tiled_diffusion.engine.runner import Local, Runner
 from tiled_diffusion.engine.structure import check_structure, plain_colours
 from tiled_diffusion.errors import TiledError
@@ -243,6 +244,8 @@ def _batching(model: Model, planner: Planner, images: int, progress: Progress, r
 
 def tile_batch(model: Model, planner: Planner, images: int, places: int = 1) -> int:
     """Tiles per U-Net call: as set, or as many as the free memory takes; and no fewer calls than places."""
+    if planner.settings.positions == "canvas" and one_place_a_call(model.unet):
+        return 1
     most = planner.settings.tile_batch or automatic_batch(planner, images, free_bytes(model.device))
     return fitted_batch(most, planner, places)
 

@@ -24,12 +24,14 @@ from tiled_diffusion.engine.guides.pull import Pull
 from tiled_diffusion.engine.guides.structure import structure_guides
 from tiled_diffusion.engine.model import Level, Prediction
 from tiled_diffusion.engine.plan import Planner
+from tiled_diffusion.engine.positions import CanvasPositions
 from tiled_diffusion.engine.tiles import Plan, Tile, told_size
 from tiled_diffusion.errors import TiledError
 
 from .bootstrap import Sketches
 from .conditioning import Cond, of_rows, text_of, tokens, with_texts, with_told_sizes
 from .controlnet.controls import Controls
+from .hosts import host
 from .hosts.port import NetworkSwitch
 from .places import Places, spread_by
 from .prompts import MainPrompts, RegionPrompts
@@ -225,8 +227,16 @@ class Call:
         images = [self.rows[i].image if self.rows else 0 for i in index]
         negatives = [row.negative for row in wanted] if self.rows else None
         rows = ModelRows(tiles, images, negatives, [self._controlled(row) for row in wanted])
-        with self.guide.model_call(rows, x, cond):
+        with self._placed(tiles, x), self.guide.model_call(rows, x, cond):
             return self.original(x, sigma, cond=cond, negatives=negatives)
+
+    def _placed(self, tiles: Sequence[Tile], x: Tensor) -> AbstractContextManager[None]:
+        """Within, a transformer is told the places of tiles that the settings ask for."""
+        planner = self.tiling.planner
+        positions = CanvasPositions.wanted(planner.settings.positions, planner.model, self.canvas)
+        if positions is None:
+            return nullcontext()
+        return positions.told(host.sampling.network(), [tile.view for tile in tiles], Extent(*x.shape[-2:]))
 
     def wanted(self, tile: Tile, row: int, x: Tensor, text: Any, negative: bool) -> WantedRow:
         """A row of this call; see WantedRow."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tiled_diffusion.engine.fuse import MOST_TILES_A_CALL, Batching, Evaluate, Spread, evaluated_in_halves
 from tiled_diffusion.engine.pool import Pool
+from tiled_diffusion.engine.positions import CanvasPositions
 from tiled_diffusion.engine.runner import Runner, kept, ordered
 from tiled_diffusion.engine.threads import ThreadWorker
 from tiled_diffusion.engine.tiles import Tile
@@ -107,6 +108,8 @@ def check_served(tiling: Tiling) -> None:
         raise TiledError(f"{DRAW_ON}: ControlNets act on one U-Net alone: switch them off, or leave the setting empty")
     if tiling.networks is not None:
         raise TiledError(f"{DRAW_ON}: LoRAs of single regions act on one U-Net alone; leave the setting empty")
+    if CanvasPositions.wanted(tiling.planner.settings.positions, tiling.planner.model, tiling.planner.canvas):
+        raise TiledError(f"{DRAW_ON}: positions in the canvas are told to one model alone; leave the setting empty")
     if tiling.main is not None:
         raise TiledError(f"{DRAW_ON}: elastic draws its small picture first, at one place; leave the setting empty")
 

@@ -238,6 +238,9 @@ class Sampling(Protocol):
     def model_size(self) -> ModelTraits:
         """What the loaded model likes."""
 
+    def network(self) -> Any:
+        """The loaded model's U-Net or transformer; None where it has neither."""
+
     def checkpoint(self) -> str:
         """Which checkpoint is loaded."""
 

@@ -156,8 +156,12 @@ def _skips_negatives(denoiser: Any, sigma: Tensor) -> bool:
 
 def model_size() -> ModelTraits:
     """Read off the model itself."""
-    model = shared.sd_model
-    return traits_of(model, getattr(getattr(model, "model", None), "diffusion_model", None))
+    return traits_of(shared.sd_model, network())
+
+
+def network() -> Any:
+    """Of the loaded checkpoint."""
+    return getattr(getattr(shared.sd_model, "model", None), "diffusion_model", None)
 
 
 def traits_of(model: Any, unet: Any) -> ModelTraits:

@@ -94,9 +94,13 @@ def model_size() -> ModelTraits:
     """Read off the model itself."""
     if _is_flow():
         return FLOW
-    model = shared.sd_model
-    patcher = getattr(getattr(model, "forge_objects", None), "unet", None)
-    return traits_of(model, getattr(getattr(patcher, "model", None), "diffusion_model", None))
+    return traits_of(shared.sd_model, network())
+
+
+def network() -> Any:
+    """Of the loaded checkpoint."""
+    patcher = getattr(getattr(shared.sd_model, "forge_objects", None), "unet", None)
+    return getattr(getattr(patcher, "model", None), "diffusion_model", None)
 
 
 def noise_level(p: Any, sigma: Tensor) -> tuple[Level, Prediction]:
