@@ -47,6 +47,8 @@ JOBS = {
     "fits together": ("sd1", replace(WIDE, batch_size=2, match=MatchKind().from_text("match", "1.right=2.left"))),
     "sd3": ("sd3", WIDE),
     "flux": ("flux", WIDE),
+    "sd3, positions in the canvas": ("sd3", with_tiling(positions="canvas", tile_batch=2)),
+    "flux, positions in the canvas": ("flux", with_tiling(positions="canvas")),
 }
 
 
