@@ -71,15 +71,19 @@ def repeated(first: Result, again: Result, job: Callable[..., Result]) -> str:
     """Refuses a picture of other tile batches that is further from the first one than the plain job's rounding explains.
 
     Model calls of another size round otherwise, which some samplers make larger. So it is measured what that does to
-    the plain job, drawn alone and as the first of two. Returns both differences where they are larger
-    than usual.
+    the plain job, drawn alone and as the first of two; and what a millionth of other noise does to it, for samplers
+    that draw the pictures of a batch one by one. Returns the differences where they are larger than usual.
     """
     difference = first.difference(again)
     if difference <= 2:
         return ""
-    plain = job().difference(Result([job(batch_size=2).pictures[-2]], [], []))
-    assert difference <= 2 * plain, f"repeated, {difference} apart; plain jobs of other batches {plain}"
-    return f"repeated, {difference} apart, as plain jobs of other batches ({plain})"
+    alone = job()
+    plain = alone.difference(Result([job(batch_size=2).pictures[-2]], [], []))
+    noise = alone.difference(job(subseed=1, subseed_strength=1e-6))
+    assert difference <= 2 * max(plain, noise), (
+        f"repeated, {difference} apart; plain jobs of other batches {plain}, with a millionth of other noise {noise}"
+    )
+    return f"repeated, {difference} apart, as plain jobs ({plain} of other batches, {noise} with a millionth of other noise)"
 
 
 @case("every schedule type")
