@@ -247,7 +247,7 @@ class Settings:
         widget=Widget("advanced", "number", null=-1, automatic="Grid seed follows the picture's seed")))
     size_conditioning: str = field(default="canvas", metadata=entry(
         TOLD_SIZES, "Size told to SDXL", "The size that an SDXL model is told.",
-        widget=Widget("advanced", "radio"), flag="NAME", axis=True))
+        widget=Widget("told", "radio"), flag="NAME", axis=True))
     regions: tuple[Region, ...] = field(default=(), metadata=entry(
         Records(Region, "regions", MOST_REGIONS, MOST_IN_EDITOR), "Regions", "Parts with prompts of their own.",
         no_axis=DOCUMENT))
@@ -307,7 +307,7 @@ class Settings:
         widget=Widget("growth more", "slider", step=0.05), flag="X", axis=True))
     positions: str = field(default="tile", metadata=entry(
         POSITIONS, "Positions told to SD 3 and Flux", "The places that SD 3 and Flux are told of a tile's tokens.",
-        since=2, widget=Widget("advanced", "radio"), flag="NAME", axis=True))
+        since=2, widget=Widget("told", "radio"), flag="NAME", axis=True))
     # fmt: on
 
     def __post_init__(self) -> None:

@@ -28,7 +28,7 @@ ELASTIC_LINES = ("elastic", "elastic more", "elastic small")
 """The lines of controls from top to bottom: in every tab, in some of them, among what is
 unfolded, and of one method alone."""
 ELASTIC = next(option.label for option in METHODS.options if option.value == "elastic")
-RECOMMENDED_LINES = ("method", "tile", "hires", "advanced", *ELASTIC_LINES)
+RECOMMENDED_LINES = ("method", "tile", "hires", "advanced", "told", *ELASTIC_LINES)
 """What the button for recommended settings sets; the picture, its rings and its regions stay."""
 
 
@@ -126,7 +126,7 @@ def build_panel(tab: str, host: PanelHost, json_box: Any = None) -> Panel:
             with gr.Accordion("Grow in stages", open=False, elem_id=name("growth")):
                 controls.update(controls_of(PanelSettings, GROWTH_LINES, name))
         with gr.Accordion("Advanced tiling", open=False, elem_id=name("advanced")):
-            controls.update(controls_of(PanelSettings, [*ADVANCED_LINES.get(tab, ()), "advanced"], name))
+            controls.update(controls_of(PanelSettings, [*ADVANCED_LINES.get(tab, ()), "advanced", "told"], name))
             gr.HTML(f'<p class="td-version">Tiled Diffusion &amp; VAE {__version__}</p>')
         controls.update(_elastic_controls(controls["method"], host.method, name))
         with gr.Accordion("Prompt of each tile", open=False, elem_id=name("prompts")):
