@@ -214,11 +214,23 @@ def test_what_models_see_of_pictures_goes_to_each_row(key, name, monkeypatch):
     assert seen[:, 0, 0, 0].tolist() == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize("first", [(0.6, 0.8), (0.8, 0.6), (1.0, 2.0)])
-def test_where_the_host_adds_noise_at_another_level_than_its_first_step(first, monkeypatch):
-    levels = [Level(torch.tensor([a]), torch.tensor([s])) for a, s in (first, (0.8, 0.6))]
+SIGMAS, PRESERVED = Level(torch.tensor([1.0]), torch.tensor([0.75])), Level(torch.tensor([0.8]), torch.tensor([0.6]))
+
+
+@pytest.mark.parametrize(
+    ("first", "begun", "scale"),
+    [
+        (PRESERVED, PRESERVED, 1),
+        (Level(torch.tensor([0.6]), torch.tensor([0.8])), PRESERVED, 1),
+        (SIGMAS, SIGMAS._replace(sigma=torch.tensor([0.8])), 1),
+        (SIGMAS, PRESERVED, 0.8),
+    ],
+)
+def test_where_the_host_adds_noise_at_another_level_than_its_first_step(first, begun, scale, monkeypatch):
+    """In Forge samplers of timesteps have latents of preserved variance, and ask the model in sigmas."""
+    levels = first, begun
     sampling = SimpleNamespace(noise_level=lambda *_: (levels[0], "eps"), start_level=lambda *_, **__: (levels[1], 0))
     monkeypatch.setattr(inversion, "host", SimpleNamespace(sampling=sampling))
     clean, own = latents(2), latents(2, seed=8)
     noise = inversion._as_begun(None, clean, own, 1.0)
-    torch.testing.assert_close(levels[1].noised(clean, noise), levels[0].noised(clean, own))
+    torch.testing.assert_close(begun.noised(clean, noise), first.noised(clean, own) * scale)

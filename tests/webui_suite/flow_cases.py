@@ -252,7 +252,7 @@ def _(f: Flow):
     same(told, f.txt2img(tiled=canvas, **job))
     assert told.difference(f.txt2img(tiled={**canvas, "tile_batch": 1}, **job)) <= 2
     off = [float(np.abs(r.pictures[0].astype(float) - plain.pictures[0]).mean()) for r in (own, told)]
-    assert f.name in {"tiny-flux", "tiny-schnell"} or off[1] < off[0] / 2, f"off by {off[0]:.2f} and {off[1]:.2f}"
+    assert f.name in {"tiny-flux", "tiny-schnell"} or off[1] < 0.8 * off[0], f"off by {off[0]:.2f} and {off[1]:.2f}"
     f.txt2img(tiled={**canvas, "wrap_x": True, "regions": [{"prompt": "a tree", "w": 0.4}]}, **WIDE)
     return f"off the untiled picture by {off[0]:.2f} of 255, and {off[1]:.2f}"
 

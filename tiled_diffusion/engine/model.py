@@ -83,6 +83,16 @@ class Level(NamedTuple):
         """A rectified flow's time, from 0 (clean) to 1 (noise)."""
         return cls(1 - time, time)
 
+    @property
+    def preserves(self) -> bool:
+        """Whether variance is preserved, alpha^2 + sigma^2 = 1."""
+        return bool(((self.alpha**2 + self.sigma**2 - 1).abs() < 1e-4).all())
+
+    def preserving(self) -> Level:
+        """The same share of noise in variance preserving coordinates."""
+        length = (self.alpha**2 + self.sigma**2).sqrt()
+        return Level(self.alpha / length, self.sigma / length)
+
     def broadcast(self, like: Tensor) -> Level:
         """With axes added, so that a number for each row meets [rows, C, h, w]; in `like`'s type.
 

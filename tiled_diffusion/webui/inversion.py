@@ -61,10 +61,13 @@ def kept_noise(p: Job, inversion: Inversion, tiling: Tiling, model: Forward, beg
 def _as_begun(p: Job, clean: Tensor, own: Tensor, value: float) -> Tensor:
     """The noise with which the host's start is what `own` is at the sampler's first step.
 
-    Samplers of timesteps put the noise on at the step before their first one.
+    Samplers of timesteps put the noise on at the step before their first one, and in Forge have latents of which the
+    variance is preserved where the model is asked in sigmas.
     """
     first, _ = host.sampling.noise_level(p, torch.tensor([value]))
     begun, _ = host.sampling.start_level(p, from_picture=True)
+    if begun.preserves and not first.preserves:
+        first = first.preserving()
     if float(first.sigma) == float(begun.sigma):
         return own
     alpha, sigma = begun.broadcast(clean)
