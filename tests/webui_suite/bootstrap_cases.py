@@ -49,7 +49,7 @@ def _(w: Webui):
 
 @case("bootstrap: with samplers of every kind, and it repeats")
 def _(w: Webui):
-    every, differ = w.names("/sdapi/v1/samplers", "name"), []
+    every, differ, unheld = w.names("/sdapi/v1/samplers", "name"), [], []
     samplers = every[:: -(-len(every) // MOST_SAMPLERS)]
     for name in samplers:
         first, again, without = (
@@ -58,9 +58,11 @@ def _(w: Webui):
         )
         if first.difference(again) > 2:
             differ.append(f"{name} {first.difference(again)}")
-        assert first.difference(without) > 8, f"{name}: the sketch changes nothing"
+        if first.difference(without) <= 8:
+            assert "ODE" in name, f"{name}: the sketch changes nothing"
+            unheld.append(name)  # it asks hundreds of times, and each call counts as a step
     assert not differ, differ
-    return f"{len(samplers)} of {len(every)} samplers"
+    return f"{len(samplers)} of {len(every)} samplers" + (f"; no trace of it in {', '.join(unheld)}" if unheld else "")
 
 
 @case("bootstrap: batch, AND, hires pass and img2img")
