@@ -7,6 +7,7 @@ SWITCH = "LoRAs are added to the weights before a sampling begins, and cannot ac
 MEMORY = "it has no such flag, and moves the parts of models by itself"
 NO_SECOND_TRY = "it looks for no NaN after decoding, and so has no second try"
 NO_PREVIEWS = "its previews are never made by the VAE: it takes an approximation for the setting 'Full'"
+NO_PEER = "it switches the other extension off by its folder's name"
 WIDTH = "it reads embeddings of 768 numbers alone, and the small checkpoint's have 128"
 
 BOTH = {
@@ -20,6 +21,7 @@ BOTH = {
     "ControlNet: modes, references and what is painted back: one tile is the plain job, tiles work, a region has none": EXTENSION,
     "ControlNet: T2I-Adapter and LLLite: one tile is the plain job, each half sees its half, a region has none": EXTENSION,
     "ControlNet: T2I-Adapter and LLLite with SDXL": EXTENSION,
+    "API: the unique name, where another extension has the short one": NO_PEER,
 }
 LEFT_OUT: dict[str, dict[str, str]] = {
     "a1111": {},

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 
-from .client import BASE, ApiError, Webui, written
+from .client import BASE, HOST, ApiError, Webui, written
 from .editor_cases import page_of
 from .registry import Skipped, case, of_each
 from .tiling_cases import TILES, WIDE, _xyz, drawn, field, same
@@ -37,14 +37,19 @@ HOSTS_OWN = "Sampler Scheduler autocorrection"
 
 
 def lines_of(w: Webui, act: Callable[[], object]) -> list[str]:
-    """What is written to the console meanwhile, but for what is written of every job."""
+    """What is written to the console meanwhile, but for what is written of every job.
+
+    Forge and reForge also write how they bring models into memory: there, what is ours and what is of errors.
+    """
     before = w.log.stat().st_size
     act()
     time.sleep(1)
     with w.log.open("rb") as file:
         file.seek(before)
         lines = file.read().decode(errors="replace").splitlines()
-    return [line for line in lines if line.strip() and HOSTS_OWN not in line]
+    ours = ("Tiled", "rror", "Traceback", "  File ")
+    lines = [line for line in lines if line.strip() and HOSTS_OWN not in line]
+    return lines if HOST == "a1111" else [line for line in lines if any(word in line for word in ours)]
 
 
 @case("API: arguments of every wrong shape are named, and change nothing")
