@@ -16,6 +16,7 @@ from PIL import Image
 from tests.webui.host_model import Job, run
 from tiled_diffusion.webui.growth import APART, digest_of
 from tiled_diffusion.webui.hosts import host
+from tiled_diffusion.webui.hosts.a1111.pictures import _own_numbers
 from tiled_diffusion.webui.hosts.failure import JobError
 from tiled_diffusion.webui.timing import LAST_JOBS
 
@@ -276,3 +277,16 @@ def test_dilated_views_and_the_skip_residual_reach_the_stages(monkeypatch):
     pictures = seen[1::2]
     assert len({latents.numpy().tobytes() for latents in pictures}) == 4
     assert len({latents.numpy().tobytes() for latents in seen[::2]}) == 1, "the first stage is drawn in one piece, from noise"
+
+
+def test_the_encoder_of_a_stage_has_random_numbers_of_its_own():
+    """Not those of the start noise, of which a part would come twice; and the process keeps its own."""
+    before = torch.get_rng_state()
+    draws = []
+    for seed in (5, 5, 6):
+        with _own_numbers(seed):
+            draws.append(torch.randn(8))
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    assert not torch.equal(draws[0], torch.randn(8, generator=torch.Generator().manual_seed(5)))
+    assert torch.equal(torch.get_rng_state(), before)

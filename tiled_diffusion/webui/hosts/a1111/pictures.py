@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from modules import images, processing, shared
 
+from tiled_diffusion.engine.noise import keyed_generator
 from tiled_diffusion.webui.hosts.values import DrawnApart, DrawnPicture, MaskedPicture, PictureApart, PictureBatch
 
 LATENT_NOTHING, ORIGINAL = 3, 1
@@ -49,9 +50,12 @@ def _changed(p: Any, now: dict[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def _own_numbers(seed: int) -> Iterator[None]:
-    """For the host's encoder, which else draws from the random numbers that the last job has left."""
+    """For the host's encoder, which else draws from the random numbers that the last job has left.
+
+    They are others than those of the start noise, which in part would come twice.
+    """
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.set_rng_state(keyed_generator(seed, "encoder").get_state())
         yield
 
 
@@ -118,8 +122,7 @@ def draw_apart(p: Any, picture: PictureApart) -> DrawnApart:
     """By txt2img, or by img2img where it starts from a picture; faces are left to the job that it is made of."""
     own = _job_apart(p, picture)
     try:
-        with torch.random.fork_rng():  # the host's encoder draws from what the last job has left
-            torch.manual_seed(picture.seed)
+        with _own_numbers(picture.seed):
             processed = processing.process_images(own)
         first = processed.index_of_first_image
         image = next(iter(processed.images[first:]), None)
