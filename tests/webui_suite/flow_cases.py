@@ -124,7 +124,7 @@ def _(f: Flow):
         if plain is None:
             return
         first = job(tiled=TILES)
-        said = repeated(first, job(tiled={**TILES, "tile_batch": 1}), job)
+        said = repeated(first, job(tiled={**TILES, "tile_batch": 1}), job, TILES)
         apart.extend([f"{name}: {said}"] if said else [])
         if not is_blank(plain):
             drawn(first)

@@ -38,7 +38,7 @@ def _(w: Webui):
             return
         drawn(first)
         again = w.txt2img(sampler_name=name, tiled={**PUBLISHED, "tile_batch": 1}, **LARGE)
-        repeated(first, again, partial(w.txt2img, sampler_name=name, **LARGE))
+        repeated(first, again, partial(w.txt2img, sampler_name=name, **LARGE), PUBLISHED)
 
     of_each(samplers, check)
     plain = w.txt2img(tiled={"method": "mixture"}, **LARGE)

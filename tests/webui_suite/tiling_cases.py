@@ -55,7 +55,7 @@ def _(w: Webui):
             blank.append(name)
             return
         drawn(first)
-        said = repeated(first, job(tiled={**TILES, "tile_batch": 1}), job)
+        said = repeated(first, job(tiled={**TILES, "tile_batch": 1}), job, TILES)
         apart.extend([f"{name}: {said}"] if said else [])
 
     of_each(samplers, check)
@@ -67,23 +67,28 @@ def is_blank(result: Result) -> bool:
     return any(picture.std() <= 8 for picture in result.pictures)
 
 
-def repeated(first: Result, again: Result, job: Callable[..., Result]) -> str:
+def repeated(first: Result, again: Result, job: Callable[..., Result], tiled: dict) -> str:
     """Refuses a picture of other tile batches that is further from the first one than the plain job's rounding explains.
 
     Model calls of another size round otherwise, which some samplers make larger. So it is measured what that does to
-    the plain job, drawn alone and as the first of two; and what a millionth of other noise does to it, for samplers
-    that draw the pictures of a batch one by one. Returns the differences where they are larger than usual.
+    the plain job, drawn alone and as the first of two; and what a millionth of other noise does to the first picture,
+    for samplers that draw the pictures of a batch one by one, or choose their steps: one that is just refused or just
+    taken is a leap. Returns the differences where they are larger than usual.
+
+    Args:
+        first: by the settings `tiled`.
+        again: with other tile batches.
+        job: draws the same with further values.
+        tiled: settings.
     """
     difference = first.difference(again)
     if difference <= 2:
         return ""
-    alone = job()
-    plain = alone.difference(Result([job(batch_size=2).pictures[-2]], [], []))
-    noise = alone.difference(job(subseed=1, subseed_strength=1e-6))
-    assert difference <= 2 * max(plain, noise), (
-        f"repeated, {difference} apart; plain jobs of other batches {plain}, with a millionth of other noise {noise}"
-    )
-    return f"repeated, {difference} apart, as plain jobs ({plain} of other batches, {noise} with a millionth of other noise)"
+    plain = job().difference(Result([job(batch_size=2).pictures[-2]], [], []))
+    noise = first.difference(job(tiled=tiled, subseed=1, subseed_strength=1e-6))
+    said = f"repeated, {difference} apart; plain jobs of other batches {plain}, a millionth of other noise {noise}"
+    assert difference <= 2 * max(plain, noise), said
+    return said
 
 
 @case("every schedule type")
