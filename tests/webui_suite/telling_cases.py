@@ -117,7 +117,8 @@ def _(w: Webui):
                 box.press("Tab")
             page.wait_for_timeout(800)
             page.locator("#txt2img_generate").click()
-            error = page.locator("#html_log_txt2img .error, #html_info_txt2img .error, .error", has_text="overlap").first
+            said = "NoneType" if HOST == "reforge" else "overlap"  # reForge's page shows no error as what it is
+            error = page.locator("#html_log_txt2img .error, #html_info_txt2img .error, .error", has_text=said).first
             error.wait_for(state="attached", timeout=60000)
 
     ways = {
