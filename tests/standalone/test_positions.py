@@ -27,10 +27,10 @@ BOXES = [Box(0, 0, 16, 16), Box(4, 24, 16, 16), Box(0, 10, 12, 16)]
 
 
 def test_who_is_told():
-    flow = ModelTraits(prediction="flow", factor=8)
+    flow = ModelTraits(multiple=2, prediction="flow")
     assert CanvasPositions.wanted("tile", flow, CANVAS) is None
     assert CanvasPositions.wanted("canvas", ModelTraits(), CANVAS) is None
-    assert CanvasPositions.wanted("canvas", flow, CANVAS) == CanvasPositions(CANVAS, 8)
+    assert CanvasPositions.wanted("canvas", flow, CANVAS) == CanvasPositions(CANVAS, 2, 8)
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from .model import ModelTraits
 from .placing import moved
 from .view import Indexed, Reference, View
 
-PATCH = 2
-"""Latent pixels of a token's side, for all of these models."""
+Hook = Callable[[Any, tuple[Tensor]], tuple[Tensor]]
+"""Of a module, before its forward: from it and its arguments to other arguments."""
 
 
 class Corner(NamedTuple):
@@ -40,10 +40,12 @@ class CanvasPositions:
 
     Attributes:
         canvas: latent pixels.
+        token: side of a token, latent pixels.
         factor: image pixels of a latent pixel's side.
     """
 
     canvas: Extent
+    token: int = 2
     factor: int = 8
 
     @classmethod
@@ -51,15 +53,15 @@ class CanvasPositions:
         """As the settings say ("tile" or "canvas"); None where a model is to be told nothing else than ever."""
         if positions == "tile" or model.prediction != "flow":
             return None
-        return cls(canvas, model.factor)
+        return cls(canvas, model.token, model.factor)
 
     @contextmanager
     def told(self, network: Any, views: Sequence[View], size: Extent) -> Iterator[None]:
         """Within, calls of a network are of rows with these views.
 
         Args:
-            network: a transformer, or a ControlNet of one, of diffusers, AUTOMATIC1111 or Forge; others stay as they
-                are.
+            network: a transformer, or a ControlNet of one, as diffusers or the models' makers have written them; others
+                stay as they are.
             views: of each row; small pictures of the whole remain pictures of their own.
             size: of each row, latent pixels.
 
@@ -74,7 +76,7 @@ class CanvasPositions:
                     table = self._of_table(module, corners, size)
                     stack.enter_context(_instead(module, "cropped_pos_embed", table))
                 elif hasattr(module, "axes_dim"):
-                    stack.callback(module.register_forward_pre_hook(_shifting(corners, size)).remove)
+                    stack.callback(module.register_forward_pre_hook(self._shifting(corners, size)).remove)
             yield
 
     def corner(self, view: View) -> Corner | None:
@@ -86,7 +88,7 @@ class CanvasPositions:
             return None
         begin = (int(view.rows[0, 0]), int(view.cols[0, 0])) if isinstance(view, Indexed) else view.box[:2]
         row, column = (
-            (first - whole if first + side // 2 >= whole else first) // PATCH
+            (first - whole if first + side // 2 >= whole else first) // self.token
             for first, side, whole in zip(begin, view.extent, self.canvas, strict=True)
         )
         return Corner(row, column)
@@ -95,47 +97,46 @@ class CanvasPositions:
         """[rows, tokens, channels]: the vectors of all places of the rows."""
         most = int(module.pos_embed_max_size)
         table = module.pos_embed.reshape(most, most, -1)
-        rows, columns = (torch.arange(side // PATCH, device=table.device) for side in size)
+        rows, columns = (torch.arange(side // self.token, device=table.device) for side in size)
         out = []
         for corner in corners:
             whole = size if corner is None else self.canvas
-            y, x = ((most - side // PATCH) // 2 + at for side, at in zip(whole, corner or (0, 0), strict=True))
+            y, x = ((most - side // self.token) // 2 + at for side, at in zip(whole, corner or (0, 0), strict=True))
             if min(y, x) < 0 or y + len(rows) > most or x + len(columns) > most:
                 self._refuse(most)
             out.append(table[y + rows[:, None], x + columns].flatten(0, 1))
         return torch.stack(out)
 
     def _refuse(self, most: int) -> None:
-        side, height, width = (n * self.factor for n in (most * PATCH, *self.canvas))
+        side, height, width = (n * self.factor for n in (most * self.token, *self.canvas))
         raise TiledError(
             f"positions: this model has places for {side} x {side} px, and a picture of {width} x {height} px, with "
             "what its tiles reach past a ring's ends, has more: take a smaller picture, or positions in each tile"
         )
 
+    def _shifting(self, corners: Sequence[Corner | None], size: Extent) -> Hook:
+        """A hook that moves the places of a picture's tokens, which stand behind those of the text.
+
+        Places are [rows, tokens, axes] in the makers' code, and [tokens, axes] for all rows in diffusers.
+        """
+        tokens = (size.h // self.token) * (size.w // self.token)
+        shift = torch.tensor([[0, *(corner or (0, 0))] for corner in corners], dtype=torch.float32)
+
+        def shifted(_: Any, places: tuple[Tensor]) -> tuple[Tensor]:
+            (ids,) = places
+            own = shift[:, None] if ids.dim() == 3 else shift[0]
+            if ids.dim() == 2 and bool((shift != own).any()):
+                raise ValueError("rows of different places in one call of a model that is told one for all")
+            out = ids.float().clone()
+            out[..., -tokens:, :] += moved(own, ids.device)
+            return (out,)
+
+        return shifted
+
 
 def one_place_a_call(network: Any) -> bool:
     """Whether all rows of a call of this network have the same places: Flux of diffusers."""
     return hasattr(getattr(network, "pos_embed", None), "axes_dim")
-
-
-def _shifting(corners: Sequence[Corner | None], size: Extent) -> Callable[[Any, tuple[Tensor]], tuple[Tensor]]:
-    """A hook that moves the places of a picture's tokens, which stand behind those of the text.
-
-    Places are [rows, tokens, axes] in Forge, and [tokens, axes] of all rows in diffusers.
-    """
-    tokens = (size.h // PATCH) * (size.w // PATCH)
-    shift = torch.tensor([[0, *(corner or (0, 0))] for corner in corners], dtype=torch.float32)
-
-    def shifted(_: Any, places: tuple[Tensor]) -> tuple[Tensor]:
-        (ids,) = places
-        own = shift[:, None] if ids.dim() == 3 else shift[0]
-        if ids.dim() == 2 and bool((shift != own).any()):
-            raise ValueError("rows of different places in one call of a model that is told one for all")
-        out = ids.float().clone()
-        out[..., -tokens:, :] += moved(own, ids.device)
-        return (out,)
-
-    return shifted
 
 
 @contextmanager
